@@ -1,0 +1,1 @@
+"""The shells around the pure parts: configuration, sources, server, command line."""

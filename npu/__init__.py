@@ -1,0 +1,1 @@
+"""Models on devices: weights, tokeniser, log-mel, encoder and decoder sessions, the engine process."""

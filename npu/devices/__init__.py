@@ -1,0 +1,1 @@
+"""Device back ends: one file each."""

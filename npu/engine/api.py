@@ -1,0 +1,99 @@
+"""The engine as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from amanuensis.npu.window import WindowJob, WindowResult
+
+Device = Literal["auto", "cpu", "npu", "sim"]
+
+
+class EngineError(Exception):
+    """The engine cannot do what was asked; the message says what is wrong and what to do."""
+
+
+class SupersededError(EngineError):
+    """A newer window of the same stream replaced this one before it was started."""
+
+
+class EngineLostError(EngineError):
+    """The engine process died and could not be brought back within its restart limit."""
+
+
+class EngineBusyError(EngineError):
+    """All stream slots are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What to run and where."""
+
+    model: Path  # a model folder in the Hugging Face Whisper format
+    device: Device = "auto"
+    threads: int = 0  # 0: physical cores less one, at most 4
+    max_streams: int = 64
+    precision: Literal["auto", "float32", "int8"] = "auto"  # auto: int8 where the CPU has VNNI
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs and where, as `ready` and the metrics tell it."""
+
+    model: str  # name of the model
+    encoder: str  # "cpu", "npu" or "sim"
+    decoder: str
+    why: str  # why these devices
+    precision: str
+    n_mels: int
+    multilingual: bool
+    languages: tuple[str, ...]
+    audio_context: Literal["free", "padded"]  # "free": any window length; "padded": keep generous padding
+    max_window_s: float  # longest window that this model reads well, at most 30
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Counters since the start of the daemon."""
+
+    encodes: dict[str, int]  # by device
+    decodes: dict[str, int]
+    restarts: int
+    superseded: int
+    queued: int
+    busy_s: float  # seconds in which the device worked
+
+
+class Engine(Protocol):
+    """One engine, used by many streams."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def stats(self) -> EngineStats: ...
+
+    def open_stream(self) -> int:
+        """Return the number of a new stream; EngineBusyError when all slots are taken."""
+        ...
+
+    def close_stream(self, stream: int) -> None: ...
+
+    async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+        """Decode one window; earliest deadline first, at most one pending window a stream.
+
+        Args:
+            stream: from `open_stream`.
+            job: the window.
+            deadline_s: on the clock of `time.monotonic`, only an order among jobs.
+
+        Raises:
+            SupersededError: a newer job of the stream came before this one was started.
+            EngineLostError: the engine died more often than its restart limit allows.
+            EngineError: the job is wrong (features of another shape, tokens outside the vocabulary).
+
+        """
+        ...
+
+    async def aclose(self) -> None: ...
