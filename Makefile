@@ -1,0 +1,38 @@
+# The verbs of this project. Each is a script in script/, which may also be run by itself.
+# ARGS is handed on: make test ARGS='tests/stream -k ring'
+SHELL := /bin/bash
+ARGS ?=
+PART ?=
+export PYTHON
+
+.PHONY: help setup run test test-long lint bench train
+
+help:
+	@echo 'make setup      the runtime in .venv'
+	@echo 'make run        live captions of a bundled conversation'
+	@echo 'make test       the tests, with branch coverage'
+	@echo 'make lint       style and types'
+	@echo 'make bench      the measurements of docs/benchmarks.md'
+	@echo 'make train      train the built-in model'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos'
+
+setup:
+	@script/setup
+
+run: setup
+	@.venv/bin/amanuensis demo $(ARGS)
+
+test:
+	@script/test $(ARGS)
+
+test-long:
+	@script/test-long '$(PART)' $(ARGS)
+
+lint:
+	@script/lint
+
+bench:
+	@script/bench $(ARGS)
+
+train:
+	@script/train $(ARGS)
