@@ -173,7 +173,7 @@ def test_split_on_spaces(english: Tokenizer) -> None:
 
 
 def test_split_languages_without_spaces(multilingual: Tokenizer) -> None:
-    """Japanese is split at the tokens of whole characters, punctuation joins, whether the language is told or judged by script."""
+    """Japanese is split at tokens of whole characters, whether its name is given or its script seen."""
     for language in ("ja", None):
         assert texts_of(multilingual, "🎉東京、です。", language) == ["🎉", "東京、", "です。"]
     assert len(texts_of(multilingual, "東京、です。", "en")) == 1
