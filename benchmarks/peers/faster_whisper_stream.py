@@ -26,11 +26,11 @@ def converted(model: Path) -> Path:
     return target
 
 
-def stream(model: Any, audio: NDArray[np.float32], tick_s: float, rate: float, beam: int) -> int:  # noqa: ANN401
+def stream(model: Any, audio: NDArray[np.float32], tick_s: float, rate: float, beam: int) -> int:
     """Decode the growing window once per tick; return how many tokens were decoded in all.
 
-    Random weights say nothing sensible, so the length is set: no special token may come, and decoding ends after as many
-    tokens as the audio's length asks for and one more, which stands for <|endoftext|>.
+    Random weights say nothing sensible, so the length is set: no special token may come, and decoding ends after as
+    many tokens as the audio's length asks for and one more, which stands for <|endoftext|>.
     """
     ids = model.hf_tokenizer
     special = list(range(ids.token_to_id("<|endoftext|>"), ids.get_vocab_size()))
