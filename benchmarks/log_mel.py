@@ -48,20 +48,19 @@ def _whole_ms(samples: Float32, n_mels: int) -> float:
     return timed(lambda: log_mel_spectrogram(samples, n_mels)).wall_s * 1e3
 
 
-def main() -> None:
-    """Print the cost: `python -m amanuensis.benchmarks.log_mel [--json] [--n-mels 128]`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n-mels", type=int, choices=(80, 128), default=80)
-    parser.add_argument("--rounds", type=int, default=9)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `amanuensis bench log-mel`."""
+    parser.add_argument("--n-mels", type=int, choices=(80, 128), default=80, help="mel bands (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="runs of each way (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
     cost = measure(args.rounds, args.n_mels)
     lines = [
         f"{TICK_S} s added to a window of {WINDOW_S:.0f} s: {cost.incremental_ms} ms",
         f"the whole window of {WINDOW_S:.0f} s again: {cost.whole_ms} ms",
     ]
     report(header(f"none: log-mel, {args.n_mels} mels", threads=1), asdict(cost), lines, as_json=args.json)
-
-
-if __name__ == "__main__":
-    main()
+    return 0
