@@ -1,0 +1,43 @@
+"""What this machine's CPU offers to the CPU back end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+INT8_DOT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})  # x86 and ARM: dot products of int8 in one step
+MAX_AUTO_THREADS = 4  # more gain little on one window and take cores from the rest of the machine
+
+
+def has_int8_dot(cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether int8 products are exact and fast here; False when the CPU does not say."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return not INT8_DOT_FLAGS.isdisjoint(value.split())
+    return False
+
+
+def physical_cores(cpuinfo: Path = CPUINFO) -> int:
+    """Return the cores that this process may use, hyper-threads counted once; at least 1."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        blocks = cpuinfo.read_text(encoding="utf-8").split("\n\n")
+    except OSError:
+        return allowed
+    cores = set()
+    for block in blocks:
+        fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+        if "core id" in fields:
+            cores.add((fields.get("physical id"), fields["core id"]))
+    return max(1, min(allowed, len(cores) or allowed))
+
+
+def auto_threads() -> int:
+    """Return the threads to compute with when the user names none: a core is left to capture and the server."""
+    return min(MAX_AUTO_THREADS, max(1, physical_cores() - 1))

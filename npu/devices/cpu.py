@@ -1,0 +1,252 @@
+"""The CPU back end: ONNX Runtime on graphs built here from the weights.
+
+Why ONNX Runtime, and the options: measurements in docs/architecture.md. Spinning worker threads cost twice the CPU
+time for nothing; memory patterns would be kept for every window length ever seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
+from amanuensis.npu.devices.api import DecoderOutput
+from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.model_error import ModelError
+from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.prepared import discard, prepare
+
+PrecisionChoice = Literal["auto", "float32", "int8"]
+SINGLE_THREAD_WIDTH = 512  # up to base, a decoder step is too small to gain from a second thread
+RUNTIME = f"onnxruntime {ort.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuEncoding:
+    """Cross-attention keys and values of a window, by the names of the decoder's inputs."""
+
+    n_frames: int
+    cross: dict[str, Any]  # OrtValue
+
+
+class CpuModel:
+    """A Whisper model on the CPU; not for use by several threads at once."""
+
+    encoder_device = "cpu"
+    decoder_device = "cpu"
+
+    def __init__(self, files: ModelFiles, precision: PrecisionChoice = "auto", threads: int = 0) -> None:
+        """Prepare (at first) and load the graphs.
+
+        Args:
+            files: the model.
+            precision: "auto" is int8 where the CPU has int8 dot products (VNNI), else float32.
+            threads: 0 for the physical cores less one, at most 4.
+
+        Raises:
+            ModelError: the graphs cannot be built or loaded.
+
+        """
+        self.files = files
+        self.precision: Literal["float32", "int8"] = _choose(precision)
+        self.threads = threads or auto_threads()
+        self._encoder, self._cross, self._decoder = self._open()
+        self._cross_names = [output.name for output in self._cross.get_outputs()]
+        self._caches = Caches(files.dimensions)
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return self.files.dimensions
+
+    @property
+    def generation(self) -> Generation:
+        return self.files.generation
+
+    def encode(self, features: NDArray[np.float32]) -> CpuEncoding:
+        """Encode features, float32 [n_mels, n]."""
+        states = self.encoder_states(features)
+        cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
+        return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
+
+    def encoder_states(self, features: NDArray[np.float32]) -> Any:
+        """Return the encoder's output, an OrtValue float32 [1, frames, width]."""
+        value = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(features[None], np.float32))
+        return self._encoder.run_with_ort_values(["states"], {"features": value})[0]
+
+    def decoder(self, encoding: CpuEncoding) -> CpuDecoder:
+        """Return a decoder with an empty cache on the model's buffers."""
+        return CpuDecoder(self._decoder, self._caches, encoding, len(self.generation.alignment_heads))
+
+    def _open(self) -> list[ort.InferenceSession]:
+        """Open the prepared graphs; damaged ones are built again once."""
+        precision = "int8_reduced" if self.precision == "int8" and not has_int8_dot() else self.precision
+        for attempt in range(2):
+            folder = prepare(self.files, precision, RUNTIME, lambda path: _build(path, self.files, precision))
+            try:
+                return self._sessions(folder)
+            except Exception as error:  # ONNX Runtime's exceptions have no common public base
+                if attempt:
+                    raise ModelError(f"{folder}: ONNX Runtime cannot load it ({error}); report this") from error
+                discard(folder)
+        raise AssertionError
+
+    def _sessions(self, folder: Path) -> list[ort.InferenceSession]:
+        decoder_threads = 1 if self.dimensions.width <= SINGLE_THREAD_WIDTH else self.threads
+        threads = {"encoder": self.threads, "cross": self.threads, "decoder": decoder_threads}
+        return [_session(folder / f"{graph}.onnx", count) for graph, count in threads.items()]
+
+
+def _choose(precision: PrecisionChoice) -> Literal["float32", "int8"]:
+    if precision == "auto":
+        return "int8" if has_int8_dot() else "float32"
+    return precision
+
+
+def _build(folder: Path, files: ModelFiles, precision: Any) -> None:
+    """Write the three graphs; the `onnx` package is needed only here."""
+    from amanuensis.npu.graph_decoder import write_decoder
+    from amanuensis.npu.graph_encoder import write_cross, write_encoder
+
+    for name, write in (("encoder", write_encoder), ("cross", write_cross), ("decoder", write_decoder)):
+        write(folder / f"{name}.onnx", files, precision)
+
+
+def _session(path: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3  # errors; warnings are about choices made on purpose
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+class Caches:
+    """The decoder's key-value buffers, float32 [beams, heads, text_positions, size] each, written in place."""
+
+    def __init__(self, dimensions: Dimensions) -> None:
+        names = [f"cache_{part}_{layer}" for layer in range(dimensions.decoder_layers) for part in ("key", "value")]
+        heads = dimensions.decoder_heads
+        self._shape = (heads, dimensions.text_positions, dimensions.width // heads)
+        self._arrays = {name: np.zeros((1, *self._shape), np.float32) for name in names}
+
+    def values(self, beams: int) -> dict[str, Any]:
+        """Return OrtValues of the first `beams` beams; they share the buffers' memory."""
+        return {name: ort.OrtValue.ortvalue_from_numpy(array[:beams]) for name, array in self._arrays.items()}
+
+    def reorder(self, sources: Sequence[int], length: int) -> None:
+        """Copy the first `length` rows so that beam k holds those of beam sources[k]."""
+        for name, array in self._arrays.items():
+            rows = array[list(sources), :, :length]
+            if len(sources) > len(array):
+                array = self._arrays[name] = np.zeros((len(sources), *self._shape), np.float32)  # noqa: PLW2901
+            array[: len(sources), :, :length] = rows
+
+    def rows(self, length: int) -> dict[str, NDArray[np.float32]]:
+        """Return the first `length` rows of beam 0, float32 [heads, length, size] each."""
+        return {name: array[0, :, :length] for name, array in self._arrays.items()}
+
+
+class CpuDecoder:
+    """The decoder on one encoding; see `amanuensis.npu.devices.api.Decoder`."""
+
+    def __init__(
+        self, session: ort.InferenceSession, caches: Caches, encoding: CpuEncoding, alignment_heads: int
+    ) -> None:
+        self.length = 0
+        self._session = session
+        self._caches = caches
+        self._encoding = encoding
+        self._heads = alignment_heads
+        self._beams = 1
+        self._stepper: _Stepper | None = None
+
+    def forward(self, tokens: Sequence[int], rows: Sequence[int]) -> DecoderOutput:
+        """Append tokens of one beam; logits of the given rows of them."""
+        inputs = _Inputs(np.array([tokens], np.int64), self.length, np.array(rows, np.int64))
+        binding = self._bind(inputs)
+        for name in ("logits", "attention"):
+            binding.bind_output(name)
+        self._session.run_with_iobinding(binding)
+        self.length += len(tokens)
+        logits, attention = (value.numpy() for value in binding.get_outputs()[-2:])
+        return DecoderOutput(logits, attention[:, None])
+
+    def step(self, tokens: Sequence[int]) -> DecoderOutput:
+        """Append one token to each beam; the arrays of the answer are reused by the next step."""
+        if self._stepper is None:
+            self._stepper = self._make_stepper()
+        stepper = self._stepper
+        stepper.inputs.move(tokens, self.length)
+        self._session.run_with_iobinding(stepper.binding)
+        self.length += 1
+        return stepper.output
+
+    def truncate(self, length: int) -> None:
+        """Forget the rows from `length` on: they will be written again."""
+        self.length = length
+
+    def reorder(self, sources: Sequence[int]) -> None:
+        """Let beam k go on from what is now beam sources[k]."""
+        self._caches.reorder(sources, self.length)
+        if len(sources) != self._beams:
+            self._beams = len(sources)
+            self._stepper = None
+
+    def _bind(self, inputs: _Inputs) -> ort.IOBinding:
+        binding = self._session.io_binding()
+        values = inputs.values() | self._encoding.cross
+        caches = self._caches.values(len(inputs.ids))
+        for name, value in (values | caches).items():
+            binding.bind_ortvalue_input(name, value)
+        for name, value in caches.items():
+            binding.bind_ortvalue_output(f"{name}_out", value)
+        return binding
+
+    def _make_stepper(self) -> _Stepper:
+        inputs = _Inputs(np.zeros((self._beams, 1), np.int64), 0, np.zeros(1, np.int64))
+        vocabulary = self._session.get_outputs()[-2].shape[-1]
+        logits = np.empty((self._beams, 1, vocabulary), np.float32)
+        attention = np.empty((self._heads, self._beams, self._encoding.n_frames), np.float32)
+        binding = self._bind(inputs)
+        for name, array in (("logits", logits), ("attention", attention)):
+            binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
+        return _Stepper(inputs, binding, DecoderOutput(logits, attention[:, :, None]))
+
+
+class _Inputs:
+    """The small inputs of the decoder's graph, in memory that bindings go on reading."""
+
+    def __init__(self, ids: NDArray[np.int64], start: int, rows: NDArray[np.int64]) -> None:
+        beams, tokens = ids.shape
+        self.ids = ids
+        self.rows = rows
+        self.positions = np.arange(start, start + tokens, dtype=np.int64)
+        self.last = np.full(beams, start + tokens - 1, np.int32)
+        self.total = np.array(start + tokens, np.int32)
+
+    def values(self) -> dict[str, Any]:
+        """Return OrtValues that share the arrays' memory."""
+        names = ("ids", "rows", "positions", "last", "total")
+        return {name: ort.OrtValue.ortvalue_from_numpy(getattr(self, name)) for name in names}
+
+    def move(self, tokens: Sequence[int], position: int) -> None:
+        """Set the next token of each beam."""
+        self.ids[:, 0] = tokens
+        self.positions[0] = self.last[:] = position
+        self.total[()] = position + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Stepper:
+    """A binding for single steps, reused as long as beams and encoding stay."""
+
+    inputs: _Inputs
+    binding: ort.IOBinding
+    output: DecoderOutput
