@@ -1,0 +1,217 @@
+"""Endless batches of training windows from the shards that are on disk, new ones taken up as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from amanuensis.training.shards import FRAMES_PER_S, Item, Shard
+from amanuensis.training.speech import Float32
+from amanuensis.training.tokenizer import Vocabulary
+from amanuensis.training.windows import (
+    FRAMES_PER_POSITION,
+    IGNORED,
+    MAX_WINDOW_FRAMES,
+    Recipe,
+    Sound,
+    Window,
+    cut,
+    finish,
+    join,
+    silence,
+)
+
+_POOL = 96  # windows sorted by length together
+_PAUSE_FRAMES = (4, 120)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of similar length, padded with silence (never masked: so the model learns trailing silence)."""
+
+    mel: Tensor  # float32 [b, 80, frames]
+    phones: Tensor  # int64 [b, frames / 2]
+    tokens: Tensor  # int64 [b, n]
+    labels: Tensor  # int64 [b, n]
+    guides: Tensor  # int64 [b, n, 2]
+    ctc: Tensor  # int64 [total]
+    ctc_lengths: Tensor  # int64 [b]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the loader should draw at some point of the training."""
+
+    recipe: Recipe
+    narrow: float  # share of windows
+    batch_s: float  # seconds of sound in a batch
+
+
+def stage_at(progress: float) -> Stage:
+    """Return the curriculum at `progress` (0 to 1) of the training."""
+    grown = float(np.clip(progress / 0.4, 0, 1))
+    easy_end = progress > 0.92
+    recipe = Recipe(
+        augmentation=0.35 if easy_end else 0.1 + 0.6 * grown,
+        joined=0.1 + 0.3 * grown,
+        longest_s=8 + 20 * grown,
+        padded_full=0.015 * float(progress > 0.3),
+        cut=0.1 * grown + 0.02,
+        prompted=0.05 + 0.15 * grown,
+        timed=0.05 + 0.2 * grown,
+    )
+    return Stage(recipe, narrow=0.65 - 0.3 * grown, batch_s=40 + 30 * grown)
+
+
+class Windows(IterableDataset[Batch]):
+    """The loader: an iterable for torch's DataLoader, which runs it in a process of its own."""
+
+    def __init__(self, work: Path, progress: Synchronized[float], seed: int) -> None:
+        super().__init__()
+        self._work, self._progress, self._seed = work, progress, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches without end."""
+        vocabulary = Vocabulary(self._work / "tokenizer.json")
+        rng = np.random.default_rng(self._seed)
+        stock = Stock(self._work, rng)
+        while True:
+            stock.refresh()
+            stage = stage_at(self._progress.value)
+            pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
+            batches = list(_batches(pool, stage.batch_s))
+            for i in rng.permutation(len(batches)):
+                yield collate(batches[i], vocabulary)
+
+
+class Stock:
+    """The sentences of all shards on disk, by domain."""
+
+    def __init__(self, work: Path, rng: np.random.Generator) -> None:
+        self._folder, self._rng = work / "shards", rng
+        self._noise = np.load(work / "noise.npy", mmap_mode="r")
+        self._known: set[Path] = set()
+        self._items: dict[str, list[tuple[Shard, Item]]] = {"narrow": [], "general": []}
+
+    def refresh(self) -> None:
+        """Take up shards that have come since."""
+        for index in sorted(set(self._folder.glob("*.jsonl")) - self._known):
+            shard = Shard.open(index)
+            for item in shard.items:
+                self._items[item.domain].append((shard, item))
+            self._known.add(index)
+
+    def sentence(self, domain: str) -> tuple[Shard, Item]:
+        """Return a random sentence of a domain, or of the other one if it has none."""
+        items = self._items[domain] or self._items["narrow"]
+        return items[int(self._rng.integers(len(items)))]
+
+    def noise(self, n_frames: int, babble: bool) -> Float32:
+        """Return `n_frames` of one made noise, repeated as needed; with `babble`, sometimes another voice."""
+        if babble and self._rng.random() < 0.15:
+            shard, item = self.sentence("general")
+            clip = np.asarray(shard.features_of(item).mel, np.float32)
+        else:
+            clip = np.asarray(self._noise[int(self._rng.integers(len(self._noise)))], np.float32)
+        clip = np.roll(clip, int(self._rng.integers(len(clip))), axis=0)
+        return np.tile(clip, (n_frames // len(clip) + 1, 1))[:n_frames]
+
+
+def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Generator) -> Window:
+    """Return one random training window."""
+    recipe = stage.recipe
+    if rng.random() < recipe.empty:
+        return _empty(stock, vocabulary, recipe, rng)
+    domain = "narrow" if rng.random() < stage.narrow else "general"
+    sound = _joined(stock, recipe, domain, rng)
+    if rng.random() < recipe.cut and len(sound.mel) > 200:
+        start = 2 * int(rng.integers(0, len(sound.mel) // 4))
+        end = 2 * int(rng.integers((start + 100) // 2, len(sound.mel) // 2 + 1))
+        sound = cut(sound, start, end)
+    elif rng.random() < recipe.padded_full:
+        sound = _padded(sound, int(rng.uniform(len(sound.mel), MAX_WINDOW_FRAMES)))
+    elif rng.random() < recipe.padded:
+        sound = _padded(sound, len(sound.mel) + int(rng.uniform(50, 300)))
+    noise = stock.noise(len(sound.mel), babble=True) if rng.random() < 0.2 + 0.5 * recipe.augmentation else None
+    return finish(sound, vocabulary, recipe, noise, rng)
+
+
+def _joined(stock: Stock, recipe: Recipe, domain: str, rng: np.random.Generator) -> Sound:
+    limit = recipe.longest_s * FRAMES_PER_S
+    want = float(rng.uniform(0.3, 1) * limit) if rng.random() < recipe.joined else 0.0
+    parts, n_frames = [], 0
+    while not parts or n_frames < want:
+        shard, item = stock.sentence(domain)
+        if parts and n_frames + item.n_frames + _PAUSE_FRAMES[1] * 2 > MAX_WINDOW_FRAMES:
+            break
+        parts.append((shard.features_of(item), item.text))
+        n_frames += item.n_frames + _PAUSE_FRAMES[1]
+    gaps = [0, *(2 * int(rng.integers(*_PAUSE_FRAMES) // 2) for _ in parts[1:]), 0]
+    before = stock.sentence(domain)[1].text.split()
+    sound = join(parts, gaps, before)
+    return sound if len(sound.mel) <= MAX_WINDOW_FRAMES else cut(sound, 0, MAX_WINDOW_FRAMES)
+
+
+def _padded(sound: Sound, n_frames: int) -> Sound:
+    more = max(0, min(n_frames, MAX_WINDOW_FRAMES) - len(sound.mel)) // 2 * 2
+    phones = np.concatenate([sound.phones, np.zeros(more // 2, np.uint8)])
+    return replace(sound, mel=np.concatenate([sound.mel, silence(more)]), phones=phones)
+
+
+def _empty(stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
+    """Return a window without speech: silence, faint noise, or noise and music as loud as speech."""
+    n_frames = 2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500))
+    mel = silence(n_frames)
+    kind = rng.random()
+    if kind > 0.1:
+        shard_noise = stock.noise(n_frames, babble=False) if kind > 0.15 else silence(n_frames)
+        mel = np.maximum(shard_noise + rng.uniform(-8, -1), -10).astype(np.float32)
+    before = stock.sentence("narrow")[1].text.split()
+    return finish(Sound(mel, np.zeros(n_frames // 2, np.uint8), [], before), vocabulary, recipe, None, rng)
+
+
+def _batches(pool: list[Window], batch_s: float) -> Iterator[list[Window]]:
+    """Cut a pool sorted by length into batches of at most `batch_s` seconds, padding included."""
+    batch: list[Window] = []
+    for window in pool:
+        if batch and (len(batch) + 1) * len(window.mel) > batch_s * FRAMES_PER_S:
+            yield batch
+            batch = []
+        batch.append(window)
+    yield batch
+
+
+def collate(windows: list[Window], vocabulary: Vocabulary) -> Batch:
+    """Return the windows as one batch, padded with what digital silence becomes in each window."""
+    b, n_frames = len(windows), max(len(w.mel) for w in windows)
+    n = max(len(w.tokens) for w in windows)
+    mel = np.empty((b, n_frames, windows[0].mel.shape[1]), np.float32)
+    phones = np.zeros((b, n_frames // FRAMES_PER_POSITION), np.int64)
+    tokens = np.full((b, n), vocabulary.end)
+    labels = np.full((b, n), IGNORED)
+    guides = np.zeros((b, n, 2), np.int64)
+    for i, w in enumerate(windows):
+        mel[i, : len(w.mel)] = w.mel
+        mel[i, len(w.mel) :] = w.mel.max() - 2.0  # the floor of `scale`
+        phones[i, : len(w.phones)] = w.phones
+        tokens[i, : len(w.tokens)] = w.tokens
+        labels[i, : len(w.labels)] = w.labels
+        guides[i, : len(w.guides)] = w.guides
+    return Batch(
+        torch.from_numpy(mel).transpose(1, 2).contiguous(),
+        torch.from_numpy(phones),
+        torch.from_numpy(tokens),
+        torch.from_numpy(labels),
+        torch.from_numpy(guides),
+        torch.tensor([token for w in windows for token in w.text_tokens], dtype=torch.long),
+        torch.tensor([len(w.text_tokens) for w in windows]),
+        b * n_frames / FRAMES_PER_S,
+    )

@@ -1,0 +1,125 @@
+"""The synthesis stage: sentences to shards of features, in as many processes as wanted, resumable."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from amanuensis.npu.log_mel import SAMPLE_RATE
+from amanuensis.training import augment, voices_festival
+from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
+from amanuensis.training.shards import N_MELS, ShardWriter, features
+from amanuensis.training.speech import Float32, Speech, SynthesisError
+from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general
+
+SENTENCES_PER_SHARD = 500
+_FESTIVAL_EVERY = 10  # each tenth shard is festival's
+_NOISE_CLIPS = 240
+_NOISE_S = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to synthesise."""
+
+    work: Path
+    text: Path | None
+    n_shards: int
+    seed: int
+    first_narrow_share: float = 0.85  # in the first shards
+    later_narrow_share: float = 0.3  # from the eighth shard on
+
+
+def run(plan: Plan, jobs: int) -> None:
+    """Write the shards of the plan that are not there yet, and the noise shard first."""
+    folder = plan.work / "shards"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (plan.work / "noise.npy").is_file():
+        write_noises(plan.work / "noise.npy", plan.seed)
+    todo = [i for i in range(plan.n_shards) if not (folder / f"{i:05d}.jsonl").is_file()]
+    general, _ = read_general(plan.text)
+    order = np.random.default_rng(plan.seed).permutation(len(general))
+    started_s = time.monotonic()
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, _start_worker, (plan, [general[i] for i in order])) as pool:
+        for done, (index, hours, lost) in enumerate(pool.imap_unordered(_one_shard, todo), 1):
+            rate = done / (time.monotonic() - started_s) * 3600
+            print(f"synth shard {index}: {hours:.2f} h, {lost} sentences lost; {rate:.0f} shards/h", flush=True)
+
+
+def write_noises(path: Path, seed: int) -> None:
+    """Write float16 [clips, frames, 80] log10 mel energies of made noises at unit RMS."""
+    rng = np.random.default_rng((seed, 77))
+    silence = Speech(np.zeros(0, np.float32), SAMPLE_RATE, [], [])
+    clips = [features(silence, augment.noise(rng, _NOISE_S * SAMPLE_RATE), 0.0).mel for _ in range(_NOISE_CLIPS)]
+    assert clips[0].shape[1] == N_MELS
+    np.save(path, np.stack(clips))
+
+
+_worker: tuple[Plan, list[Sentence]]
+
+
+def _start_worker(plan: Plan, general: list[Sentence]) -> None:
+    global _worker  # noqa: PLW0603 - one per process, set once
+    _worker = (plan, general)
+
+
+def _one_shard(index: int) -> tuple[int, float, int]:
+    plan, general = _worker
+    rng = np.random.default_rng((plan.seed, 1, index))
+    sentences = list(choose(plan, general, index))
+    writer = ShardWriter()
+    for made, part, speech in _spoken(sentences, index, rng):
+        samples, lead_s = disturb(speech, rng)
+        writer.add(features(speech, samples, lead_s), made.text, part.voice, made.domain)
+    hours = writer.write(plan.work / "shards" / f"{index:05d}")
+    return index, hours, len(sentences) - len(writer)
+
+
+def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:
+    """Yield the sentences of shard `index`: narrow ones first of all, general ones without repeats."""
+    mix = np.clip(index / 8, 0, 1)
+    share = plan.first_narrow_share * (1 - mix) + plan.later_narrow_share * mix if general else 1.0
+    n_narrow = round(SENTENCES_PER_SHARD * share)
+    narrow = narrow_sentences(plan.seed * 100_003 + index, held_out=False, exclude=listed_tests(plan.text))
+    yield from (next(narrow) for _ in range(n_narrow))
+    n_general = SENTENCES_PER_SHARD - n_narrow
+    yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general))
+
+
+def _spoken(
+    sentences: list[Sentence], index: int, rng: np.random.Generator
+) -> Iterator[tuple[Sentence, Part, Speech]]:
+    if index % _FESTIVAL_EVERY == _FESTIVAL_EVERY - 1 and voices_festival.available():
+        parts = [Part(f"festival:{rng.choice(FESTIVAL_SEEN)}", augment.random_manner(rng)) for _ in sentences]
+        for made, part, speech in zip(
+            sentences, parts, perform_festival([s.spoken for s in sentences], parts), strict=True
+        ):
+            if speech is not None:
+                yield made, part, speech
+        return
+    for made in sentences:
+        part = random_part(rng)
+        try:
+            yield made, part, perform(made.spoken, part)
+        except SynthesisError:
+            continue
+
+
+def disturb(speech: Speech, rng: np.random.Generator) -> tuple[Float32, float]:
+    """Return the speech between silences, sometimes in a room or clipped, and the seconds before it."""
+    lead_s, tail_s = rng.uniform(0.0, 0.4), rng.uniform(0.05, 0.4)
+    samples = np.pad(speech.samples, (round(lead_s * SAMPLE_RATE), round(tail_s * SAMPLE_RATE)))
+    samples = augment.level(samples, -20.0)
+    if rng.random() < 0.3:
+        samples = augment.level(augment.convolve(samples, augment.room_response(rng)), -20.0)
+    if rng.random() < 0.06:
+        samples = augment.clip(samples, rng.uniform(0.15, 0.6))
+    if rng.random() < 0.5:  # some floor of noise, as every recording has
+        samples = samples + rng.standard_normal(len(samples)).astype(np.float32) * 10 ** (rng.uniform(-85, -50) / 20)
+    return np.asarray(samples, np.float32), lead_s

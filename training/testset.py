@@ -1,0 +1,171 @@
+"""Test audio: held-out sentences in seen and unseen voices, half of them disturbed; and the demo conversation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from amanuensis.npu.log_mel import SAMPLE_RATE
+from amanuensis.training import augment, cast
+from amanuensis.training.cast import Part
+from amanuensis.training.speech import Float32, Manner, Speech, SynthesisError
+from amanuensis.training.text import Sentence, narrow_sentences, read_general
+
+SEEN_VOICES = 4 + len(cast.FESTIVAL_SEEN) + 3  # flite's, festival's, and as much espeak-ng as three voices
+_FLITE = ("slt", "rms", "awb", "kal16")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of a test set's `manifest.jsonl`."""
+
+    path: str
+    text: str
+    voice: str
+    set: str  # narrow_seen, narrow_unseen, general_seen, general_unseen
+    disturbed: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many clips of each set to make."""
+
+    narrow_seen: int = 180
+    narrow_unseen: int = 120
+    general_seen: int = 180
+    general_unseen: int = 120
+
+
+def held_out_narrow(seed: int) -> Iterator[Sentence]:
+    """Yield held-out narrow sentences without repeats."""
+    known: set[str] = set()
+    for made in narrow_sentences(seed, held_out=True):
+        if made.text not in known:
+            known.add(made.text)
+            yield made
+
+
+def make(folder: Path, text: Path | None, seed: int, sizes: Sizes) -> None:
+    """Write the clips as FLAC with `manifest.jsonl`; nothing if that is there.
+
+    Without a text folder the general sets are left out.
+    """
+    if (folder / "manifest.jsonl").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng((seed, 5))
+    narrow = held_out_narrow(seed)
+    _, general = read_general(text)
+    general = [general[i] for i in rng.permutation(len(general))]
+    orders = {
+        "narrow_seen": (list(islice(narrow, sizes.narrow_seen)), True),
+        "narrow_unseen": (list(islice(narrow, sizes.narrow_unseen)), False),
+        "general_seen": (general[: sizes.general_seen], True),
+        "general_unseen": (general[sizes.general_seen :][: sizes.general_unseen], False),
+    }
+    clips = [c for name, (sentences, seen) in orders.items() for c in _write_set(folder, name, sentences, seen, rng)]
+    lines = "".join(json.dumps(asdict(clip)) + "\n" for clip in clips)
+    (folder / "manifest.jsonl").write_text(lines)
+
+
+def read(folder: Path) -> list[Clip]:
+    """Return the clips of a test set."""
+    return [Clip(**json.loads(line)) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+
+
+def _write_set(
+    folder: Path, name: str, sentences: list[Sentence], seen: bool, rng: np.random.Generator
+) -> Iterator[Clip]:
+    parts = [_seen_part(i, rng) if seen else _unseen_part(i, rng) for i in range(len(sentences))]
+    for i, (made, part, speech) in enumerate(_spoken(sentences, parts)):
+        disturbed = i % 2 == 1
+        samples = _recorded(speech, disturbed, rng)
+        path = f"{name}_{i:03d}.flac"
+        soundfile.write(folder / path, samples, SAMPLE_RATE, subtype="PCM_16")
+        yield Clip(path, made.text, part.voice, name, disturbed, round(len(samples) / SAMPLE_RATE, 2))
+
+
+def _seen_part(i: int, rng: np.random.Generator) -> Part:
+    voice = i // 2 % SEEN_VOICES  # each voice once clean, once disturbed
+    if voice < len(_FLITE):
+        return Part(f"flite:{_FLITE[voice]}", augment.random_manner(rng))
+    if voice < len(_FLITE) + len(cast.FESTIVAL_SEEN):
+        return Part(f"festival:{cast.FESTIVAL_SEEN[voice - len(_FLITE)]}", augment.random_manner(rng))
+    accent, variant = rng.choice(cast.ACCENTS), rng.choice(cast.VARIANTS)
+    return Part(f"espeak:{accent}+{variant}", augment.random_manner(rng))
+
+
+def _unseen_part(i: int, rng: np.random.Generator) -> Part:
+    """Return festival's ked, the one unseen human voice, for half of the clips."""
+    voices = [v for v in cast.UNSEEN if not v.startswith("festival")]
+    turn = i // 2
+    return Part(cast.UNSEEN[0] if turn % 2 else voices[turn // 2 % len(voices)], augment.random_manner(rng))
+
+
+def _spoken(sentences: list[Sentence], parts: list[Part]) -> Iterator[tuple[Sentence, Part, Speech]]:
+    by_festival = [i for i, part in enumerate(parts) if part.voice.startswith("festival")]
+    spoken = cast.perform_festival([sentences[i].spoken for i in by_festival], [parts[i] for i in by_festival])
+    done = dict(zip(by_festival, spoken, strict=True))
+    for i, (made, part) in enumerate(zip(sentences, parts, strict=True)):
+        try:
+            speech = done[i] if i in done else cast.perform(made.spoken, part)
+        except SynthesisError:
+            continue
+        if speech is not None:
+            yield made, part, speech
+
+
+def _recorded(speech: Speech, disturbed: bool, rng: np.random.Generator) -> Float32:
+    """Return the speech between 0.3 s of silence; if disturbed, in a room half the time, and with noise."""
+    samples = augment.level(np.pad(speech.samples, int(0.3 * SAMPLE_RATE)), -22.0)
+    if not disturbed:
+        return samples
+    if rng.random() < 0.5:
+        samples = augment.level(augment.convolve(samples, augment.room_response(rng)), -22.0)
+    snr_db = rng.uniform(10, 30)
+    return augment.level(samples + augment.level(augment.noise(rng, len(samples)), -22.0 - snr_db), -22.0)
+
+
+DEMO = (
+    ("flite:slt", "Good morning, what time is it?"),
+    ("flite:rms", "It is nine forty-two in the morning."),
+    ("flite:slt", "The meeting is on Thursday at quarter past ten."),
+    ("flite:rms", "Please set the alarm for ten o'clock."),
+    ("flite:slt", "My number is four eight one, six five zero two."),
+    ("flite:rms", "Can you turn off the radio in the kitchen?"),
+    ("flite:slt", "Set the temperature to sixty-eight."),
+    ("flite:rms", "It costs two hundred and fifty-seven dollars."),
+    ("flite:slt", "Remind me on Friday the seventeenth of April."),
+    ("flite:rms", "The train leaves at seven thirty-five in the evening."),
+    ("flite:slt", "How far is the station?"),
+    ("flite:rms", "Only three miles, ten minutes."),
+    ("flite:slt", "Okay, call my brother please."),
+    ("flite:rms", "Yes, his number is nine three seven, two two eight one."),
+    ("flite:slt", "Thank you. Goodbye."),
+)
+
+
+def make_demo(flac: Path, turns: Path, seed: int) -> None:
+    """Write the demo conversation (a woman and a man, pauses between) and its turns [{start_s, end_s, voice, text}]."""
+    rng = np.random.default_rng((seed, 9))
+    pieces, rows, at_s = [np.zeros(int(0.8 * SAMPLE_RATE), np.float32)], [], 0.8
+    for voice, text in DEMO:
+        speech = cast.perform(text, Part(voice, Manner(tempo=1.0)))
+        samples = augment.level(speech.samples, -22.0)
+        begin_s, end_s = at_s + speech.words[0][0], at_s + speech.words[-1][1]
+        row = {"start_s": round(begin_s, 2), "end_s": round(end_s, 2), "voice": voice, "text": text}
+        rows.append(row)
+        pause = np.zeros(int(rng.uniform(0.4, 1.1) * SAMPLE_RATE), np.float32)
+        pieces += [samples, pause]
+        at_s += (len(samples) + len(pause)) / SAMPLE_RATE
+    sound = np.concatenate(pieces)
+    sound += rng.standard_normal(len(sound)).astype(np.float32) * 10 ** (-66 / 20)
+    soundfile.write(flac, sound, SAMPLE_RATE, subtype="PCM_16")
+    turns.write_text(json.dumps(rows, indent=1) + "\n")

@@ -1,0 +1,112 @@
+"""What is spoken: sentences, their one normal form, and which of them are held out for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from amanuensis.training.narrow import narrow_sentence
+
+HELD_OUT_ONE_IN = 200  # 0.5 % of all sentences, chosen by their content
+MAX_WORDS = 24
+TEST_FILES = "*_test.txt"
+GENERAL_FILE = "general.txt"
+
+_ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
+_SPEAKABLE = re.compile(r"[A-Za-z' ,.?!;:-]+")
+_NOT_SPOKEN = re.compile(r"[^a-z' ]+")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence as a synthesiser reads it, its words separated by single spaces, and as the model writes it."""
+
+    spoken: str
+    text: str  # lower-case words and apostrophes; as many words as `spoken`
+    domain: str  # "narrow" or "general"
+
+
+def speakable(line: str) -> str | None:
+    """Return the line as synthesisers read it word for word, or None if they would not."""
+    line = line.replace("-", " ").replace("--", " ")
+    if not _SPEAKABLE.fullmatch(line):
+        return None
+    words = []
+    for word in line.split():
+        core = word.strip("',.?!;:")
+        if not re.fullmatch(r"[A-Za-z]+('[A-Za-z]+)*", core):
+            return None
+        if core.isupper() and len(core) > 1:
+            return None  # spelled or not? nobody knows
+        mark = word[word.index(core) + len(core) :].strip("'")[:1]
+        full = _ABBREVIATIONS.get(core.lower())
+        words.append((full if full and mark in (".", "") else core) + ("" if full and mark == "." else mark))
+    return " ".join(words) if 0 < len(words) <= MAX_WORDS else None
+
+
+def normal_form(spoken: str) -> str:
+    """Return the text that the model writes: lower-case words, apostrophes, single spaces, nothing else."""
+    return " ".join(_NOT_SPOKEN.sub(" ", spoken.lower().replace("-", " ")).split())
+
+
+def is_held_out(text: str) -> bool:
+    """Return whether a sentence in normal form belongs to the tests, by a hash of its content."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
+
+
+def sentence(line: str, domain: str) -> Sentence | None:
+    """Return a sentence made from a line of text, or None if it cannot be spoken word for word."""
+    spoken = speakable(line)
+    return None if spoken is None else Sentence(spoken, normal_form(spoken), domain)
+
+
+def read_general(folder: Path | None) -> tuple[list[Sentence], list[Sentence]]:
+    """Return (training, test) sentences of a text folder; both empty without one.
+
+    Sentences of any `*_test.txt` in it are tests, whatever their hash.
+
+    Raises:
+        FileNotFoundError: if the folder has no `general.txt`.
+    """
+    if folder is None:
+        return [], []
+    path = folder / GENERAL_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} not found: the text folder needs a {GENERAL_FILE} with one sentence a line")
+    listed = listed_tests(folder)
+    train: dict[str, Sentence] = {}
+    test: dict[str, Sentence] = {}
+    for line in [*path.read_text().splitlines(), *_lines(folder / "general_test.txt")]:
+        made = sentence(line, "general")
+        if made is not None:
+            (test if made.text in listed or is_held_out(made.text) else train)[made.text] = made
+    return list(train.values()), list(test.values())
+
+
+@cache
+def listed_tests(folder: Path | None) -> frozenset[str]:
+    """Return the sentences, in normal form, that a text folder keeps for tests."""
+    files = folder.glob(TEST_FILES) if folder else ()
+    return frozenset(normal_form(line) for file in files for line in file.read_text().splitlines())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def narrow_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozenset()) -> Iterator[Sentence]:
+    """Yield sentences of the narrow domain without end: only held-out ones, or only the others.
+
+    `exclude` names sentences, in normal form, that must not be trained on either.
+    """
+    rng = random.Random(seed)
+    while True:
+        made = sentence(narrow_sentence(rng), "narrow")
+        if made is not None and (is_held_out(made.text) or made.text in exclude) == held_out:
+            yield made

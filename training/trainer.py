@@ -1,0 +1,187 @@
+"""The training stage: by the clock, resumable, fully annealed when its minutes are over."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader
+
+from amanuensis.training.loader import Batch, Windows
+from amanuensis.training.losses import Losses, losses, weights_at
+from amanuensis.training.model import Dimensions, Whisper
+from amanuensis.training.tokenizer import Vocabulary
+
+PEAK_RATE = 1.0e-3
+WARM_UP_STEPS = 300
+FLAT_UNTIL = 0.4  # of the time; then the learning rate falls to 0 along a cosine
+AVERAGE_EVERY = 5  # steps
+AVERAGE_DECAY = 0.99
+SAVE_EVERY_S = 120.0
+LOG_EVERY = 25  # steps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training run."""
+
+    work: Path
+    minutes: float
+    device: str
+    seed: int
+    threads: int
+
+
+class LossAlone(nn.Module):
+    """The model and its losses as one function of a batch, so that weights of another type can be put in."""
+
+    def __init__(self, model: Whisper) -> None:
+        super().__init__()
+        self.whisper = model
+
+    def forward(self, batch: Batch) -> Losses:
+        """Return the losses of a batch."""
+        return losses(self.whisper, batch)
+
+
+class Training:
+    """Model, its moving average, optimiser and clock: all that a checkpoint holds."""
+
+    def __init__(self, settings: Settings) -> None:
+        torch.manual_seed(settings.seed)
+        torch.set_num_threads(settings.threads)
+        vocabulary = Vocabulary(settings.work / "tokenizer.json")
+        self.settings = settings
+        self.model = Whisper(Dimensions(vocabulary.size, vocabulary.end)).to(settings.device)
+        self.loss = LossAlone(self.model)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.average = [p.detach().clone() for p in self.trained]
+        matrices = [p for p in self.trained if p.dim() > 1]
+        others = [p for p in self.trained if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
+        self.steps, self.elapsed_s, self.heard_s = 0, 0.0, 0.0
+        self.path = settings.work / "checkpoint.pt"
+
+    @property
+    def progress(self) -> float:
+        """How much of the time is used, 0 to 1."""
+        return min(1.0, self.elapsed_s / (self.settings.minutes * 60))
+
+    def rate(self) -> float:
+        """Return the learning rate of this step."""
+        warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
+        fall = max(0.0, (self.progress - FLAT_UNTIL) / (1 - FLAT_UNTIL))
+        return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * fall))
+
+    def step(self, batch: Batch) -> Losses:
+        """Learn from one batch, computing in bfloat16 on master weights in float32."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        low = {name: p.to(torch.bfloat16) for name, p in self.loss.named_parameters()}
+        found: Losses = functional_call(self.loss, low, (batch,))
+        found.total(weights_at(self.progress)).backward()
+        nn.utils.clip_grad_norm_(self.trained, 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.steps += 1
+        self.heard_s += batch.seconds
+        if self.steps % AVERAGE_EVERY == 0:
+            decay = min(AVERAGE_DECAY, self.steps / (self.steps + 50))
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.trained], 1 - decay)
+        return found
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "counts": (self.steps, self.elapsed_s, self.heard_s),
+        }
+        partial = self.path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.rename(self.path)
+
+    def load(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.path.is_file():
+            return
+        state = torch.load(self.path, map_location=self.settings.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps, self.elapsed_s, self.heard_s = state["counts"]
+
+
+def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
+    """Return the moving average of a checkpoint as a float32 model, ready to decode."""
+    model = Whisper(Dimensions(vocabulary.size, vocabulary.end))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for p, value in zip((p for p in model.parameters() if p.requires_grad), state["average"], strict=True):
+        p.data.copy_(value)
+    return model.eval()
+
+
+def run(settings: Settings) -> None:
+    """Train until the minutes are over, saving on the way; a second call goes on where the first one ended."""
+    training = Training(settings)
+    training.load()
+    progress = multiprocessing.get_context("fork").Value("d", training.progress)
+    windows = Windows(settings.work, progress, settings.seed + training.steps)
+    batches: Iterator[Batch] = iter(
+        DataLoader(windows, batch_size=None, num_workers=1, prefetch_factor=8, multiprocessing_context="fork")
+    )
+    log, saved_s = Log(), time.monotonic()
+    while training.progress < 1.0:
+        began_s = time.monotonic()
+        batch = _to(next(batches), settings.device)
+        log.add(training.step(batch), batch.seconds)
+        training.elapsed_s += time.monotonic() - began_s
+        progress.value = training.progress
+        if training.steps % LOG_EVERY == 0:
+            print(log.line(training), flush=True)
+        if time.monotonic() - saved_s > SAVE_EVERY_S:
+            training.save()
+            saved_s = time.monotonic()
+    training.save()
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    if device == "cpu":
+        return batch
+    moved = {name: value.to(device) for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    return replace(batch, **moved)
+
+
+class Log:
+    """Means since the last line."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._n, self._heard_s, self._since_s = 0, 0.0, time.monotonic()
+
+    def add(self, found: Losses, seconds: float) -> None:
+        """Count one step."""
+        for name, value in vars(found).items():
+            self._sums[name] += float(value.detach())
+        self._n += 1
+        self._heard_s += seconds
+
+    def line(self, training: Training) -> str:
+        """Return the means as one line and start anew."""
+        means = " ".join(f"{name} {total / self._n:.3f}" for name, total in self._sums.items())
+        speed = self._heard_s / (time.monotonic() - self._since_s)
+        self.__init__()  # type: ignore[misc]
+        return (
+            f"{training.progress:6.1%} step {training.steps} heard {training.heard_s / 3600:.2f} h {speed:.0f} x "
+            f"rate {training.rate():.2e} {means}"
+        )

@@ -1,0 +1,191 @@
+"""Training windows: sentences joined, padded, cut and disturbed in the log-mel domain, and their targets.
+
+Everything that a window needs beyond the synthesis (level, equaliser, band limit, noise, pauses, cuts) is a cheap
+operation on log10 mel energies, so that no two epochs hear the same window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.npu.log_mel import scale
+from amanuensis.training.shards import FRAMES_PER_S, N_MELS, Features
+from amanuensis.training.speech import Float32
+from amanuensis.training.tokenizer import Vocabulary
+
+SILENCE = -10.0  # log10 mel energy of digital silence, Whisper's floor
+FRAMES_PER_POSITION = 2  # mel frames of one encoder position
+IGNORED = -100  # label without a loss
+MAX_PROMPT_TOKENS = 32
+MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
+_FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How windows are drawn; all but the first are probabilities, lengths or widths."""
+
+    augmentation: float  # 0: none, 1: full
+    joined: float = 0.35  # more than one sentence
+    longest_s: float = 12.0
+    padded: float = 0.15  # trailing silence
+    padded_full: float = 0.01  # trailing silence up to 30 s
+    cut: float = 0.1
+    empty: float = 0.04
+    prompted: float = 0.2
+    timed: float = 0.25
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a window: its frames (10 ms), and whether a sentence begins with it."""
+
+    text: str
+    start: int
+    end: int
+    first: bool
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A window before its targets."""
+
+    mel: Float32  # [frames, 80] log10
+    phones: NDArray[np.uint8]  # [frames / 2]
+    words: list[Word]
+    before: list[str]  # words said before the window, for the prompt
+
+
+@dataclass(frozen=True)
+class Window:
+    """One training example."""
+
+    mel: Float32  # [frames, 80], scaled as Whisper's encoder expects
+    phones: NDArray[np.uint8]  # [frames / 2]
+    tokens: list[int]  # decoder input
+    labels: list[int]  # as long as tokens
+    guides: list[tuple[int, int]]  # encoder positions where each label is heard, (0, 0) if nowhere
+    text_tokens: list[int]  # for CTC
+
+
+def silence(n_frames: int) -> Float32:
+    """Return `n_frames` frames of digital silence."""
+    return np.full((n_frames, N_MELS), SILENCE, np.float32)
+
+
+def join(parts: list[tuple[Features, str]], gaps: list[int], before: list[str]) -> Sound:
+    """Return the sentences one after the other, `gaps[i]` frames (even) before sentence i and the last at the end."""
+    mels, phones, words, at = [silence(gaps[0])], [np.zeros(gaps[0] // 2, np.uint8)], [], gaps[0]
+    for (part, text), gap in zip(parts, gaps[1:], strict=True):
+        mels += [part.mel.astype(np.float32), silence(gap)]
+        phones += [part.phones, np.zeros(gap // 2, np.uint8)]
+        for i, (word, start, end) in enumerate(zip(text.split(), part.word_starts, part.word_ends, strict=True)):
+            words.append(Word(word, at + start, at + end, first=i == 0))
+        at += len(part.mel) + gap
+    return Sound(np.concatenate(mels), np.concatenate(phones), words, before)
+
+
+def cut(sound: Sound, start: int, end: int) -> Sound:
+    """Return frames [start, end), both even; words not wholly heard are left out, those before become `before`."""
+    kept = []
+    for word in sound.words:
+        heard = min(word.end, end) - max(word.start, start)
+        if heard >= max(1, word.end - word.start) * _FLOOR_SHARE:
+            begins = max(0, word.start - start)
+            kept.append(Word(word.text, begins, min(word.end, end) - start, word.first))
+    before = [*sound.before, *(word.text for word in sound.words if word.end <= start)]
+    return Sound(sound.mel[start:end], sound.phones[start // 2 : end // 2], kept, before)
+
+
+def disturb(
+    mel: Float32, amount: float, noise: Float32 | None, rng: np.random.Generator
+) -> Float32:
+    """Return log10 mel energies at another level, through another channel, with noise mixed in.
+
+    Args:
+        mel: float32 [frames, 80].
+        amount: 0 (only the level changes) to 1.
+        noise: float32 [frames, 80] to mix in, or None.
+        rng: the source of all randomness.
+    """
+    if noise is not None:
+        loud = np.log10(np.mean(10.0**mel) + 1e-10) - np.log10(np.mean(10.0**noise) + 1e-10)
+        snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
+        mel = np.logaddexp(mel * np.log(10), (noise + loud - snr_db / 10) * np.log(10)) / np.log(10)
+    if rng.random() < 0.7 * amount:
+        points = rng.normal(0, 5.0 * amount, 6) / 10
+        mel = mel + np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
+    if rng.random() < 0.2 * amount:  # telephone or worse
+        edge = rng.integers(55, 76)
+        mel = mel - np.clip((np.arange(N_MELS) - edge) * 0.8, 0, 5)
+    gain = rng.uniform(-2.2, 0.8)  # log10 of power, around -20 dBFS
+    return np.asarray(np.maximum(mel + gain, SILENCE), np.float32)
+
+
+def mask(mel: Float32, amount: float, rng: np.random.Generator) -> Float32:
+    """Return scaled features with bands and moments blanked (SpecAugment)."""
+    mel = mel.copy()
+    quiet = mel.mean()
+    for _ in range(2):
+        width = int(rng.integers(0, 1 + round(14 * amount)))
+        low = int(rng.integers(0, N_MELS - width))
+        mel[:, low : low + width] = quiet
+    for _ in range(round(len(mel) / 250 * amount)):
+        width = int(rng.integers(0, 20))
+        start = int(rng.integers(0, max(1, len(mel) - width)))
+        mel[start : start + width] = quiet
+    return mel
+
+
+def targets(sound: Sound, vocabulary: Vocabulary, prompt: bool, timed: bool) -> tuple[list[int], list[int], list[tuple[int, int]], list[int]]:
+    """Return (tokens, labels, guides, text tokens) of a window, as Whisper is trained."""
+    head = _prompt(sound.before, vocabulary) if prompt else []
+    body: list[tuple[int, tuple[int, int]]] = []
+    text_tokens: list[int] = []
+    pieces = vocabulary.encode_words([word.text for word in sound.words])
+    for i, (word, ids) in enumerate(zip(sound.words, pieces, strict=True)):
+        if timed and (word.first or i == 0):
+            body.append((_timestamp(word.start, vocabulary), (0, 0)))
+        body += zip(ids, _shares(word, len(ids)), strict=True)
+        text_tokens += ids
+        if timed and (i + 1 == len(sound.words) or sound.words[i + 1].first):
+            body.append((_timestamp(word.end, vocabulary), (0, 0)))
+    if timed and not sound.words:
+        body.append((vocabulary.first_timestamp, (0, 0)))
+    if not timed:
+        body.insert(0, (vocabulary.no_timestamps, (0, 0)))
+    body.append((vocabulary.end, (0, 0)))
+    tokens = [*head, vocabulary.start, *(token for token, _ in body[:-1])]
+    first = body[0][0] if sound.words else vocabulary.no_speech
+    labels = [IGNORED] * len(head) + [first] + [token for token, _ in body[1:]]
+    return tokens, labels, [(0, 0)] * len(head) + [span for _, span in body], text_tokens
+
+
+def _prompt(before: list[str], vocabulary: Vocabulary) -> list[int]:
+    if not before:
+        return []
+    ids = [token for word in vocabulary.encode_words(before) for token in word]
+    return [vocabulary.previous, *ids[-(MAX_PROMPT_TOKENS - 1) :]]
+
+
+def _timestamp(frame: int, vocabulary: Vocabulary) -> int:
+    return vocabulary.first_timestamp + min(1500, frame // FRAMES_PER_POSITION)
+
+
+def _shares(word: Word, n: int) -> list[tuple[int, int]]:
+    """Share a word's encoder positions among its tokens."""
+    edges = np.linspace(word.start, word.end, n + 1) / FRAMES_PER_POSITION
+    return [(int(a), max(int(a) + 1, int(np.ceil(b)))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def finish(sound: Sound, vocabulary: Vocabulary, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator) -> Window:
+    """Return the window of a sound: disturbed, scaled, masked, with its targets."""
+    mel = scale(disturb(sound.mel, recipe.augmentation, noise, rng))
+    if recipe.augmentation > 0:
+        mel = mask(mel, recipe.augmentation, rng)
+    prompt = rng.random() < (recipe.prompted if sound.words else 0.1)
+    made = targets(sound, vocabulary, prompt, rng.random() < recipe.timed)
+    return Window(mel, sound.phones, *made)
