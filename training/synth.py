@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import augment, voices_festival
+from amanuensis.training import augment, demo, voices_festival
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
 from amanuensis.training.shards import N_MELS, ShardWriter, features
 from amanuensis.training.speech import Float32, Speech, SynthesisError
@@ -86,7 +86,7 @@ def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence
     mix = np.clip(index / 8, 0, 1)
     share = plan.first_narrow_share * (1 - mix) + plan.later_narrow_share * mix if general else 1.0
     n_narrow = round(SENTENCES_PER_SHARD * share)
-    narrow = narrow_sentences(plan.seed * 100_003 + index, held_out=False, exclude=listed_tests(plan.text))
+    narrow = narrow_sentences(plan.seed * 100_003 + index, held_out=False, exclude=listed_tests(plan.text) | demo.TEXTS)
     yield from (next(narrow) for _ in range(n_narrow))
     n_general = SENTENCES_PER_SHARD - n_narrow
     yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general))
