@@ -114,9 +114,13 @@ class PcmDecoder:
         return self._mix(self._to_float(raw))
 
     def _mix(self, samples: Samples) -> Samples:
-        if self.format.channels == 1:
+        n_channels = self.format.channels
+        if n_channels == 1:
             return samples
-        mono: Samples = samples.reshape(-1, self.format.channels).mean(axis=1, dtype=np.float32)
+        mono = samples[::n_channels].copy()
+        for channel in range(1, n_channels):
+            mono += samples[channel::n_channels]
+        mono *= np.float32(1 / n_channels)
         return mono
 
     def _from_s16(self, raw: NDArray[np.generic]) -> Samples:

@@ -12,16 +12,17 @@ __all__ = ["SHERPA_RULES", "EndReason", "SegmentEvent", "Segmenter", "SegmenterC
 
 EndReason = Literal["pause", "length", "flush", "end"]
 MIN_PRE_ROLL_MS: Final = 500.0  # less cuts first words (speaches#411, Handy#1283)
+MAX_MS: Final = 60_000.0  # whoever keeps the audio has to hold this much
 
 
 def _check(name: str, value: float, low: float) -> None:
-    if not low <= value < float("inf"):
-        raise ValueError(f"segmenter {name} {value!r} is not allowed: it must be at least {low:g} ms")
+    if not low <= value <= MAX_MS:
+        raise ValueError(f"segmenter {name} {value!r} is not allowed: it must be {low:g} to {MAX_MS:g} ms")
 
 
 @dataclass(frozen=True, slots=True)
 class SegmenterConfig:
-    """Endpoint rules, in milliseconds.
+    """Endpoint rules, in milliseconds, none above 60 s.
 
     Attributes:
         pre_roll_ms: audio before the first speech that belongs to the utterance, at least 500.
@@ -43,7 +44,7 @@ class SegmenterConfig:
     min_speech_ms: float = 60.0
     join_ms: float = 200.0
     silence_ms: float = 600.0
-    finished_silence_ms: float = 300.0
+    finished_silence_ms: float = 250.0
     unfinished_silence_ms: float = 1200.0
     max_utterance_ms: float | None = None
 
@@ -53,7 +54,7 @@ class SegmenterConfig:
         for name in ("min_speech_ms", "join_ms", "silence_ms", "finished_silence_ms", "unfinished_silence_ms"):
             _check(name, getattr(self, name), FRAME_MS)
         if self.max_utterance_ms is not None:
-            _check("max_utterance_ms", self.max_utterance_ms, 1000)
+            _check("max_utterance_ms", self.max_utterance_ms, self.pre_roll_ms + self.min_speech_ms + FRAME_MS)
 
 
 SHERPA_RULES: Final = SegmenterConfig(

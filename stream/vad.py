@@ -104,9 +104,10 @@ class VoiceDetector:
         levels = _levels_dbfs(frames).tolist()
         voice_band = _levels_dbfs(frames[:, LAG:] - frames[:, :-LAG]).tolist()
         pcm = (np.clip(frames, -1.0, 1.0) * np.float32(32767)).astype("<i2")
+        voiced = [self._vad.is_speech(frame.tobytes(), MODEL_RATE) for frame in pcm]  # all: it learns from silence
         return [
-            self._vote(self._is_loud(level, band_level) and self._vad.is_speech(frame.tobytes(), MODEL_RATE))
-            for frame, level, band_level in zip(pcm, levels, voice_band, strict=True)
+            self._vote(self._is_loud(level, band_level) and voice)
+            for voice, level, band_level in zip(voiced, levels, voice_band, strict=True)
         ]
 
     def _is_loud(self, level_dbfs: float, band_dbfs: float) -> bool:
