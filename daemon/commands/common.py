@@ -1,0 +1,137 @@
+"""What the commands share: parser, flags that mean the same everywhere, messages.
+
+Imported before anything else, so only from the standard library's light part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Any, Final, NoReturn, TypeAlias
+
+SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+DEVICES: Final = ("auto", "cpu", "npu", "sim")
+TASKS: Final = ("transcribe", "translate")
+POLICIES: Final = ("agreement", "alignatt")
+MAX_THREADS: Final = 256
+MAX_BEAMS: Final = 16
+SETTINGS: Final = {  # flag: key of the configuration
+    "model": "engine.model",
+    "device": "engine.device",
+    "threads": "engine.threads",
+    "language": "stream.language",
+    "task": "stream.task",
+    "prompt": "stream.prompt",
+    "hotwords": "stream.hotwords",
+    "beam_size": "stream.beam_size",
+    "policy": "stream.policy",
+    "tick_ms": "stream.tick_ms",
+    "listen": "server.listen",
+    "token": "server.token",
+}
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; exit status 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that answers a mistake with one line and keeps the layout of examples."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(*args, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"amanuensis: {message} (see: {self.prog} --help)\n")
+
+
+def complain(message: str) -> None:
+    """Print one line for a person on stderr."""
+    print(f"amanuensis: {CONTROL.sub('?', message)}", file=sys.stderr, flush=True)
+
+
+def add_debug_flag(parser: argparse.ArgumentParser) -> None:
+    """Let `--debug` stand after the command as well as before it."""
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks and debug messages"
+    )
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --device and --threads, which mean the same in every command."""
+    group = parser.add_argument_group("engine")
+    group.add_argument(
+        "--model", metavar="NAME|PATH", help="model to use (default: the best installed, else the built-in one)"
+    )
+    group.add_argument("--device", choices=DEVICES, help="compute device (default: auto)")
+    group.add_argument(
+        "--threads",
+        type=bounded_int("threads", 0, MAX_THREADS),
+        metavar="N",
+        help="threads of the CPU back end (default 0: physical cores less one, at most 4)",
+    )
+
+
+def add_text_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what text is wanted: language, task, prompt, hotwords, beams."""
+    group = parser.add_argument_group("text")
+    group.add_argument("--language", metavar="CODE", help="language of the speech, such as en (default: detected)")
+    group.add_argument("--task", choices=TASKS, help="translate is into English (default: transcribe)")
+    group.add_argument("--prompt", metavar="TEXT", help="text that came before: a hint of style and names")
+    group.add_argument(
+        "--hotword", metavar="WORD", action="append", dest="hotwords", help="favour this word; may be repeated"
+    )
+    group.add_argument(
+        "--beam-size",
+        type=bounded_int("beam size", 1, MAX_BEAMS),
+        metavar="N",
+        help="beams of the last decode of an utterance (default: 1, greedy)",
+    )
+
+
+def add_stream_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how words are committed while the sound goes on."""
+    group = parser.add_argument_group("streaming")
+    group.add_argument(
+        "--policy",
+        choices=POLICIES,
+        help="commit what two decodes agree on, or by attention on the first (default: agreement)",
+    )
+    group.add_argument(
+        "--tick-ms",
+        type=bounded_int("tick", 100, 5000),
+        metavar="MS",
+        help="decode again after so much new sound (default: 500)",
+    )
+
+
+def bounded_int(name: str, low: int, high: int) -> BoundedInt:
+    """Return an argparse type: a whole number in [low, high]."""
+    return BoundedInt(name, low, high)
+
+
+class BoundedInt:
+    """An argparse type whose complaint names the value and what is allowed."""
+
+    def __init__(self, name: str, low: int, high: int) -> None:
+        self.name, self.low, self.high = name, low, high
+
+    def __call__(self, text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = self.low - 1
+        if not self.low <= value <= self.high:
+            raise argparse.ArgumentTypeError(
+                f"{self.name} {text!r} is not allowed: give a whole number from {self.low} to {self.high}"
+            )
+        return value
+
+
+def config_flags(args: argparse.Namespace) -> dict[str, object]:
+    """Return what the flags say as settings by dotted key; None where a flag was not given."""
+    return {key: getattr(args, name, None) for name, key in SETTINGS.items()}

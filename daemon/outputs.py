@@ -1,0 +1,101 @@
+"""Transcripts into files: text, JSON, SRT, WebVTT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from amanuensis.npu.atomic import whole_or_nothing
+from amanuensis.stream.events import Commit, Event, Word
+from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
+
+FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
+    "txt": to_text,
+    "json": to_json,
+    "srt": to_srt,
+    "vtt": to_vtt,
+}
+MAX_WORDS: Final = 1_000_000  # about 100 hours of speech
+
+
+class OutputError(Exception):
+    """A transcript cannot be written; the message says why and what to do."""
+
+
+class Transcript:
+    """The committed words of a session, by utterance, in order.
+
+    Attributes:
+        dropped: words beyond MAX_WORDS, which are not kept.
+
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._utterances: dict[int, list[Word]] = {}
+        self._n_words = 0
+
+    def add(self, event: Event) -> None:
+        """Take any event; only commits carry words."""
+        if not isinstance(event, Commit):
+            return
+        room = MAX_WORDS - self._n_words
+        kept = event.words[:room]
+        self.dropped += len(event.words) - len(kept)
+        self._n_words += len(kept)
+        self._utterances.setdefault(event.utt, []).extend(kept)
+
+    @property
+    def utterances(self) -> list[tuple[Word, ...]]:
+        """The words of each utterance."""
+        return [tuple(words) for _, words in sorted(self._utterances.items())]
+
+    @property
+    def words(self) -> list[Word]:
+        """All words in order."""
+        return [word for words in self.utterances for word in words]
+
+    @property
+    def text(self) -> str:
+        """Everything as one line."""
+        return " ".join("".join(word.text for word in self.words).split())
+
+
+def format_for(path: Path, wanted: str | None) -> str:
+    """Return the format of an output file: what is asked for, else what its name ends in.
+
+    Raises:
+        OutputError: neither says a format that we write.
+
+    """
+    chosen = wanted or path.suffix.removeprefix(".").lower()
+    if chosen not in FORMATS:
+        raise OutputError(f"{path}: its name says no format: end it in .{', .'.join(FORMATS)}, or add -f FORMAT")
+    return chosen
+
+
+def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word]]) -> None:
+    """Write a transcript; the file appears whole or not at all.
+
+    Raises:
+        OutputError: the place is not there or may not be written.
+        amanuensis.npu.atomic.WriteError: the disk is full or the folder is read-only.
+
+    """
+    text = FORMATS[chosen](utterances)
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder of that name exists; name a file in it, such as {path / 'talk'}.{chosen}")
+    if path.exists() and not path.is_file():
+        _write_device(path, text)
+        return
+    with whole_or_nothing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _write_device(path: Path, text: str) -> None:
+    """Write into a pipe or a device, which cannot be replaced by a file."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
