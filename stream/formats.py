@@ -50,7 +50,7 @@ class AudioFormat:
     channels: int = 1
 
     def __post_init__(self) -> None:
-        if self.encoding not in DTYPES:
+        if self.encoding not in get_args(Encoding):
             raise FormatError(f"encoding {self.encoding!r} is not supported: send {_choice(get_args(Encoding))}")
         _check_range("rate", self.rate, MIN_RATE, MAX_RATE, "resample at the source")
         _check_range("channels", self.channels, 1, MAX_CHANNELS, "mix down at the source")
@@ -106,8 +106,8 @@ class PcmDecoder:
             float32 [n], in [-1, 1] and finite, mono, at the source's rate.
 
         """
-        view = self._rest + bytes(data) if self._rest else data
-        n_frames = memoryview(view).nbytes // self.format.frame_bytes
+        view = memoryview(self._rest + bytes(data) if self._rest else data).cast("B")
+        n_frames = view.nbytes // self.format.frame_bytes
         whole = n_frames * self.format.frame_bytes
         self._rest = bytes(view[whole:])
         raw = np.frombuffer(view, dtype=self.format.dtype, count=n_frames * self.format.channels)
