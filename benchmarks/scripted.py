@@ -1,0 +1,89 @@
+"""Random weights made to say a given text, at the full price of saying it.
+
+Timings do not depend on the values of weights, but streaming depends on what is said: agreement, verification and
+window cuts need text that goes on sensibly. So every forward runs as it is, over all rows and the whole vocabulary, and
+only the logit of the wanted token is raised afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from amanuensis.npu.devices.api import Backend, Decoder, DecoderOutput, Encoding
+from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+RAISED = 1000.0  # far above every logit of random weights
+
+
+class ScriptedBackend:
+    """A back end that says `script` after the start of the transcript, then <|endoftext|>.
+
+    Attributes:
+        script: text tokens from the first one of the window on, those that the job forces included.
+
+    """
+
+    def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
+        self.script: tuple[int, ...] = ()
+        self.encoder_device = backend.encoder_device
+        self.decoder_device = backend.decoder_device
+        self._backend = backend
+        self._tokenizer = tokenizer
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return self._backend.dimensions
+
+    @property
+    def generation(self) -> Generation:
+        return self._backend.generation
+
+    def encode(self, features: NDArray[np.float32]) -> Encoding:
+        """Encode as the back end does."""
+        return self._backend.encode(features)
+
+    def decoder(self, encoding: Encoding) -> Decoder:
+        """Return the back end's decoder, steered."""
+        return _ScriptedDecoder(self._backend.decoder(encoding), self.script, self._tokenizer)
+
+
+class _ScriptedDecoder:
+    def __init__(self, decoder: Decoder, script: Sequence[int], tokenizer: Tokenizer) -> None:
+        self._decoder = decoder
+        self._script = script
+        self._tokenizer = tokenizer
+        self._text_start: int | None = None  # row of the first text token, after <|notimestamps|>
+
+    @property
+    def length(self) -> int:
+        return self._decoder.length
+
+    def forward(self, tokens: Sequence[int], rows: Sequence[int]) -> DecoderOutput:
+        start = self._decoder.length
+        if self._tokenizer.no_timestamps in tokens:
+            self._text_start = start + list(tokens).index(self._tokenizer.no_timestamps) + 1
+        output = self._decoder.forward(tokens, rows)
+        for at, row in enumerate(rows):
+            self._steer(output.logits[:, at], start + row + 1)
+        return output
+
+    def step(self, tokens: Sequence[int]) -> DecoderOutput:
+        output = self._decoder.step(tokens)
+        self._steer(output.logits[:, 0], self._decoder.length)
+        return output
+
+    def truncate(self, length: int) -> None:
+        self._decoder.truncate(length)
+
+    def reorder(self, sources: Sequence[int]) -> None:
+        self._decoder.reorder(sources)
+
+    def _steer(self, logits: NDArray[np.float32], row: int) -> None:
+        """Raise the token that the script has for a row of the cache, in logits [beams, vocabulary]."""
+        if self._text_start is None or row < self._text_start:
+            return
+        k = row - self._text_start
+        logits[:, self._script[k] if k < len(self._script) else self._tokenizer.eot] = RAISED

@@ -1,0 +1,59 @@
+"""`amanuensis bench WHAT`: the measurements of amanuensis.benchmarks, one module each.
+
+The one place where a lower part reaches up: the command line is the front door of the measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from amanuensis.daemon.commands.common import SubParsers
+
+MEASUREMENTS: Final = {
+    "stream": (
+        "stream_cost",
+        "CPU seconds per second of audio, against other systems where script/peers installed them",
+    ),
+    "startup": ("startup", "time from start to captions, and memory"),
+    "log-mel": ("log_mel", "cost of the log-mel front end"),
+    "wer": ("streaming_wer", "word errors of streamed against offline text"),
+}
+EXAMPLES: Final = """\
+examples:
+  amanuensis bench startup
+  amanuensis bench stream --json
+  amanuensis bench log-mel"""
+
+
+class Measurement(Protocol):
+    """What every module of a measurement has."""
+
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `bench` and its measurements."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed, memory and accuracy",
+        description="Measure on this machine. Every figure is printed with machine, model, command and commit.",
+        epilog=EXAMPLES,
+    )
+    measurements = parser.add_subparsers(dest="measurement", metavar="WHAT", required=True)
+    for name, (module, text) in MEASUREMENTS.items():
+        example = f"example:\n  amanuensis bench {name} --json"
+        load(module).add_arguments(measurements.add_parser(name, help=text, description=text, epilog=example))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the measurement that was asked for."""
+    return load(MEASUREMENTS[args.measurement][0]).run(args)
+
+
+def load(module: str) -> Measurement:
+    """Import the module of one measurement."""
+    return cast(Measurement, import_module(f"amanuensis.benchmarks.{module}"))
