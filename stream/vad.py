@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-import webrtcvad  # type: ignore[import-untyped]
+import webrtcvad
 from amanuensis.stream.resample import MODEL_RATE
 from numpy.typing import NDArray
 
@@ -19,8 +19,13 @@ LAG: Final = 8  # samples: x[n] - x[n - 8] is strongest at 1 kHz and takes 16 dB
 LOWEST_DBFS: Final = -120.0
 N_BLOCKS: Final = 8  # of the window of the noise floor: minima are kept by block, not by frame
 SMOOTHING: Final = 0.3  # of the level, a time constant of about 60 ms
-MIN_WINDOW_S: Final = 0.1
-MAX_WINDOW_S: Final = 60.0
+BOUNDS: Final = (
+    ("min_level_dbfs", -120.0, 0.0),
+    ("min_snr_db", 0.0, 60.0),
+    ("floor_window_s", 0.1, 60.0),
+    ("steady_s", 0.1, 60.0),
+    ("steady_db", 0.0, 60.0),
+)
 Samples: TypeAlias = NDArray[np.float32]
 
 
@@ -60,10 +65,10 @@ class VadConfig:
                 f"vad votes {self.off_votes}, {self.on_votes} of {self.vote_frames} frames are not allowed: "
                 "off_votes must be less than on_votes, and on_votes at most vote_frames"
             )
-        for name in ("floor_window_s", "steady_s"):
-            seconds = getattr(self, name)
-            if not MIN_WINDOW_S <= seconds <= MAX_WINDOW_S:
-                raise ValueError(f"vad {name} {seconds!r} is not allowed: use {MIN_WINDOW_S} to {MAX_WINDOW_S} s")
+        for name, low, high in BOUNDS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"vad {name} {value!r} is not allowed: it must be {low:g} to {high:g}")
 
 
 class VoiceDetector:
