@@ -19,6 +19,7 @@ CHANGEABLE: Final = ("tick_ms", "language", "prompt", "hotwords")  # while a ses
 FALLBACK_TEMPERATURES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # openai/whisper transcribe()
 MAX_HOTWORDS: Final = 100
 MAX_PROMPT_CHARS: Final = 1000
+MAX_TEXT_TOKENS: Final = 224  # half of the decoder's 448 positions
 LONGEST_WINDOW_S: Final = 30.0  # Whisper's positions end here
 
 
@@ -108,7 +109,9 @@ class StreamConfig:
             )
         if self.language is not None and self.language not in info.languages:
             known = ", ".join(info.languages[:8]) + (", ..." if len(info.languages) > 8 else "")
-            raise StreamConfigError(f"language {self.language!r} is not known to model {info.model}: use one of {known}")
+            raise StreamConfigError(
+                f"language {self.language!r} is not known to model {info.model}: use one of {known}"
+            )
 
     def changed(self, changes: Mapping[str, Any]) -> StreamConfig:
         """Return the settings with `changes`, as a client asks for them while the session runs.
@@ -131,7 +134,7 @@ class StreamConfig:
         """Return the longest window to decode, in seconds: what is set, but never more than the model takes."""
         return min(self.max_window_s or info.max_window_s, info.max_window_s, LONGEST_WINDOW_S)
 
-    def options(self, language: str | None, *, final: bool) -> DecodeOptions:
+    def options(self, language: str | None, *, final: bool, max_tokens: int) -> DecodeOptions:
         """Return how to decode: ticks greedily at temperature 0, finals with beams and fallback."""
         return DecodeOptions(
             task=self.task,
@@ -140,6 +143,7 @@ class StreamConfig:
             temperatures=self.temperatures if final else (0.0,),
             hotwords=self.hotwords,
             hotword_bonus=self.hotword_bonus,
+            max_tokens=min(max_tokens, MAX_TEXT_TOKENS),
         )
 
 

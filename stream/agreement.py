@@ -1,0 +1,43 @@
+"""LocalAgreement-2: what two successive hypotheses share is committed.
+
+Source of the idea: Liu et al. 2020 and whisper_streaming (Machacek et al. 2023); here words are compared by their
+normalised form, and the newer surface is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amanuensis.stream.normalise import normalise_word
+from amanuensis.stream.words import TimedWord
+
+__all__ = ["agreed_words", "before_edge"]
+
+
+def agreed_words(previous: Sequence[TimedWord], current: Sequence[TimedWord]) -> int:
+    """Return how many words of `current` from its start are agreed with `previous`.
+
+    Words that are punctuation only are of no account in the comparison; one is agreed when an agreed word follows it.
+    """
+    keys = [key for word in previous if (key := normalise_word(word.text))]
+    n_agreed = matched = 0
+    for k, word in enumerate(current):
+        key = normalise_word(word.text)
+        if not key:
+            continue
+        if matched == len(keys) or key != keys[matched]:
+            break
+        matched += 1
+        n_agreed = k + 1
+    return n_agreed
+
+
+def before_edge(words: Sequence[TimedWord], n: int, audio_end: int, edge: int) -> int:
+    """Return how many of the first `n` words are safe from the edge of the audio.
+
+    A word is not when its attention peak lies within `edge` samples of `audio_end`; nor is the last word of the
+    hypothesis, which more sound may still change, unless the audio went on for twice as long after it.
+    """
+    while n and words[n - 1].last > audio_end - (2 * edge if n == len(words) else edge):
+        n -= 1
+    return n

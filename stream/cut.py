@@ -1,0 +1,64 @@
+"""Where a window that has grown long is cut: between two committed words, in a pause if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.words import TimedWord
+
+__all__ = ["Cut", "ends_sentence", "find_cut"]
+
+SENTENCE_END: Final = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width punctuation is meant
+CLAUSE_END: Final = (",", ";", ":", "、", "，")  # noqa: RUF001 - full-width punctuation is meant
+SENTENCE_BONUS_S: Final = 0.3  # a sentence end is worth as much as so long a pause
+CLAUSE_BONUS_S: Final = 0.1
+Quietest = Callable[[int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The window's new start, how many committed words lie before it, and how good the place is in seconds of pause."""
+
+    position: int
+    n_words: int
+    score: float
+
+
+def ends_sentence(text: str) -> bool:
+    """Return whether a word closes a sentence."""
+    return text.rstrip("\"')]”’").endswith(SENTENCE_END)  # noqa: RUF001 - typographic quotes are meant
+
+
+def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, quietest: Quietest) -> Cut | None:
+    """Return the best place to cut, None when there is none in the bounds.
+
+    Args:
+        words: committed words whose sound is in the window, in order.
+        earliest: position before which no cut is wanted.
+        latest: position after which no cut is allowed.
+        keep: so many words stay behind the cut, so that the decoder goes on after words that it hears.
+        quietest: returns the quietest position between two positions.
+
+    """
+    best: Cut | None = None
+    for n in range(1, len(words) - keep + 1):
+        before = words[n - 1]
+        after = words[n].first if n < len(words) else max(before.end, before.last + 1)
+        if after < earliest or before.last > latest:
+            continue
+        score = _score(before, after)
+        if best is None or score >= best.score:
+            position = quietest(before.last, after) if after > before.last else before.last
+            if earliest <= position <= latest:
+                best = Cut(position, n, score)
+    return best
+
+
+def _score(before: TimedWord, after: int) -> float:
+    pause_s = (after - before.last) / MODEL_RATE
+    if ends_sentence(before.text):
+        return pause_s + SENTENCE_BONUS_S
+    return pause_s + (CLAUSE_BONUS_S if before.text.endswith(CLAUSE_END) else 0.0)

@@ -1,0 +1,42 @@
+"""The text that is put before a window: what the user gave, and what was said just before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from amanuensis.npu.window import MAX_PROMPT_TOKENS
+from amanuensis.stream.words import TimedWord
+
+__all__ = ["PromptMemory"]
+
+MAX_GIVEN_TOKENS: Final = MAX_PROMPT_TOKENS // 2  # terms of the user may not push out the running text
+
+
+class PromptMemory:
+    """Keeps the newest words that were committed, whole, within MAX_PROMPT_TOKENS together with the given text."""
+
+    def __init__(self, given: Sequence[int] = ()) -> None:
+        self._given: tuple[int, ...] = ()
+        self._said: list[tuple[int, ...]] = []  # tokens word by word
+        self.give(given)
+
+    def give(self, tokens: Sequence[int]) -> None:
+        """Set the user's text, of which the last MAX_GIVEN_TOKENS count."""
+        self._given = tuple(tokens[-MAX_GIVEN_TOKENS:])
+
+    def add(self, words: Sequence[TimedWord]) -> None:
+        """Remember words that left the window."""
+        self._said += [word.tokens for word in words]
+        room = MAX_PROMPT_TOKENS - len(self._given)
+        while sum(map(len, self._said)) > room:
+            del self._said[0]
+
+    def clear(self) -> None:
+        """Forget what was said: after a long pause, or when a hypothesis was not believed."""
+        self._said.clear()
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The prompt, at most MAX_PROMPT_TOKENS."""
+        return self._given + tuple(token for tokens in self._said for token in tokens)

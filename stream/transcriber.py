@@ -1,0 +1,409 @@
+"""One utterance: which window to decode next, and what its hypothesis commits.
+
+Positions are 16 kHz samples from the start of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+import numpy as np
+from amanuensis.npu.engine.api import EngineInfo
+from amanuensis.npu.log_mel import HOP_SAMPLES
+from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.stream.agreement import agreed_words, before_edge
+from amanuensis.stream.align_att import attended_words
+from amanuensis.stream.captions import CaptionWriter
+from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.counters import Counters
+from amanuensis.stream.cut import ends_sentence, find_cut
+from amanuensis.stream.events import EngineUse, Event, FinalReason
+from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
+from amanuensis.stream.prompt import PromptMemory
+from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.words import ENCODER_FRAME, TimedWord, WordTokenizer, timed_words, tokens_of
+from numpy.typing import NDArray
+
+__all__ = ["JobKind", "StreamContext", "Transcriber", "WindowAudio"]
+
+MAX_FRAMES: Final = 3_000  # log-mel frames of a window, padding included
+FREE_PAD_FRAMES: Final = 40  # 0.4 s of silence after the audio of a model that takes any length
+PADDED_PAD_FRAMES: Final = 200  # 2 s for stock weights, which were trained with silence after the speech
+PADDED_MIN_FRAMES: Final = 300
+CUT_FROM: Final = 0.5  # of the longest window: a good pause is looked for from here on
+CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
+GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes for one
+KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
+KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
+CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
+PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
+CONFIDENT: Final = -0.7  # mean log-probability at which the detected language is kept
+CONFIDENT_VOICED_S: Final = 1.5
+MIN_AUDIO: Final = 2 * ENCODER_FRAME  # less is not worth a decode
+MAX_FORCED_TOKENS: Final = 120  # of the decoder's 224 text positions
+
+
+class WindowAudio(Protocol):
+    """The sound of one utterance."""
+
+    def features(self, start: int, stop: int, pad_frames: int) -> NDArray[np.float32]:
+        """Return scaled log-mel of [start, stop) and `pad_frames` of silence, float32 [n_mels, n_frames]."""
+        ...
+
+    def voiced_spans(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the parts of [start, stop) that are speech, in order."""
+        ...
+
+    def quietest(self, start: int, stop: int) -> int:
+        """Return the quietest position in [start, stop)."""
+        ...
+
+
+@dataclass(slots=True)
+class StreamContext:
+    """What the utterances of one stream share."""
+
+    config: StreamConfig
+    info: EngineInfo
+    tokenizer: WordTokenizer
+    captions: CaptionWriter
+    prompt: PromptMemory
+    counters: Counters = field(default_factory=Counters)
+    language: str | None = None
+    ticks: bool = True  # False: recordings, where only finished windows are decoded
+
+
+class JobKind(Enum):
+    """Why a window is decoded."""
+
+    TICK = "tick"  # new audio came
+    FULL = "full"  # the window has reached its longest
+    LAST = "last"  # the utterance is over
+
+    @property
+    def final(self) -> bool:
+        """Whether its hypothesis is the last one for some of the audio."""
+        return self is not JobKind.TICK
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A job that is outstanding. `again`: the second look at speech for which no words were found."""
+
+    kind: JobKind
+    start: int
+    stop: int
+    again: bool
+
+
+class Transcriber:
+    """Follows one utterance from its start to its final text."""
+
+    def __init__(self, context: StreamContext, audio: WindowAudio, start: int, heard: int) -> None:
+        """Begin an utterance at `start`, noticed when the audio had come to `heard`."""
+        self._context = context
+        self._audio = audio
+        self._origin = start
+        self._window_start = start
+        self._decoded_end = max(start, heard)
+        self._limit = _window_limit(context)
+        self._forced: list[TimedWord] = []
+        self._hypothesis: list[TimedWord] = []
+        self._trusted = False  # the hypothesis passed every gate
+        self._outstanding: _Window | None = None
+        self._look_again: JobKind | None = None
+        self._looked_again = False
+        self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
+        self._end: int | None = None
+        self._reason: FinalReason = "pause"
+        self._done = False
+        self._wrote_words = False
+
+    @property
+    def start(self) -> int:
+        """Where the utterance begins."""
+        return self._origin
+
+    @property
+    def window_start(self) -> int:
+        """Audio before it is not needed any more."""
+        return self._window_start
+
+    @property
+    def decoded_end(self) -> int:
+        """How far the audio was decoded."""
+        return self._decoded_end
+
+    @property
+    def end(self) -> int | None:
+        """Where the utterance ends, once it is known."""
+        return self._end
+
+    @property
+    def done(self) -> bool:
+        """Whether all is final."""
+        return self._done
+
+    @property
+    def wrote_words(self) -> bool:
+        """Whether words were committed."""
+        return self._wrote_words
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether a job waits for its answer."""
+        return self._outstanding is not None
+
+    @property
+    def text_seems_finished(self) -> bool | None:
+        """Whether the text so far ends a sentence; None: there is none, or the model writes no punctuation."""
+        words = self._forced + self._hypothesis
+        if not words:
+            return None
+        if ends_sentence(words[-1].text):
+            return True
+        return False if any(ends_sentence(word.text) for word in words) else None
+
+    def due(self, newest: int, last_voiced: int) -> JobKind | None:
+        """Return what should be decoded now, given the newest position and the end of the newest speech."""
+        if self._done or self._outstanding:
+            return None
+        if self._look_again:
+            return self._look_again
+        length = (newest if self._end is None else self._end) - self._window_start
+        if length > self._limit or (length == self._limit and self._end is None):
+            return JobKind.FULL
+        if self._end is not None:
+            return JobKind.LAST
+        return JobKind.TICK if self._context.ticks and self._tick_is_due(newest, last_voiced) else None
+
+    def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, int]:
+        """Make the job that is due; return it and where its audio ends."""
+        stop = min(newest if self._end is None else self._end, self._window_start + self._limit)
+        again = self._look_again is not None
+        self._look_again = None
+        self._outstanding = _Window(kind, self._window_start, stop, again)
+        context, forced = self._context, tokens_of(self._forced)
+        n_frames = (stop - self._window_start) // HOP_SAMPLES
+        budget = token_budget((stop - self._window_start) / MODEL_RATE, len(forced), context.config.gates)
+        job = WindowJob(
+            features=self._audio.features(self._window_start, stop, _pad_frames(n_frames, context.info)),
+            prompt=() if again else context.prompt.tokens,
+            forced=forced,
+            draft=tokens_of(self._hypothesis),
+            options=context.config.options(context.language, final=kind.final, max_tokens=budget),
+        )
+        return job, stop
+
+    def consume(self, result: WindowResult) -> list[Event]:
+        """Take the hypothesis for the outstanding job."""
+        window, self._outstanding = self._outstanding, None
+        assert window is not None, "no job is outstanding"
+        context = self._context
+        context.captions.engine = EngineUse(result.encoder, result.decoder, context.info.model, context.info.why)
+        self._decoded_end = max(self._decoded_end, window.stop)
+        low = max(window.start, context.captions.end)
+        words = timed_words(result, context.tokenizer, window.start, (low, max(low, window.stop)), result.language)
+        voiced = self._audio.voiced_spans(min(low, window.stop), window.stop)
+        judgement = judge(result, words, _seconds(voiced), context.config.gates)
+        self._note(result, judgement, voiced)
+        if window.kind is JobKind.TICK:
+            return self._on_tick(window, words, judgement)
+        return self._on_final(window, words[: judgement.n_words], voiced)
+
+    def discard(self) -> None:
+        """Forget the outstanding job: its answer will not come, or not be taken."""
+        if self._outstanding and self._outstanding.again:
+            self._look_again = self._outstanding.kind
+        self._outstanding = None
+
+    def close(self, end: int, reason: FinalReason) -> None:
+        """Tell where the utterance ends. A tick that has not heard all its speech is forgotten."""
+        self._end, self._reason = max(end, self._window_start), reason
+        window = self._outstanding
+        if window and not window.kind.final and window.stop < self._speech_end() + PAUSED // 2:
+            self.discard()
+
+    def finish_early(self) -> list[Event]:
+        """Make the utterance final without another decode, if its last tick heard all of it and was believed."""
+        if self._done or self._end is None or self._outstanding or self._look_again:
+            return []
+        if self._end - self._window_start < MIN_AUDIO:
+            return self._finish()
+        if not self._is_settled():
+            return []
+        self._context.counters.instant_finals += 1
+        return self._finish()
+
+    def abandon(self, stop: int) -> tuple[list[Event], int]:
+        """Give up on the audio up to `stop`, which ends the utterance.
+
+        Returns:
+            The events that make final what was heard, and the position from which nothing was heard.
+
+        """
+        self._outstanding = None
+        lost_from = min(max(self._decoded_end if self._hypothesis or self._forced else 0, self._window_start), stop)
+        events = self._commit(self._hypothesis)
+        self._end, self._reason = stop, self._reason if self._end is not None else "length"
+        return [*events, *self._finish()], lost_from
+
+    def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
+        if newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
+            return True
+        return newest - last_voiced >= PAUSED and self._decoded_end < last_voiced + PAUSED // 2
+
+    def _note(self, result: WindowResult, judgement: Judgement, voiced: Sequence[tuple[int, int]]) -> None:
+        context = self._context
+        self._trusted = judgement.verdict is Verdict.KEEP
+        if judgement.verdict is Verdict.LOOP:
+            context.prompt.clear()
+        if judgement.verdict in {Verdict.LOOP, Verdict.SILENT}:
+            context.counters.gated += 1
+        confident = result.avg_logprob > CONFIDENT and _seconds(voiced) >= CONFIDENT_VOICED_S
+        if context.language is None and self._trusted and judgement.n_words and confident:
+            context.language = result.language
+
+    def _on_tick(self, window: _Window, words: list[TimedWord], judgement: Judgement) -> list[Event]:
+        n = self._settled_words(words, window.stop) if self._trusted else 0
+        events = self._commit(words[:n])
+        self._hypothesis = words[n : judgement.n_words]
+        self._cut_in_pause(window.stop)
+        return [*events, *self._context.captions.partial(self._hypothesis)]
+
+    def _settled_words(self, words: Sequence[TimedWord], audio_end: int) -> int:
+        edge = round(self._context.config.edge_ms * MODEL_RATE / 1000)
+        if self._context.config.policy == "alignatt":
+            peak = self._forced[-1].last if self._forced else self._window_start
+            return attended_words(words, peak, audio_end, edge)
+        return before_edge(words, agreed_words(self._hypothesis, words), audio_end, edge)
+
+    def _on_final(self, window: _Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> list[Event]:
+        if window.again:
+            words = words if len(words) >= len(self._spare) else self._spare
+            self._spare = []
+        elif (gap := self._uncovered(window, words, voiced)) is not None:
+            return self._look_from(gap, window, words)
+        if not words and _seconds(voiced) >= self._context.config.gates.uncovered_s:
+            self._context.counters.empty += 1
+        if window.kind is JobKind.LAST:
+            self._hypothesis = []
+            return [*self._commit(words), *self._finish()]
+        return self._force_cut(window, words)
+
+    def _uncovered(self, window: _Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> int | None:
+        """Return where speech without words begins; in a full window only when there are no words at all."""
+        if self._looked_again or (window.kind is JobKind.FULL and words):
+            return None
+        start = max(window.start, self._context.captions.end)
+        return uncovered_from(voiced, words, start, self._context.config.gates.uncovered_s)
+
+    def _look_from(self, gap: int, window: _Window, words: list[TimedWord]) -> list[Event]:
+        """Commit the words before speech without words, and decode again from there, without any prompt."""
+        before = [word for word in words if word.last < gap]
+        self._spare = words[len(before) :]
+        events = self._commit(before)
+        self._look_again, self._looked_again = window.kind, True
+        self._context.counters.looked_again += 1
+        self._hypothesis = []
+        if gap > window.start and window.kind is JobKind.LAST:
+            self._move_window(gap, len(self._forced))
+        return events
+
+    def _force_cut(self, window: _Window, words: list[TimedWord]) -> list[Event]:
+        """Cut a full window: commit what lies before its edge, agreed or not, so that the text never stops."""
+        n = sum(word.last <= window.stop - CUT_EDGE for word in words)
+        events = self._commit(words[:n])
+        self._hypothesis = words[n:]
+        self._context.counters.forced_commits += n
+        earliest = window.start + (window.stop - window.start) // 4
+        latest = self._hypothesis[0].first if self._hypothesis else window.stop
+        for keep in (KEEP_WORDS, 0):
+            if cut := find_cut(self._forced, earliest, min(latest, window.stop), keep, self._audio.quietest):
+                self._move_window(cut.position, cut.n_words)
+                return [*events, *self._context.captions.partial(self._hypothesis)]
+        return [*events, *self._cut_without_words(window)]
+
+    def _cut_without_words(self, window: _Window) -> list[Event]:
+        """Cut a full window in which no word was committed late enough: at the quietest place of its last second."""
+        position = self._audio.quietest(window.stop - CUT_EDGE, window.stop)
+        said = [word for word in self._hypothesis if word.last < position]
+        events = self._commit(said)
+        self._hypothesis = self._hypothesis[len(said) :]
+        self._move_window(position, len(self._forced))
+        return [*events, *self._context.captions.partial(self._hypothesis)]
+
+    def _cut_in_pause(self, audio_end: int) -> None:
+        """Cut a window that is getting long at a committed word, best in a pause."""
+        length = audio_end - self._window_start
+        crowded = len(tokens_of(self._forced)) > MAX_FORCED_TOKENS
+        if length < CUT_FROM * self._limit and not crowded:
+            return
+        earliest = self._window_start + self._limit // 8 + max(0, length - self._limit // 2) // 2
+        latest = audio_end - KEEP_AUDIO
+        cut = find_cut(self._forced, earliest, latest, KEEP_WORDS, self._audio.quietest)
+        if cut and (cut.score >= GOOD_PAUSE_S or length >= CUT_ANYWHERE_FROM * self._limit or crowded):
+            self._move_window(cut.position, cut.n_words)
+
+    def _move_window(self, position: int, n_words: int) -> None:
+        """Start the window at `position`, whole encoder frames from the origin; `n_words` forced words leave it."""
+        self._context.prompt.add(self._forced[:n_words])
+        del self._forced[:n_words]
+        if self._end is not None:
+            position = max(self._window_start, min(position, self._end - MIN_AUDIO))
+        self._window_start = position - (position - self._origin) % ENCODER_FRAME
+        self._context.counters.cuts += 1
+
+    def _is_settled(self) -> bool:
+        """Whether the newest hypothesis can stand as the final one: it saw all speech and nothing speaks against it."""
+        assert self._end is not None
+        context = self._context
+        believed = self._trusted and bool(self._forced or self._hypothesis)
+        if not believed or not context.ticks or context.config.beam_size > 1:
+            return False
+        if self._decoded_end < min(self._end, self._speech_end() + PAUSED // 2):
+            return False
+        start = max(self._window_start, context.captions.end)
+        spans = self._audio.voiced_spans(start, max(start, self._end))
+        return uncovered_from(spans, self._hypothesis, start, context.config.gates.uncovered_s) is None
+
+    def _speech_end(self) -> int:
+        """Return where the last speech of the closed utterance ends."""
+        assert self._end is not None
+        spans = self._audio.voiced_spans(self._window_start, self._end)
+        return spans[-1][1] if spans else self._window_start
+
+    def _finish(self) -> list[Event]:
+        events = self._commit(self._hypothesis)
+        self._hypothesis = []
+        self._context.prompt.add(self._forced)
+        self._forced = []
+        self._done = True
+        return [*events, *self._context.captions.final(self._reason)]
+
+    def _commit(self, words: Sequence[TimedWord]) -> list[Event]:
+        self._forced += words
+        self._wrote_words |= bool(words)
+        return self._context.captions.commit(words)
+
+
+def _window_limit(context: StreamContext) -> int:
+    """Return the longest window in samples, a multiple of encoder frames, padding left out."""
+    pad = PADDED_PAD_FRAMES if context.info.audio_context == "padded" else FREE_PAD_FRAMES
+    longest = (MAX_FRAMES - pad) * HOP_SAMPLES
+    limit = min(round(context.config.window_limit_s(context.info) * MODEL_RATE), longest)
+    return limit - limit % ENCODER_FRAME
+
+
+def _pad_frames(n_frames: int, info: EngineInfo) -> int:
+    """Return how many frames of silence follow the audio of a window, so that the whole is an even number."""
+    if info.audio_context == "free":
+        return FREE_PAD_FRAMES + n_frames % 2
+    return max(PADDED_PAD_FRAMES, PADDED_MIN_FRAMES - n_frames) + n_frames % 2
+
+
+def _seconds(spans: Sequence[tuple[int, int]]) -> float:
+    return sum(stop - start for start, stop in spans) / MODEL_RATE

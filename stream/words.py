@@ -1,0 +1,120 @@
+"""Tokens with attention peaks to words with times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from amanuensis.npu.tokenizer import TokenWord
+from amanuensis.npu.window import WindowResult
+from amanuensis.stream.events import Word
+from amanuensis.stream.resample import MODEL_RATE
+
+__all__ = ["ENCODER_FRAME", "TimedWord", "WordTokenizer", "clamp_times", "text_of", "timed_words", "to_ms", "tokens_of"]
+
+ENCODER_FRAME: Final = 320  # samples at 16 kHz: 20 ms
+HALF_WORD: Final = 4_800  # samples, 300 ms: how far a word reaches from its outermost attention peak when alone
+
+
+class WordTokenizer(Protocol):
+    """What the stream needs of `amanuensis.npu.tokenizer.Tokenizer`."""
+
+    def encode(self, text: str) -> tuple[int, ...]: ...
+
+    def split_words(self, ids: Sequence[int], language: str | None = None) -> list[TokenWord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word of a hypothesis.
+
+    Attributes:
+        text: surface, with its own leading space.
+        tokens: the tokens that spell it.
+        first, last: attention peaks of its first and last token, 16 kHz samples from the start of the stream.
+        start, end: where it is said, likewise.
+        conf: geometric mean of the probabilities of its tokens.
+
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    first: int
+    last: int
+    start: int
+    end: int
+    conf: float
+
+    def event(self) -> Word:
+        """Return the word as events carry it."""
+        return Word(self.text, to_ms(self.start), to_ms(self.end), round(self.conf, 4))
+
+
+def timed_words(
+    result: WindowResult, tokenizer: WordTokenizer, window_start: int, bounds: tuple[int, int], language: str | None
+) -> list[TimedWord]:
+    """Return the words of a hypothesis in order, their times monotone and inside `bounds`.
+
+    Words meet half-way between their attention peaks, unless a pause lies between them: then each reaches HALF_WORD
+    beyond its own peak.
+
+    Args:
+        result: the hypothesis.
+        tokenizer: of the model that wrote it.
+        window_start: position of the window's first sample, 16 kHz.
+        bounds: first and last position that a word may have: the end of the word before, and of the audio.
+        language: code, for languages that are written without spaces.
+
+    """
+    words = [
+        _word(result, part, window_start, bounds[1])
+        for part in tokenizer.split_words(result.tokens, language)
+        if part.text.strip()
+    ]
+    return [_with_times(words, k, bounds) for k in range(len(words))]
+
+
+def clamp_times(words: Sequence[TimedWord], earliest: int) -> list[TimedWord]:
+    """Return the words with no time before `earliest`, the end of the word committed before them."""
+    return [replace(word, start=max(word.start, earliest), end=max(word.end, earliest)) for word in words]
+
+
+def text_of(words: Sequence[TimedWord]) -> str:
+    """Return the text that the words spell together."""
+    return "".join(word.text for word in words)
+
+
+def tokens_of(words: Sequence[TimedWord]) -> tuple[int, ...]:
+    """Return the tokens of all words."""
+    return tuple(token for word in words for token in word.tokens)
+
+
+def to_ms(position: int) -> float:
+    """Return the media time of a 16 kHz sample in milliseconds."""
+    return position * 1000 / MODEL_RATE
+
+
+def _word(result: WindowResult, part: TokenWord, window_start: int, high: int) -> TimedWord:
+    first, last = (
+        min(window_start + frame * ENCODER_FRAME + ENCODER_FRAME // 2, high)
+        for frame in (result.frames[part.start], result.frames[part.stop - 1])
+    )
+    logprobs = result.logprobs[part.start : part.stop]
+    conf = math.exp(min(0.0, sum(logprobs) / len(logprobs)))
+    return TimedWord(part.text, tuple(result.tokens[part.start : part.stop]), first, max(first, last), 0, 0, conf)
+
+
+def _with_times(words: Sequence[TimedWord], k: int, bounds: tuple[int, int]) -> TimedWord:
+    word, (low, high) = words[k], bounds
+    before = words[k - 1].last if k else low
+    after = words[k + 1].first if k + 1 < len(words) else high
+    start = _between(before, word.first, word.first - HALF_WORD) if k else word.first - HALF_WORD
+    end = _between(word.last, after, word.last + HALF_WORD) if k + 1 < len(words) else word.last + HALF_WORD
+    return replace(word, start=min(max(start, low), high), end=min(max(end, start, low), high))
+
+
+def _between(left: int, right: int, reach: int) -> int:
+    """Return the middle of two peaks, or `reach` when they are further apart than two half words."""
+    return reach if right - left > 2 * HALF_WORD else (left + right) // 2
