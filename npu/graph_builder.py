@@ -65,7 +65,9 @@ class GraphBuilder:
         """Return an int64 [len(values)] constant."""
         return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
 
-    def node(self, op: str, inputs: list[str], *, domain: str = "", output: str | None = None, **attributes: Any) -> str:
+    def node(
+        self, op: str, inputs: list[str], *, domain: str = "", output: str | None = None, **attributes: Any
+    ) -> str:
         """Add a node with one output and return that output's name."""
         name = output or f"{op}_{len(self._nodes)}"
         self.nodes(op, inputs, [name], domain=domain, **attributes)

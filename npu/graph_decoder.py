@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto
-
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.graph_encoder import cross_names
-from amanuensis.npu.graph_layers import LayerBuilder
-from amanuensis.npu.graph_layers import Precision as Precision
+from amanuensis.npu.graph_layers import LayerBuilder, Precision
 from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
 from amanuensis.npu.quantise import quantise_rows
+from onnx import TensorProto
 
 IDS, POSITIONS, ROWS, LAST, TOTAL = "ids", "positions", "rows", "last", "total"
 LOGITS, ATTENTION = "logits", "attention"
@@ -69,10 +67,10 @@ class _DecoderBuilder:
         graph.input(ROWS, TensorProto.INT64, ["wanted"])
         graph.input(LAST, TensorProto.INT32, ["beams"])
         graph.input(TOTAL, TensorProto.INT32, [])
-        cache = ["beams", self.heads, dimensions.text_positions, self.size]
+        cache: list[int | str] = ["beams", self.heads, dimensions.text_positions, self.size]
         for name in cache_names(dimensions.decoder_layers):
-            graph.input(name, TensorProto.FLOAT, list(cache))
-            graph.output(f"{name}_out", TensorProto.FLOAT, list(cache))
+            graph.input(name, TensorProto.FLOAT, cache)
+            graph.output(f"{name}_out", TensorProto.FLOAT, cache)
         for index, name in enumerate(cross_names(dimensions.decoder_layers)):
             tail: list[int | str] = ["frames", self.size] if index % 2 else [self.size, "frames"]
             graph.input(name, TensorProto.FLOAT, [1, self.heads, *tail])

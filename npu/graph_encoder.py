@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from onnx import TensorProto
-
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.graph_layers import LayerBuilder, Precision
 from amanuensis.npu.model_files import ModelFiles
+from onnx import TensorProto
 
 FEATURES, STATES = "features", "states"
 
@@ -74,7 +73,8 @@ def write_cross(path: Path, files: ModelFiles, precision: Precision) -> None:
             name = f"decoder.layers.{layer}.encoder_attn"
             keys = layers.split_heads(layers.projection(STATES, f"{name}.k_proj"), heads, (0, 2, 3, 1))
             values = layers.split_heads(layers.projection(STATES, f"{name}.v_proj"), heads)
-            for value, shape in ((keys, [size, "frames"]), (values, ["frames", size])):
+            shapes: tuple[list[int | str], ...] = ([1, heads, size, "frames"], [1, heads, "frames", size])
+            for value, shape in zip((keys, values), shapes, strict=True):
                 output = next(names)
                 graph.nodes("Identity", [value], [output])
-                graph.output(output, TensorProto.FLOAT, [1, heads, *shape])
+                graph.output(output, TensorProto.FLOAT, shape)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-
 from amanuensis.npu.model_config import FETCH_AGAIN, read_json
 from amanuensis.npu.model_error import ModelError
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -21,7 +20,9 @@ FLOATS = ("F32", "F16", "BF16")
 class Weights:
     """Tensors by name, converted to float32 when asked for; the files stay mapped, not read."""
 
-    def __init__(self, files: tuple[Path, ...], shapes: Mapping[str, tuple[int, ...]], owners: Mapping[str, tuple[Path, str]]) -> None:
+    def __init__(
+        self, files: tuple[Path, ...], shapes: Mapping[str, tuple[int, ...]], owners: Mapping[str, tuple[Path, str]]
+    ) -> None:
         self.files = files
         self.shapes = shapes
         self._owners = owners

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.npu.model_config import Dimensions, Generation
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
-
 from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
-from amanuensis.npu.devices.api import DecoderOutput
+from amanuensis.npu.devices.api import DecoderOutput, Encoding
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.prepared import discard, prepare
+from numpy.typing import NDArray
 
 PrecisionChoice = Literal["auto", "float32", "int8"]
 SINGLE_THREAD_WIDTH = 512  # up to base, a decoder step is too small to gain from a second thread
@@ -79,8 +78,10 @@ class CpuModel:
         value = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(features[None], np.float32))
         return self._encoder.run_with_ort_values(["states"], {"features": value})[0]
 
-    def decoder(self, encoding: CpuEncoding) -> CpuDecoder:
-        """Return a decoder with an empty cache on the model's buffers."""
+    def decoder(self, encoding: Encoding) -> CpuDecoder:
+        """Return a decoder with an empty cache on the model's buffers; the encoding is one of this model's."""
+        if not isinstance(encoding, CpuEncoding):
+            raise TypeError(f"an encoding of the CPU is needed, not {type(encoding).__name__}")
         return CpuDecoder(self._decoder, self._caches, encoding, len(self.generation.alignment_heads))
 
     def _open(self) -> list[ort.InferenceSession]:

@@ -1,0 +1,179 @@
+"""From a window of features to a hypothesis: encode, verify the draft, extend, fall back, align."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from amanuensis.npu.alignment import AttentionRows
+from amanuensis.npu.beam import decode_beam
+from amanuensis.npu.devices.api import Backend, Decoder, Encoding
+from amanuensis.npu.engine.api import EngineError
+from amanuensis.npu.greedy import Float32, decode_greedy, decode_sampled
+from amanuensis.npu.hotwords import HotwordTrie
+from amanuensis.npu.hypothesis import Hypothesis, compression_ratio, needs_fallback
+from amanuensis.npu.language import detect_language
+from amanuensis.npu.rules import Rules, make_rules
+from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.window import MAX_PROMPT_TOKENS, DecodeOptions, WindowJob, WindowResult
+from amanuensis.npu.window_pass import Prefix, WindowPass
+
+MAX_TOKENS_PER_FRAME = 0.5  # 25 a second: nobody speaks faster, so more is a loop
+SPARE_TOKENS = 8  # on top, for the shortest windows
+MAX_BEAMS = 16
+
+
+def decode_window(model: Backend, tokenizer: Tokenizer, job: WindowJob) -> WindowResult:
+    """Decode one window; see `WindowDecoder.decode`."""
+    return WindowDecoder(model, tokenizer).decode(job)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A hypothesis with what the gates look at."""
+
+    hypothesis: Hypothesis
+    temperature: float
+    ratio: float
+
+
+class WindowDecoder:
+    """Decodes windows with one model; what a job does not say changes nothing."""
+
+    def __init__(self, model: Backend, tokenizer: Tokenizer) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._rules = {
+            timestamps: make_rules(model.generation, tokenizer, model.dimensions.vocabulary, timestamps=timestamps)
+            for timestamps in (False, True)
+        }
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        """Encode and decode a window.
+
+        Raises:
+            EngineError: the job does not fit the model: features, tokens, language, task or options.
+
+        """
+        check_job(job, self._model)
+        started = time.perf_counter()
+        encoding = self._model.encode(job.features)
+        encoded = time.perf_counter()
+        decoder = self._model.decoder(encoding)
+        language = self._language(decoder, job.options)
+        window = self._window(job, decoder, encoding, language)
+        scored, no_speech_prob = self._ladder(job, window)
+        hypothesis = scored.hypothesis
+        frames = window.frames(len(hypothesis.tokens))
+        return WindowResult(
+            tokens=hypothesis.tokens,
+            logprobs=hypothesis.logprobs,
+            frames=frames,
+            accepted=hypothesis.accepted,
+            complete=hypothesis.complete,
+            no_speech_prob=no_speech_prob,
+            avg_logprob=hypothesis.avg_logprob,
+            compression_ratio=scored.ratio,
+            temperature=scored.temperature,
+            language=language,
+            encode_ms=1000 * (encoded - started),
+            decode_ms=1000 * (time.perf_counter() - encoded),
+            encoder=self._model.encoder_device,
+            decoder=self._model.decoder_device,
+        )
+
+    def _language(self, decoder: Decoder, options: DecodeOptions) -> str:
+        if options.language is not None:
+            return options.language
+        return detect_language(decoder, self._tokenizer) if self._tokenizer.multilingual else "en"
+
+    def _window(self, job: WindowJob, decoder: Decoder, encoding: Encoding, language: str) -> WindowPass:
+        prefix = self._prefix(job, language)
+        positions = self._model.dimensions.text_positions
+        room = positions - len(prefix.tokens)
+        if room < 1:
+            raise EngineError(f"prompt and forced tokens fill all {positions} positions of the decoder: force fewer")
+        budget = int(encoding.n_frames * MAX_TOKENS_PER_FRAME) + SPARE_TOKENS
+        limit = max(0, min(job.options.max_tokens, budget) - len(job.forced))
+        heads = len(self._model.generation.alignment_heads)
+        return WindowPass(
+            decoder=decoder,
+            attention=AttentionRows(heads, positions - prefix.sot, encoding.n_frames),
+            prefix=prefix,
+            rules=self._job_rules(job),
+            limit=min(room, limit),
+            edge=None if job.edge_frames is None else encoding.n_frames - job.edge_frames,
+        )
+
+    def _prefix(self, job: WindowJob, language: str) -> Prefix:
+        options = job.options
+        before = (self._tokenizer.prev, *job.prompt) if job.prompt else ()
+        start = self._tokenizer.sot_sequence(language, options.task, options.timestamps)
+        return Prefix((*before, *start, *job.forced), len(before), len(job.forced))
+
+    def _job_rules(self, job: WindowJob) -> Rules:
+        options = job.options
+        trie = hotword_trie(options.hotwords, options.hotword_bonus, self._tokenizer) if options.hotwords else None
+        return replace(self._rules[options.timestamps], hotwords=trie, forced=job.forced)
+
+    def _ladder(self, job: WindowJob, window: WindowPass) -> tuple[_Scored, float]:
+        """Try the temperatures in turn until a hypothesis passes the gates; the last one counts in any case."""
+        by_beam = job.options.beam_size > 1 and job.options.temperatures[0] == 0
+        draft = () if by_beam or job.options.temperatures[0] > 0 else job.draft[: window.limit]
+        at_sot, logits = window.prefill(draft)
+        no_speech_prob = _probability(at_sot, self._tokenizer.no_speech)
+        for attempt, temperature in enumerate(job.options.temperatures):
+            if attempt:
+                window.rewind(0)
+                draft, logits = (), logits[:1]
+            hypothesis = _decode(window, logits, draft, temperature, job)
+            ratio = compression_ratio(self._tokenizer.decode(hypothesis.tokens))
+            scored = _Scored(hypothesis, temperature, ratio)
+            if not needs_fallback(ratio, hypothesis.avg_logprob, no_speech_prob):
+                break
+        return scored, no_speech_prob
+
+
+def _decode(
+    window: WindowPass, logits: Float32, draft: Sequence[int], temperature: float, job: WindowJob
+) -> Hypothesis:
+    if temperature > 0:
+        return decode_sampled(window, logits, temperature, job.seed)
+    if job.options.beam_size > 1:
+        return decode_beam(window, logits[0], job.options.beam_size)
+    return decode_greedy(window, logits, draft)
+
+
+def _probability(logits: Float32, token: int) -> float:
+    weights = np.exp(logits - logits.max())
+    return float(weights[token] / weights.sum())
+
+
+def hotword_trie(hotwords: Iterable[str], bonus: float, tokenizer: Tokenizer) -> HotwordTrie:
+    """Return the trie of hotwords, each spelt at the start of a text and after a space."""
+    words = [word.strip() for word in hotwords if word.strip()]
+    spellings = [tokenizer.encode(text) for word in words for text in (word, f" {word}")]
+    return HotwordTrie(spellings, bonus)
+
+
+def check_job(job: WindowJob, model: Backend) -> None:
+    """Raise EngineError for a job that the model cannot do."""
+    dimensions, options = model.dimensions, job.options
+    longest = 2 * dimensions.audio_positions
+    shape = job.features.shape
+    if job.features.ndim != 2 or shape[0] != dimensions.n_mels or not 1 <= shape[1] <= longest:
+        raise EngineError(f"features have shape {list(shape)}, the model takes [{dimensions.n_mels}, 1..{longest}]")
+    if not np.isfinite(job.features).all():
+        raise EngineError("features hold NaN or infinity; clean the samples before the log-mel")
+    if len(job.prompt) > MAX_PROMPT_TOKENS:
+        raise EngineError(f"prompt has {len(job.prompt)} tokens, at most {MAX_PROMPT_TOKENS} are allowed")
+    for name in ("prompt", "forced", "draft"):
+        for token in getattr(job, name):
+            if not 0 <= token < dimensions.vocabulary:
+                raise EngineError(f"{name} has token {token}, the vocabulary ends at {dimensions.vocabulary - 1}")
+    if not 1 <= options.beam_size <= MAX_BEAMS:
+        raise EngineError(f"beam_size is {options.beam_size}, allowed is 1 to {MAX_BEAMS}")
+    if not options.temperatures or min(options.temperatures) < 0:
+        raise EngineError(f"temperatures are {options.temperatures}, at least one and none below 0 are needed")
