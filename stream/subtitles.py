@@ -39,7 +39,7 @@ class CueRules:
     pause_ms: int = 1500
 
     def __post_init__(self) -> None:
-        if self.line_chars < 1 or self.max_lines < 1 or not 0 < self.min_ms <= self.max_ms:
+        if self.line_chars < 1 or self.max_lines < 1 or not 0 < self.min_ms <= self.max_ms or self.pause_ms < 0:
             raise ValueError(f"{self} is not allowed: lines and times must be positive and min_ms at most max_ms")
 
 
@@ -74,12 +74,9 @@ def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> st
     blocks = []
     spk: str | None = None
     for number, cue in enumerate(make_cues(utterances, rules), 1):
-        lines = [SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, line) for line in cue.lines]
-        if cue.spk is not None and cue.spk != spk:
-            lines[0] = f"{_one_line(cue.spk)}: {lines[0]}"
+        text = SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, _named("\n".join(cue.lines), cue.spk, spk))
         spk = cue.spk
-        times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
-        blocks.append("\n".join([str(number), times, *lines]) + "\n")
+        blocks.append(f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
@@ -102,8 +99,7 @@ def to_text(utterances: Iterable[Utterance]) -> str:
         for turn in _turns(utterance):
             text = _one_line("".join(word.text for word in turn))
             if text:
-                named = turn[0].spk is not None and turn[0].spk != spk
-                lines.append(f"{turn[0].spk}: {text}\n" if named else f"{text}\n")
+                lines.append(_named(text, turn[0].spk, spk) + "\n")
                 spk = turn[0].spk
     return "".join(lines)
 
@@ -136,6 +132,10 @@ def _word_json(word: Word) -> dict[str, str | float]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _named(text: str, spk: str | None, spk_before: str | None) -> str:
+    return text if spk is None or spk == spk_before else f"{_one_line(spk)}: {text}"
 
 
 def _turns(words: Sequence[Word]) -> list[list[Word]]:
