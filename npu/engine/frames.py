@@ -1,0 +1,105 @@
+"""The messages between the daemon and the engine process: msgpack maps, each with its length in front.
+
+Parent to child: start {config, nice}, job {id, slot, shape, ...}, recall {id}, stop.
+Child to parent: ready {info}, failed {message}, beat {running_s}, result {id, ...}, error {id, message}, recalled {id}.
+Features travel in shared memory (`slots`); a job names its slot.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
+from numpy.typing import NDArray
+
+MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
+
+Message = dict[str, Any]
+_LENGTH = struct.Struct("<I")
+
+
+class FrameError(EngineError):
+    """The other side sent what is no message; its process is not to be trusted further."""
+
+
+def encode_frame(message: Message) -> bytes:
+    """Return a message with its length in front; EngineError when it is longer than MAX_FRAME_BYTES."""
+    body: bytes = msgpack.packb(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise EngineError(f"message of {len(body)} bytes to the engine: at most {MAX_FRAME_BYTES} (fewer hotwords?)")
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameDecoder:
+    """Turns received bytes, cut anywhere, into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that are whole now; FrameError on a length beyond the bound and on broken msgpack."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > MAX_FRAME_BYTES:
+                raise FrameError(f"frame of {length} bytes; at most {MAX_FRAME_BYTES} are allowed")
+            if len(self._buffer) < _LENGTH.size + length:
+                return
+            body = bytes(self._buffer[_LENGTH.size : _LENGTH.size + length])
+            del self._buffer[: _LENGTH.size + length]
+            yield _decode_body(body)
+
+
+def _decode_body(body: bytes) -> Message:
+    try:
+        message = msgpack.unpackb(body, use_list=False)
+    except ValueError as error:  # every error of msgpack is one
+        raise FrameError(f"broken frame ({error})") from error
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise FrameError(f"frame without a type: {body[:40]!r}")
+    return message
+
+
+def start_message(config: EngineConfig, nice: int) -> Message:
+    """Return the first message to a child."""
+    return {"type": "start", "config": asdict(config) | {"model": str(config.model)}, "nice": nice}
+
+
+def config_of(message: Message) -> EngineConfig:
+    """Return the configuration in a start message."""
+    values = message["config"]
+    return EngineConfig(**(values | {"model": Path(values["model"])}))
+
+
+def info_of(message: Message) -> EngineInfo:
+    """Return what a ready message says of the engine."""
+    return EngineInfo(**message["info"])
+
+
+def job_message(job_id: int, slot: int, job: WindowJob) -> Message:
+    """Return the message for a job whose features lie in a slot."""
+    values = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in {"features", "options"}}
+    options = asdict(job.options)
+    return {"type": "job", "id": job_id, "slot": slot, "shape": job.features.shape, "job": values, "options": options}
+
+
+def job_of(message: Message, features: NDArray[np.float32]) -> WindowJob:
+    """Return the job of a message with its features."""
+    return WindowJob(features=features, options=DecodeOptions(**message["options"]), **message["job"])
+
+
+def result_message(job_id: int, result: WindowResult) -> Message:
+    """Return the answer to a job."""
+    return {"type": "result", "id": job_id, "result": asdict(result)}
+
+
+def result_of(message: Message) -> WindowResult:
+    """Return the hypothesis in an answer."""
+    return WindowResult(**message["result"])

@@ -1,0 +1,179 @@
+"""What runs in the engine process: a main thread for messages and heartbeat, an owner thread for the device."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import NoReturn, Protocol
+
+from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.engine.frames import (
+    FrameDecoder,
+    Message,
+    config_of,
+    encode_frame,
+    job_of,
+    result_message,
+)
+from amanuensis.npu.engine.slots import FeatureSlots
+from amanuensis.npu.window import WindowJob, WindowResult
+
+RECEIVE_BYTES = 1 << 16
+
+
+class LoadedModel(Protocol):
+    """A model on its device."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def decode(self, job: WindowJob) -> WindowResult: ...
+
+
+Loader = Callable[[EngineConfig], LoadedModel]
+
+
+class Channel:
+    """The way to the parent, used by both threads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send a message; the process ends when the parent is gone."""
+        try:
+            with self._lock:
+                self.connection.sendall(encode_frame(message))
+        except OSError:
+            leave(0)
+
+
+class DeviceThread:
+    """Owns the device: loads the model, does the jobs in the order in which they come."""
+
+    def __init__(self, load: Callable[[], LoadedModel], slots: FeatureSlots, channel: Channel) -> None:
+        self._load = load
+        self._slots = slots
+        self._channel = channel
+        self._jobs: deque[Message] = deque()
+        self._changed = threading.Condition()
+        self._started_s: float | None = None  # of the job that runs
+
+    def put(self, job: Message) -> None:
+        """Queue a job; the parent never sends more than its few slots."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def recall(self, job_id: int) -> None:
+        """Give a job back unless it was started."""
+        with self._changed:
+            found = next((job for job in self._jobs if job["id"] == job_id), None)
+            if found is not None:
+                self._jobs.remove(found)
+        if found is not None:
+            self._channel.send({"type": "recalled", "id": job_id})
+
+    def running_s(self) -> float:
+        """Return for how long the running job has run, 0 when none does."""
+        started_s = self._started_s
+        return 0.0 if started_s is None else time.monotonic() - started_s
+
+    def run(self) -> NoReturn:
+        """Load the model, then do jobs for ever."""
+        try:
+            model = self._load()
+        except Exception as error:  # whatever it was, the parent is told in one line
+            self._channel.send({"type": "failed", "message": one_line(error)})
+            leave(1)
+        self._channel.send({"type": "ready", "info": asdict(model.info)})
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs)
+                message = self._jobs.popleft()
+                self._started_s = time.monotonic()
+            answer = self._answer(model, message)
+            self._started_s = None
+            self._channel.send(answer)
+
+    def _answer(self, model: LoadedModel, message: Message) -> Message:
+        try:
+            job = job_of(message, self._slots.view(message["slot"], message["shape"]))
+            return result_message(message["id"], model.decode(job))
+        except Exception as error:  # a wrong job must not end the engine
+            return {"type": "error", "id": message["id"], "message": one_line(error)}
+
+
+def run_worker(connection: socket.socket, slots: FeatureSlots, loader: str, beat_s: float) -> NoReturn:
+    """Serve the parent until it goes away.
+
+    Args:
+        connection: stream socket to the parent.
+        slots: where features lie.
+        loader: "module:function" that opens a model: `Loader`.
+        beat_s: time between heartbeats.
+
+    """
+    channel, decoder = Channel(connection), FrameDecoder()
+    device: DeviceThread | None = None
+    next_beat_s = 0.0
+    while True:
+        if time.monotonic() >= next_beat_s:
+            channel.send({"type": "beat", "running_s": device.running_s() if device else 0.0})
+            next_beat_s = time.monotonic() + beat_s
+        readable, _, _ = select.select([connection], [], [], max(0.0, next_beat_s - time.monotonic()))
+        for message in decoder.feed(_receive(connection)) if readable else ():
+            if message["type"] == "start":
+                os.nice(message["nice"])
+                device = DeviceThread(_loading(loader, config_of(message)), slots, channel)
+                threading.Thread(target=device.run, name="device", daemon=True).start()
+            elif message["type"] == "stop" or device is None:
+                leave(0)
+            elif message["type"] == "job":
+                device.put(message)
+            elif message["type"] == "recall":
+                device.recall(message["id"])
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an expected error; of any other its kind too, with the traceback on stderr."""
+    text = " ".join(str(error).split())
+    if isinstance(error, EngineError):
+        return text
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {text}"
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once: the device thread may be deep in a computation that cannot be interrupted."""
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        data = connection.recv(RECEIVE_BYTES)
+    except OSError:
+        data = b""
+    if not data:
+        leave(0)
+    return data
+
+
+def _loading(loader: str, config: EngineConfig) -> Callable[[], LoadedModel]:
+    def load() -> LoadedModel:
+        module, _, function = loader.partition(":")
+        opened: LoadedModel = getattr(importlib.import_module(module), function)(config)
+        return opened
+
+    return load
