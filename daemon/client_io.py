@@ -1,0 +1,128 @@
+"""The shell around one client: its queue to the socket, its socket to a reader, and the end of both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from amanuensis.daemon.hub import ClientQueue
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+CLOSE_S: Final = 2.0  # for the closing handshake; then the socket is cut
+MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455 section 5.5
+NO_ANSWER: Final = 1011  # what peers of this library close with after a missed pong
+
+
+class Inbox:
+    """The frames of one client.
+
+    Attributes:
+        frames: received so far.
+        held: the reader is busy with a frame: pongs may lie unread behind it.
+
+    """
+
+    def __init__(self, websocket: ServerConnection) -> None:
+        self.frames = 0
+        self.held = False
+        self._websocket = websocket
+
+    async def next(self, timeout_s: float | None = None) -> str | bytes:
+        """Return the next frame; TimeoutError, or ConnectionClosed at the end."""
+        self.held = False
+        async with asyncio.timeout(timeout_s):
+            frame = await self._websocket.recv()
+        self.held = True
+        self.frames += 1
+        return frame
+
+    async def rest(self) -> AsyncIterator[str | bytes]:
+        """Yield frames until the connection is gone."""
+        with suppress(ConnectionClosed):
+            while True:
+                yield await self.next()
+
+
+async def run_client(
+    websocket: ServerConnection, inbox: Inbox, queue: ClientQueue, read: Coroutine[Any, Any, None], ping_s: float
+) -> None:
+    """Serve one client until its queue is closed and sent, it is gone, or it has stopped reading.
+
+    Args:
+        websocket: the connection.
+        inbox: its frames.
+        queue: what to send.
+        read: acts on the frames; returns when the client is gone.
+        ping_s: keep-alive interval, and how long an answer may take.
+
+    """
+    tasks = [
+        asyncio.create_task(_write(websocket, queue)),
+        asyncio.create_task(read),
+        asyncio.create_task(queue.abandoned.wait()),
+        asyncio.create_task(_keep_alive(websocket, inbox, queue, ping_s)),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    code, reason = queue.closing or (1000, "")
+    await close(websocket, code, reason)
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+            raise result
+
+
+async def close(websocket: ServerConnection, code: int, reason: str) -> None:
+    """Close a connection in bounded time, whether the client takes part or not."""
+    text = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+    discard = asyncio.create_task(_discard(websocket))  # the client's close frame may lie behind audio
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await websocket.close(code, text)
+    except TimeoutError:
+        websocket.transport.abort()
+    finally:
+        discard.cancel()
+        await asyncio.gather(discard, return_exceptions=True)
+
+
+async def _discard(websocket: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            await websocket.recv()
+
+
+async def _write(websocket: ServerConnection, queue: ClientQueue) -> None:
+    with suppress(ConnectionClosed):
+        while (frame := await queue.get()) is not None:
+            await websocket.send(frame)
+
+
+async def _keep_alive(websocket: ServerConnection, inbox: Inbox, queue: ClientQueue, ping_s: float) -> None:
+    """Return once the client neither answers a ping nor sends anything for `ping_s`."""
+    with suppress(ConnectionClosed):
+        while True:
+            await asyncio.sleep(ping_s)
+            before = inbox.frames
+            answered = await _ping(websocket, ping_s)
+            if not answered and not inbox.held and inbox.frames == before:
+                queue.abandon(NO_ANSWER, f"no answer to a ping for {ping_s:g} s")
+                return
+        # A client whose audio waits to be decoded is alive: its pong lies behind what we do not read yet.
+    await websocket.wait_closed()
+
+
+async def _ping(websocket: ServerConnection, timeout_s: float) -> bool:
+    """Whether a ping was answered in time; sending it may hang as well, when the client does not read."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.shield(await websocket.ping())
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,201 @@
+"""What a connection does once it has said hello: speak into a session of its own, or watch one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from amanuensis.daemon.client_io import Inbox, run_client
+from amanuensis.daemon.config import LimitSettings
+from amanuensis.daemon.connection import NO_SESSION, Chunk, Connection
+from amanuensis.daemon.hub import ClientQueue
+from amanuensis.daemon.journal import Entry
+from amanuensis.daemon.metrics import Metrics
+from amanuensis.daemon.protocol import Configure, End, Flush, Hello, Mark, Ping, ProtocolError
+from amanuensis.daemon.sessions import (
+    END,
+    RETRY_AFTER_S,
+    SPEAKER_IDLE,
+    SPEAKER_LEFT,
+    EndedSession,
+    Ending,
+    LiveSession,
+    Sessions,
+)
+from amanuensis.stream.events import Bye, Error, Pong
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+log = logging.getLogger(__name__)
+
+PROTOCOL_FAULT: Final = Ending("protocol_error")
+
+
+class Client:
+    """One connection.
+
+    Args:
+        websocket: its socket.
+        connection: its rules.
+        sessions: of the daemon.
+        limits: of the daemon.
+        metrics: what is counted.
+
+    """
+
+    def __init__(
+        self,
+        websocket: ServerConnection,
+        connection: Connection,
+        sessions: Sessions,
+        *,
+        limits: LimitSettings,
+        metrics: Metrics,
+    ) -> None:
+        self._websocket = websocket
+        self._connection = connection
+        self._sessions = sessions
+        self._limits = limits
+        self._metrics = metrics
+        self._inbox = Inbox(websocket)
+        self._queue = ClientQueue("json", max_events=limits.queue_events)
+
+    async def greet(self) -> Hello:
+        """Wait for the hello.
+
+        Raises:
+            ProtocolError: there was none in time, or none that can be taken.
+            ConnectionClosed: the client is gone.
+
+        """
+        try:
+            frame = await self._inbox.next(self._limits.hello_s)
+        except TimeoutError:
+            raise ProtocolError("bad_hello", f"no hello within {self._limits.hello_s:g} s", 4400) from None
+        hello = self._connection.receive(frame)
+        assert isinstance(hello, Hello)
+        return hello
+
+    async def serve(self, hello: Hello) -> None:
+        """Do what the hello asks for, until the connection is over.
+
+        Raises:
+            ProtocolError: it cannot be done.
+
+        """
+        self._websocket.protocol.max_message_size = self._limits.message_bytes
+        self._queue = ClientQueue(hello.events, hello.want, self._limits.queue_events)
+        if hello.role == "speak":
+            await self._speak(hello)
+        else:
+            await self._watch(hello)
+
+    async def turn_away(self, error: ProtocolError) -> None:
+        """Say why the connection cannot stay, and close it."""
+        self._refuse(error)
+        await self._run(self._wait_closed())
+
+    async def _wait_closed(self) -> None:
+        await self._websocket.wait_closed()
+
+    async def _run(self, reader: Coroutine[Any, Any, None]) -> None:
+        await run_client(self._websocket, self._inbox, self._queue, reader, self._limits.ping_s)
+
+    async def _attend(self, session: LiveSession, reader: Coroutine[Any, Any, None]) -> None:
+        """Be one of a session's clients until the connection is over."""
+        session.hub.clients.add(self._queue)
+        try:
+            await self._run(reader)
+        finally:
+            session.hub.clients.discard(self._queue)
+            self._metrics.overtaken.inc(self._queue.dropped)
+            if self._queue.abandoned.is_set():
+                self._metrics.slow_clients.inc()
+                log.info("session %s: a client was closed: %s", session.id, self._queue.closing)
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Say what was wrong; when the connection cannot go on, close it after that."""
+        self._metrics.refused.labels(error.code).inc()
+        retry_after = RETRY_AFTER_S if error.code == "full" else None
+        self._queue.send(Error(error.code, str(error), error.close_code is not None, retry_after))
+        if error.close_code is not None:
+            log.info("connection refused: %s", error.code)
+            self._queue.close(error.close_code, str(error))
+
+    async def _speak(self, hello: Hello) -> None:
+        session = self._sessions.open(hello)
+        session.speaker = self._queue
+        self._queue.replay([Entry(session.ready(for_speaker=True, limits=self._limits))])
+        try:
+            await self._attend(session, self._read_speaker(session))
+        finally:
+            session.finish(SPEAKER_LEFT)
+
+    async def _read_speaker(self, session: LiveSession) -> None:
+        """Act on a speaker's messages until it is gone."""
+        try:
+            while True:
+                frame = await self._inbox.next(None if session.ending else self._limits.idle_s)
+                if self._queue.closing is None:
+                    await self._act(frame, session)
+        except TimeoutError:
+            session.finish(SPEAKER_IDLE)
+            await self._wait_closed()
+        except ConnectionClosed:
+            return
+
+    async def _act(self, frame: str | bytes, session: LiveSession) -> None:
+        try:
+            message = self._connection.receive(frame)
+            if isinstance(message, Ping):
+                self._queue.send(Pong(message.id))
+            elif message is None:
+                session.acknowledge()  # a chunk came again: the client does not know that it was taken
+            elif session.ending is None:
+                await self._act_on(message, session)
+        except ProtocolError as error:
+            self._refuse(error)
+            if error.close_code is not None:
+                session.finish(PROTOCOL_FAULT)
+
+    async def _act_on(self, message: object, session: LiveSession) -> None:
+        match message:
+            case Chunk():
+                await session.hear(message)
+            case Flush(id=label):
+                session.flush(label)
+            case Mark(id=label):
+                session.mark(label)
+            case Configure():
+                session.configure(message)
+                self._queue.want = self._queue.want if message.want is None else message.want
+            case End():
+                session.finish(END)
+
+    async def _watch(self, hello: Hello) -> None:
+        name = self._connection.watched(hello) or ""
+        session = self._sessions.find(name)
+        if session is None:
+            why = "none goes on now" if name == "latest" else "it never was, or ended too long ago"
+            raise ProtocolError("no_such_session", f"no session {name!r}: {why}", NO_SESSION)
+        past = session.journal.replay(hello.after_seq)
+        if isinstance(session, EndedSession):
+            self._queue.replay([Entry(session.ready), *past, Entry(Bye(session.reason))])
+            self._queue.close(1000, session.reason)
+            await self._run(self._read_watcher())
+        else:
+            self._queue.replay([Entry(session.ready(for_speaker=False, limits=self._limits)), *past])
+            await self._attend(session, self._read_watcher())
+
+    async def _read_watcher(self) -> None:
+        async for frame in self._inbox.rest():
+            try:
+                message = self._connection.receive(frame)
+            except ProtocolError as error:
+                self._refuse(error)
+                continue
+            if isinstance(message, Ping):
+                self._queue.send(Pong(message.id))
+            elif isinstance(message, Configure) and message.want is not None:
+                self._queue.want = message.want

@@ -1,0 +1,288 @@
+"""What the daemon is told: one tree of dataclasses from four layers.
+
+`/etc/amanuensis/config.toml`, then `$XDG_CONFIG_HOME/amanuensis/config.toml`, then `AMANUENSIS_<SECTION>_<KEY>`, then
+flags; a later layer wins. Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from amanuensis.daemon.fields import nearest, show
+from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
+from amanuensis.npu.engine.api import Device
+from amanuensis.stream.config import StreamConfig
+
+__all__ = [
+    "Address",
+    "Config",
+    "ConfigError",
+    "EngineSettings",
+    "LimitSettings",
+    "ServerSettings",
+    "config_files",
+    "load_config",
+    "parse_address",
+]
+
+MIN_TOKEN_CHARS: Final = 16  # 64 bits even of hexadecimal
+MAX_TOKEN_CHARS: Final = 512
+ENV_PREFIX: Final = "AMANUENSIS_"
+ENV_OTHERS: Final = ("AMANUENSIS_MODELS", "AMANUENSIS_SPEECH_DIR")  # read elsewhere
+SECRETS: Final = frozenset({"server.token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parse `HOST:PORT`, with an IPv6 address in brackets.
+
+    Raises:
+        ValueError: says what is allowed.
+
+    """
+    host, colon, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"listen {show(text)} is not allowed: give HOST:PORT such as 127.0.0.1:8770 or [::1]:8770")
+    return Address(host, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where and to whom the daemon speaks.
+
+    Attributes:
+        listen: HOST:PORT; an address that other machines can reach needs a token.
+        token: what clients must show: `Authorization: Bearer TOKEN`, or `auth` in the hello.
+        origins: web pages of other origins that may connect, such as `https://captions.example`.
+
+    """
+
+    listen: str = "127.0.0.1:8770"
+    token: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        address = parse_address(self.listen)
+        if self.token is not None and not MIN_TOKEN_CHARS <= len(self.token) <= MAX_TOKEN_CHARS:
+            raise ValueError(
+                f"token has {len(self.token)} characters; it must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS}"
+            )
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise ValueError("token must be of printable ASCII characters")
+        if self.token is None and not address.is_loopback:
+            raise ValueError(
+                f"listen {self.listen!r} can be reached from other machines, and no token is set: "
+                "set server.token (AMANUENSIS_SERVER_TOKEN), or listen on 127.0.0.1"
+            )
+
+    @property
+    def address(self) -> Address:
+        """`listen`, parsed."""
+        return parse_address(self.listen)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What runs and where.
+
+    Attributes:
+        model: name or folder; None: the best that is installed, else the built-in one.
+        device: auto, cpu, npu or sim.
+        threads: of the CPU; 0: physical cores less one, at most 4.
+        precision: auto, float32 or int8.
+
+    """
+
+    model: str | None = None
+    device: Device = "auto"
+    threads: int = 0
+    precision: Literal["auto", "float32", "int8"] = "auto"
+
+    def __post_init__(self) -> None:
+        _in_range("threads", self.threads, 0, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How much is taken; every one is a bound with a stated answer when it is reached.
+
+    Attributes:
+        sessions: open at once; more get HTTP 503.
+        connections: open at once, of every kind; more are closed unread.
+        message_bytes: largest message.
+        hello_s: a connection without hello is closed after it.
+        idle_s: a speaker that sends nothing is closed after it.
+        ping_s: keep-alive: one ping each, and as long for its answer.
+        backlog_s: audio of a session that waits undecoded before its socket is read no more, for a while.
+        queue_events: waiting for a client that does not read; then it is closed.
+        ring_events: durable events kept for watchers that come back.
+        transcript_words: kept of a session for exports.
+        linger_s: how long an ended session can be exported.
+        ended_sessions: kept for export at most.
+        shutdown_s: for sessions to become final when the daemon stops.
+
+    """
+
+    sessions: int = 32
+    connections: int = 256
+    message_bytes: int = 2**20
+    hello_s: float = 5.0
+    idle_s: float = 300.0
+    ping_s: float = 20.0
+    backlog_s: float = 10.0
+    queue_events: int = 1024
+    ring_events: int = 4096
+    transcript_words: int = 100_000  # ten hours of speech, some 30 MB
+    linger_s: float = 600.0
+    ended_sessions: int = 16
+    shutdown_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        _in_range("sessions", self.sessions, 1, 1024)
+        _in_range("connections", self.connections, 1, 65536)
+        _in_range("message_bytes", self.message_bytes, 4096, 2**26)
+        _in_range("hello_s", self.hello_s, 0.1, 60)
+        _in_range("idle_s", self.idle_s, 1, 86400)
+        _in_range("ping_s", self.ping_s, 1, 600)
+        _in_range("backlog_s", self.backlog_s, 1, 60)
+        _in_range("queue_events", self.queue_events, 16, 2**20)
+        _in_range("ring_events", self.ring_events, 16, 2**20)
+        _in_range("transcript_words", self.transcript_words, 100, 10**7)
+        _in_range("linger_s", self.linger_s, 0, 86400)
+        _in_range("ended_sessions", self.ended_sessions, 0, 1024)
+        _in_range("shutdown_s", self.shutdown_s, 0, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that `amanuensis serve` is told, and where each value came from."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    stream: StreamConfig = field(default_factory=StreamConfig)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+    def describe(self, sources: Mapping[str, str] | None = None) -> str:
+        """Return the settings as a TOML file that would give them again, secrets left out."""
+        lines: list[str] = []
+        section = ""
+        for key in leaf_types(Config):
+            table, name = key.rsplit(".", 1)
+            if table != section:
+                lines += ["", f"[{table}]"] if lines else [f"[{table}]"]
+                section = table
+            lines.append(f"{_toml_line(name, _value_at(self, key), key)}  # {(sources or {}).get(key, 'default')}")
+        return "\n".join(lines)
+
+
+def config_files(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the configuration files in the order in which they are read."""
+    home = env.get("XDG_CONFIG_HOME") or str(Path(env.get("HOME", "/")) / ".config")
+    return (Path("/etc/amanuensis/config.toml"), Path(home) / "amanuensis" / "config.toml")
+
+
+def load_config(
+    flags: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+    files: Sequence[Path] | None = None,
+) -> tuple[Config, dict[str, str]]:
+    """Read all layers.
+
+    Args:
+        flags: values of the command line by dotted key; None means not given.
+        env: the environment; None: that of the process.
+        files: configuration files in order; None: `config_files`.
+
+    Returns:
+        The configuration, and for each setting that is not a default the name of the layer that gave it.
+
+    Raises:
+        ConfigError: one line that says what is wrong, where, and what is allowed.
+
+    """
+    env = os.environ if env is None else env
+    layers = [(str(path), flatten(read_toml(path))) for path in (config_files(env) if files is None else files)]
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    known = leaf_types(Config)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in (*layers, ("environment", _from_env(env, known)), ("command line", given)):
+        check_keys(layer, known, source)
+        for key, value in layer.items():
+            shown = "(hidden)" if key in SECRETS and not isinstance(value, str) else value
+            values[key] = convert(shown, known[key], f"{source}: {key}")
+            sources[key] = source
+    return build(Config, values, sources), sources
+
+
+def _from_env(env: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of the environment by dotted key.
+
+    Raises:
+        ConfigError: a variable looks like one of ours but is none.
+
+    """
+    names = {ENV_PREFIX + key.replace(".", "_").upper(): key for key in known}
+    sections = tuple(f"{ENV_PREFIX}{section.upper()}_" for section in {key.split(".")[0] for key in known})
+    found: dict[str, str] = {}
+    for name, value in env.items():
+        if name in names:
+            found[names[name]] = value
+        elif name.startswith(sections) and name not in ENV_OTHERS:
+            raise ConfigError(f"environment: unknown setting {name}{nearest(name, names)}")
+    return found
+
+
+def _in_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} {value!r} is not allowed: it must be {low:g} to {high:g}")
+
+
+def _value_at(config: Config, key: str) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _toml_line(name: str, value: Any, key: str) -> str:
+    if value is None:
+        return f"# {name} is not set"
+    if key in SECRETS:
+        return f"# {name} is set"
+    return f"{name} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, int | float):
+        return repr(value)
+    escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in str(value))
+    return f'"{escaped}"'

@@ -1,0 +1,115 @@
+"""HTTP GET beside the WebSocket: the captions page, health, metrics, exports.
+
+Pure but for reading the page: a request in, a `Page` out; `daemon/server.py` sends it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from amanuensis.daemon.connection import Route
+from amanuensis.daemon.journal import Journal
+from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
+
+TEXT: Final = "text/plain; charset=utf-8"
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; style-src 'unsafe-inline'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+EXPORT: Final = re.compile(r"/v1/sessions/([^/]{1,64})\.(srt|vtt|json|txt)")
+WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
+EXPORTS: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {
+    "srt": ("application/x-subrip; charset=utf-8", to_srt),
+    "vtt": ("text/vtt; charset=utf-8", to_vtt),
+    "json": ("application/json", to_json),
+    "txt": (TEXT, to_text),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer: status, type, body, further headers."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the pages are made from.
+
+    Attributes:
+        readiness: whether sessions can be opened now, and the facts to tell with it.
+        metrics: the text of `/metrics`.
+        journal: of a session by name, or None.
+
+    """
+
+    readiness: Callable[[], tuple[bool, dict[str, Any]]]
+    metrics: Callable[[], bytes]
+    journal: Callable[[str], Journal | None]
+
+
+def websocket_route(path: str) -> Route | None:
+    """Return where a WebSocket to this path leads, or None."""
+    path = urlsplit(path).path
+    if path == "/v1/session":
+        return Route("session")
+    match = WATCH.fullmatch(path)
+    return Route("watch", unquote(match[1])) if match else None
+
+
+def is_open(path: str) -> bool:
+    """Whether a path is answered without the token: it tells nothing of what is said."""
+    return urlsplit(path).path in ("/", "/captions", "/healthz", "/readyz", "/favicon.ico")
+
+
+def text_page(status: int, text: str, **headers: str) -> Page:
+    """Return a line of text as an answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Page(status, TEXT, f"{text}\n".encode(), named)
+
+
+def answer(path: str, site: Site) -> Page:
+    """Answer a GET."""
+    path = urlsplit(path).path
+    match path:
+        case "/" | "/captions":
+            return Page(200, "text/html; charset=utf-8", captions_html(), {"Content-Security-Policy": PAGE_POLICY})
+        case "/healthz":
+            return text_page(200, "ok")
+        case "/readyz":
+            ready, facts = site.readiness()
+            body = json.dumps({"ready": ready} | facts, indent=1).encode() + b"\n"
+            return Page(200 if ready else 503, "application/json", body)
+        case "/metrics":
+            return Page(200, METRICS, site.metrics())
+    if websocket_route(path) is not None:
+        return text_page(426, f"{path} is a WebSocket; connect with subprotocol amanuensis.v1", Upgrade="websocket")
+    return _export(path, site)
+
+
+def _export(path: str, site: Site) -> Page:
+    match = EXPORT.fullmatch(path)
+    if match is None:
+        return text_page(404, f"{path[:80]}: nothing here; try /captions, /healthz, /readyz, /metrics")
+    journal = site.journal(unquote(match[1]))
+    if journal is None:
+        return text_page(404, f"no session {match[1]}: it never was, or ended too long ago")
+    content_type, render = EXPORTS[match[2]]
+    headers = {"X-Words-Dropped": str(journal.words_dropped)} if journal.words_dropped else {}
+    return Page(200, content_type, render(journal.utterances()).encode(), headers)
+
+
+def captions_html() -> bytes:
+    """Return the captions page."""
+    return resources.files("amanuensis.daemon").joinpath("page", "captions.html").read_bytes()

@@ -1,0 +1,121 @@
+"""What a session has said: durable events by number in a bounded ring, and the committed words.
+
+Pure. `seq` counts from 1 without holes and is the same for every client; what has left the ring is told as a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from amanuensis.stream.events import Commit, Event, Final, Partial, Snapshot, SpeakerRevised, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as clients get it; `seq` is None for those that are not durable."""
+
+    event: Event
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How much of a session is kept."""
+
+    events: int = 4096  # durable events for watchers that come back
+    words: int = 100_000  # for exports: ten hours of speech at 160 words a minute
+    snapshot_words: int = 2000  # told to a watcher that comes late
+
+
+class Journal:
+    """The durable events and words of one session.
+
+    Attributes:
+        last_seq: number of the newest durable event, 0 before the first.
+        words_dropped: committed words that are no longer kept.
+
+    """
+
+    def __init__(self, limits: JournalLimits) -> None:
+        self._limits = limits
+        self._ring: deque[Entry] = deque(maxlen=limits.events)
+        self._words: deque[tuple[int, int, Word]] = deque()  # utterance, index in it, word
+        self._next_index: dict[int, int] = {}  # of open utterances
+        self._partial: Partial | None = None
+        self.last_seq = 0
+        self.words_dropped = 0
+
+    def add(self, event: Event) -> Entry:
+        """Number an event and remember what has to be remembered of it."""
+        if not event.durable:
+            self._partial = event if isinstance(event, Partial) else self._partial
+            return Entry(event)
+        self._remember(event)
+        self.last_seq += 1
+        entry = Entry(event, self.last_seq)
+        self._ring.append(entry)
+        return entry
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case Commit(utt=utt, words=words):
+                self._add_words(utt, words)
+                self._drop_partial(utt)
+            case Final(utt=utt):
+                self._next_index.pop(utt, None)
+                self._drop_partial(utt)
+            case SpeakerRevised(words=revised):
+                speakers = {(utt, index): spk for utt, index, spk in revised}
+                self._words = deque(
+                    (utt, index, replace(word, spk=speakers.get((utt, index), word.spk)))
+                    for utt, index, word in self._words
+                )
+
+    def _add_words(self, utt: int, words: Iterable[Word]) -> None:
+        index = self._next_index.get(utt, 0)
+        for word in words:
+            self._words.append((utt, index, word))
+            index += 1
+        self._next_index[utt] = index
+        while len(self._words) > self._limits.words:
+            self._words.popleft()
+            self.words_dropped += 1
+
+    def _drop_partial(self, utt: int) -> None:
+        """Forget a partial whose words may have been committed; the next one says what is left."""
+        if self._partial is not None and self._partial.utt <= utt:
+            self._partial = None
+
+    def utterances(self) -> list[list[Word]]:
+        """Return the committed words that are kept, by utterance, oldest first."""
+        grouped: dict[int, list[Word]] = {}
+        for utt, _, word in self._words:
+            grouped.setdefault(utt, []).append(word)
+        return list(grouped.values())
+
+    def replay(self, after_seq: int | None) -> list[Entry]:
+        """Return what a watcher needs before it follows live.
+
+        Args:
+            after_seq: the newest durable event that it has; None when it has none.
+
+        Returns:
+            The durable events after it when the ring still has them, else a snapshot; then the newest partial.
+
+        """
+        first_kept = self.last_seq - len(self._ring) + 1
+        known = after_seq is not None and first_kept <= after_seq + 1 <= self.last_seq + 1
+        if known and after_seq is not None:
+            entries = list(islice(self._ring, after_seq + 1 - first_kept, None))
+        else:
+            entries = [Entry(self.snapshot())]
+        return entries if self._partial is None else [*entries, Entry(self._partial)]
+
+    def snapshot(self) -> Snapshot:
+        """Return the newest committed words as one event."""
+        start = max(0, len(self._words) - self._limits.snapshot_words)
+        words = tuple(word for _, _, word in islice(self._words, start, None))
+        return Snapshot(self.last_seq, "".join(word.text for word in words).strip(), words)

@@ -1,0 +1,197 @@
+"""The one asyncio driver of a `StreamSession`: submits the jobs that are due, delivers the answers, yields the events.
+
+Used by the server, by `listen` and by `transcribe`. It holds at most one window in the engine, and a final one beside
+it; audio that comes faster than it is decoded waits in the session, and `room` tells the source when to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final, cast
+
+from amanuensis.npu.engine.api import Engine, EngineError, EngineLostError, SupersededError
+from amanuensis.npu.window import WindowResult
+from amanuensis.stream.events import Event, Marked
+from amanuensis.stream.session import StreamSession, Ticket
+
+TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
+FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+
+
+class Pump:
+    """Drives one stream.
+
+    Iterate over `events()` in one task; feed from any other of the same event loop.
+
+    Args:
+        session: the pipeline.
+        engine: does its jobs.
+        stream: number from `engine.open_stream`; the caller closes it.
+        max_backlog_ms: undecoded audio above which `room` waits.
+        on_answer: called with the seconds that each job took, waiting included.
+        clock: seconds, for deadlines.
+
+    Attributes:
+        engine_lost: why the engine does nothing more, or None.
+        tick_ms: how long the last job took, waiting included.
+        compute_ms: what the engine spent on this stream.
+        used: the newest answer of the engine, for where it was computed.
+        waiting_marks: marks that were not answered yet.
+
+    """
+
+    def __init__(
+        self,
+        session: StreamSession,
+        engine: Engine,
+        stream: int,
+        max_backlog_ms: float = 10_000,
+        *,
+        on_answer: Callable[[float], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.session = session
+        self.engine_lost: str | None = None
+        self.tick_ms = 0.0
+        self.compute_ms = 0.0
+        self.used: WindowResult | None = None
+        self.waiting_marks = 0
+        self._engine = engine
+        self._stream = stream
+        self._max_backlog_ms = max_backlog_ms
+        self._on_answer = on_answer
+        self._clock = clock
+        self._out: deque[Event] = deque()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._fault: Exception | None = None
+        self._closed = False
+        self._awake = asyncio.Event()
+        self._settled = asyncio.Event()  # a job came back: there may be room
+
+    def emit(self, event: Event) -> None:
+        """Add an event of the source's own, in order with the others."""
+        self._emit([event])
+
+    def feed(self, data: bytes) -> None:
+        """Take raw PCM of the session's format."""
+        self._step(lambda: self.session.receive(data))
+
+    def flush(self, label: str | int | None = None) -> None:
+        """Make everything heard so far final."""
+        self.waiting_marks += label is not None
+        self._step(lambda: self.session.flush(label))
+
+    def mark(self, label: str | int) -> None:
+        """Have `marked` sent once everything heard so far is final."""
+        self.waiting_marks += 1
+        self._step(lambda: self.session.mark(label))
+
+    def end(self) -> None:
+        """No more audio comes; `events` ends once the rest is final."""
+        self._step(self.session.end)
+
+    def configure(self, changes: Mapping[str, Any]) -> None:
+        """Change settings; StreamConfigError when they are not allowed."""
+        self.session.configure(changes)
+
+    async def room(self) -> None:
+        """Wait until the engine has caught up so far that more audio may come.
+
+        It never waits while no job is in the engine: then the session needs more audio to go on.
+        """
+        while self._fault is None and not self._closed and self.session.queue_ms > self._max_backlog_ms:
+            self._submit_due()
+            if not self._jobs:
+                return
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield the events of the stream until everything after `end` is final.
+
+        Raises:
+            Exception: whatever a fault of the session or the engine raised; the stream cannot go on.
+
+        """
+        try:
+            while True:
+                self._submit_due()
+                while self._out:
+                    yield self._out.popleft()
+                if self._fault is not None:
+                    raise self._fault
+                if self.session.done:
+                    return
+                if self._awake.is_set():
+                    self._awake.clear()
+                    continue
+                await self._awake.wait()
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Forget the jobs in the engine."""
+        self._closed = True
+        self._settled.set()
+        jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    def _step(self, step: Callable[[], list[Event]]) -> None:
+        """Have the session do something; a fault ends the stream, not its source."""
+        if self._fault is None and not self._closed:
+            try:
+                self._emit(step())
+            except Exception as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._fault = self._fault or error
+        self._awake.set()
+        self._settled.set()
+
+    def _emit(self, events: list[Event]) -> None:
+        self._out.extend(events)
+        self.waiting_marks -= sum(isinstance(event, Marked) for event in events)
+        self._awake.set()
+
+    def _submit_due(self) -> None:
+        try:
+            while self._fault is None and (ticket := self.session.next_job()) is not None:
+                self._jobs.add(asyncio.create_task(self._run(ticket)))
+        except Exception as error:
+            self._fail(error)
+
+    async def _run(self, ticket: Ticket) -> None:
+        try:
+            await self._decode(ticket)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            # Here and not in a done callback: `room` must find the job gone when it wakes.
+            self._jobs.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._settled.set()
+
+    async def _decode(self, ticket: Ticket) -> None:
+        started_s = self._clock()
+        deadline_s = started_s + (FINAL_DEADLINE_S if ticket.final else TICK_DEADLINE_S)
+        try:
+            result = await self._engine.decode(self._stream, ticket.job, deadline_s)
+        except SupersededError:
+            self.session.superseded(ticket.id)
+            self._emit([])
+        except EngineError as error:
+            self.engine_lost = str(error) if isinstance(error, EngineLostError) else None
+            self._emit(self.session.failed(ticket.id, str(error)))
+        else:
+            self.engine_lost = None
+            self.compute_ms += result.encode_ms + result.decode_ms
+            taken_s = self._clock() - started_s
+            self.tick_ms = 1000 * taken_s
+            self._on_answer(taken_s)
+            self.used = result
+            self._emit(self.session.deliver(ticket.id, result))

@@ -1,0 +1,152 @@
+"""Trees of dataclasses filled from layers of settings: TOML files, the environment, the command line.
+
+Pure but for `read_toml`. A key is written with dots, as in `stream.endpoint.silence_ms`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from amanuensis.daemon.fields import nearest, show
+
+Tree = TypeVar("Tree")
+TRUE: Final = ("true", "yes", "on", "1")
+FALSE: Final = ("false", "no", "off", "0")
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names where it stands, its key, its value and what is allowed."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a configuration file; one that does not exist is empty."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; make it readable or remove it") from None
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one mapping from dotted keys to values."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        flat |= flatten(value, f"{key}.") if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def leaf_types(tree: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Return the type of every setting of a dataclass tree by its dotted key."""
+    leaves: dict[str, Any] = {}
+    hints = get_type_hints(tree)
+    for f in fields(tree):
+        key, hint = f"{prefix}{f.name}", hints[f.name]
+        leaves |= leaf_types(hint, f"{key}.") if is_dataclass(hint) and isinstance(hint, type) else {key: hint}
+    return leaves
+
+
+def check_keys(values: Mapping[str, Any], known: Mapping[str, Any], source: str) -> None:
+    """Refuse keys that do not exist.
+
+    Raises:
+        ConfigError: names the key and the known one most like it.
+
+    """
+    for key in values:
+        if key not in known:
+            hint = nearest(key, known) or "; `amanuensis serve --check` prints all"
+            raise ConfigError(f"{source}: unknown setting {show(key)}{hint}")
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """Return a value as the type of its setting; text from the environment or a flag is read as that type.
+
+    Raises:
+        ConfigError: the value does not fit.
+
+    """
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_optional(value, args, where)
+    if origin is Literal:
+        if value not in args:
+            raise _wrong(value, where, "one of " + ", ".join(repr(arg) for arg in args))
+        return value
+    if origin is tuple:
+        items = [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise _wrong(value, where, "a list")
+        return tuple(convert(item, args[0], where) for item in items)
+    return _convert_scalar(value, hint, where)
+
+
+def _convert_optional(value: Any, args: tuple[Any, ...], where: str) -> Any:
+    if value is None or value == "":
+        return None
+    (hint,) = (arg for arg in args if arg is not type(None))
+    return convert(value, hint, where)
+
+
+def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
+    if hint is bool:
+        text = str(value).lower()
+        if isinstance(value, bool | str) and text in TRUE + FALSE:
+            return text in TRUE
+        raise _wrong(value, where, "true or false")
+    if hint in (int, float):
+        number = _number(value, hint)
+        if number is None:
+            raise _wrong(value, where, "a whole number" if hint is int else "a number")
+        return number
+    if isinstance(value, str):
+        return Path(value).expanduser() if hint is Path else value
+    raise _wrong(value, where, "text in quotes")
+
+
+def _number(value: Any, hint: type[int] | type[float]) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, float) and hint is int:
+        return None
+    try:
+        return hint(value)
+    except ValueError:
+        return None
+
+
+def _wrong(value: Any, where: str, allowed: str) -> ConfigError:
+    return ConfigError(f"{where} is {show(value)}; it must be {allowed}")
+
+
+def build(tree: type[Tree], values: Mapping[str, Any], sources: Mapping[str, str], prefix: str = "") -> Tree:
+    """Make a dataclass tree from converted values by dotted key; what is not given keeps its default.
+
+    Raises:
+        ConfigError: a dataclass refused its values with a ValueError.
+
+    """
+    hints = get_type_hints(tree)
+    arguments: dict[str, Any] = {}
+    for f in fields(tree):  # type: ignore[arg-type]  # Tree is always a dataclass here
+        key = f"{prefix}{f.name}"
+        if is_dataclass(hints[f.name]):
+            arguments[f.name] = build(hints[f.name], values, sources, f"{key}.")
+        elif key in values:
+            arguments[f.name] = values[key]
+    try:
+        return tree(**arguments)
+    except ValueError as error:
+        given = {
+            sources[f"{prefix}{name}"] for name in arguments if name in str(error) and f"{prefix}{name}" in sources
+        }
+        where = f" (from {', '.join(sorted(given))})" if given else ""
+        raise ConfigError(f"[{prefix.rstrip('.')}] {error}{where}") from None
