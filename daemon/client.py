@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 from amanuensis.stream.formats import AudioFormat
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
@@ -229,6 +229,7 @@ async def _open(url: str, token: str | None) -> ClientConnection:
             additional_headers=headers,
             compression=None,  # sound does not shrink, and events are small
             open_timeout=OPEN_TIMEOUT_S,
+            ping_timeout=None,  # an answer may wait behind sound that the server does not take yet
             max_size=MAX_EVENT_BYTES,
             proxy=None if is_loopback(url) else True,
         )

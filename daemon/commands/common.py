@@ -8,11 +8,16 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import Any, Final, NoReturn, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    from amanuensis.stream.formats import AudioFormat
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEVICES: Final = ("auto", "cpu", "npu", "sim")
 TASKS: Final = ("transcribe", "translate")
+ENCODINGS: Final = ("s16le", "f32le", "mulaw")
 POLICIES: Final = ("agreement", "alignatt")
 MAX_THREADS: Final = 256
 MAX_BEAMS: Final = 16
@@ -50,8 +55,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(message: str) -> None:
+    """Print one line for a person on stderr, with our name before it."""
+    say(f"amanuensis: {message}")
+
+
+def say(message: str) -> None:
     """Print one line for a person on stderr."""
-    print(f"amanuensis: {CONTROL.sub('?', message)}", file=sys.stderr, flush=True)
+    print(CONTROL.sub("?", message), file=sys.stderr, flush=True)
 
 
 def add_debug_flag(parser: argparse.ArgumentParser) -> None:
@@ -109,27 +119,58 @@ def add_stream_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def bounded_int(name: str, low: int, high: int) -> BoundedInt:
+def bounded_int(name: str, low: int, high: int) -> Callable[[str], int]:
     """Return an argparse type: a whole number in [low, high]."""
-    return BoundedInt(name, low, high)
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{name} {text!r} is not allowed: give a whole number, {low} to {high}")
+        return int(text)
+
+    return parse
 
 
-class BoundedInt:
-    """An argparse type whose complaint names the value and what is allowed."""
+def bounded_float(name: str, low: float, high: float) -> Callable[[str], float]:
+    """Return an argparse type: a number in [low, high]."""
 
-    def __init__(self, name: str, low: int, high: int) -> None:
-        self.name, self.low, self.high = name, low, high
-
-    def __call__(self, text: str) -> int:
+    def parse(text: str) -> float:
         try:
-            value = int(text)
+            value = float(text)
         except ValueError:
-            value = self.low - 1
-        if not self.low <= value <= self.high:
-            raise argparse.ArgumentTypeError(
-                f"{self.name} {text!r} is not allowed: give a whole number from {self.low} to {self.high}"
-            )
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{name} {text!r} is not allowed: give a number, {low:g} to {high:g}")
         return value
+
+    return parse
+
+
+def add_raw_flags(group: argparse._ArgumentGroup) -> None:
+    """Add --raw, --rate and --channels, for sound without a header."""
+    group.add_argument("--raw", choices=ENCODINGS, help="the sound is PCM without a header, in this encoding")
+    group.add_argument("--rate", type=int, metavar="HZ", help="of raw sound (default: 16000)")
+    group.add_argument("--channels", type=int, metavar="N", help="of raw sound, interleaved (default: 1)")
+
+
+def raw_format(args: argparse.Namespace) -> AudioFormat | None:
+    """Return the format that --raw, --rate and --channels name; None without --raw.
+
+    Raises:
+        UsageError: --rate or --channels stand without --raw, or are out of bounds.
+
+    """
+    from amanuensis.stream.formats import AudioFormat, FormatError
+
+    if args.raw is None:
+        if args.rate is not None or args.channels is not None:
+            raise UsageError("--rate and --channels describe raw sound: add --raw s16le")
+        return None
+    try:
+        return AudioFormat(
+            args.raw, 16_000 if args.rate is None else args.rate, 1 if args.channels is None else args.channels
+        )
+    except FormatError as error:
+        raise UsageError(str(error)) from None
 
 
 def config_flags(args: argparse.Namespace) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 from amanuensis.daemon.sources.base import Chunk, Pacer, Source, SourceError, chunk_s
 from amanuensis.stream.formats import MAX_CHANNELS, AudioFormat, Encoding, FormatError
 

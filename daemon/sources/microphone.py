@@ -21,7 +21,7 @@ from amanuensis.daemon.sources.base import CHUNK_S, Chunk, Lost, Source, SourceE
 from amanuensis.stream.formats import MAX_RATE, MIN_RATE, AudioFormat
 
 RING_S: Final = 10.0  # how long the program may be held up before samples are lost
-STALL_S: Final = 3.0  # a device that delivers nothing for so long has gone; ALSA's longest buffers are below 1 s
+STALL_S: Final = 5.0  # a device that delivers nothing for so long has gone; Bluetooth takes 3 s to begin
 CLOSE_S: Final = 2.0  # a device that has gone may never come back from being closed
 STEREO: Final = 2
 NO_PORTAUDIO: Final = "the microphone needs PortAudio: install it, for example: sudo apt install libportaudio2"
@@ -246,7 +246,7 @@ def portaudio() -> ModuleType:
     """Import sounddevice, which starts PortAudio; its search for devices writes to stderr, which is kept quiet."""
     try:
         with quiet_stderr():
-            import sounddevice  # type: ignore[import-untyped]
+            import sounddevice
     except OSError:
         raise SourceError(NO_PORTAUDIO) from None
     module: ModuleType = sounddevice

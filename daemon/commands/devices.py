@@ -1,0 +1,126 @@
+"""`amanuensis devices`: what can compute here, and what can listen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from amanuensis.daemon.commands.common import SubParsers, complain
+
+if TYPE_CHECKING:
+    from amanuensis.daemon.sources.microphone import InputDevice
+
+EXAMPLES: Final = """\
+examples:
+  amanuensis devices
+  amanuensis devices --json"""
+CPUINFO: Final = Path("/proc/cpuinfo")
+INT8_FLAGS: Final = ("avx512_vnni", "avx_vnni", "asimddp")  # int8 dot products; asimddp is ARM's
+NPU_NODES: Final = Path("/dev/accel")  # where Linux puts compute accelerators
+NO_NPU: Final = "this version has no NPU back end: everything runs on the CPU"
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `devices`."""
+    parser = subparsers.add_parser(
+        "devices",
+        help="list compute devices and sound inputs",
+        description="List what can compute (--device) and what can listen (--input) on this machine.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the devices."""
+    from amanuensis.daemon.sources.base import SourceError
+    from amanuensis.daemon.sources.microphone import input_devices
+
+    compute = compute_devices()
+    problem = ""
+    try:
+        inputs = input_devices()
+    except SourceError as error:
+        inputs, problem = [], str(error)
+    if args.json:
+        found: dict[str, Any] = {"compute": compute, "inputs": [as_map(device) for device in inputs]}
+        print(json.dumps(found | ({"inputs_problem": problem} if problem else {})))
+        return 0
+    print("compute:")
+    for device in compute:
+        print(f"  {device['device']:4} {'usable  ' if device['usable'] else 'unusable'}  {device['what']}")
+    print("sound inputs:")
+    print_table(inputs, problem)
+    return 0
+
+
+def print_inputs(*, as_json: bool) -> int:
+    """List the sound inputs alone, as `listen --list-inputs` does."""
+    from amanuensis.daemon.sources.microphone import NO_INPUT, input_devices
+
+    inputs = input_devices()
+    if as_json:
+        print(json.dumps([as_map(device) for device in inputs]))
+    elif inputs:
+        print_table(inputs, "")
+    else:
+        complain(NO_INPUT)
+    return 0
+
+
+def print_table(inputs: list[InputDevice], problem: str) -> None:
+    """Print one line for each input."""
+    if not inputs:
+        print(f"  none: {problem or 'PortAudio sees no microphone'}")
+    for device in inputs:
+        mark = "*" if device.default else " "
+        print(f"{mark} {device.index:2}  {device.name}  ({device.host}, {device.channels} channels, {device.rate} Hz)")
+
+
+def compute_devices() -> list[dict[str, Any]]:
+    """Return the compute devices of `--device`, usable or not, with the reason in words."""
+    nodes = sorted(path.name for path in NPU_NODES.glob("accel*")) if NPU_NODES.is_dir() else []
+    seen = f"{', '.join(nodes)} seen in {NPU_NODES}" if nodes else f"none seen in {NPU_NODES}"
+    return [
+        {"device": "cpu", "usable": True, "what": cpu_text(), **cpu_facts()},
+        {"device": "npu", "usable": False, "what": f"{seen}; {NO_NPU}", "nodes": nodes},
+        {"device": "sim", "usable": False, "what": "this version has no simulated NPU"},
+    ]
+
+
+def cpu_facts() -> dict[str, Any]:
+    """Return model name, cores, threads of the back end and int8 instructions of the CPU."""
+    from amanuensis.npu.cpu_features import auto_threads, physical_cores
+
+    fields = cpu_fields(CPUINFO)
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    return {
+        "name": fields.get("model name") or platform.machine(),
+        "cores": physical_cores(),
+        "threads": auto_threads(),
+        "int8": [flag for flag in INT8_FLAGS if flag in flags],
+    }
+
+
+def cpu_text() -> str:
+    """Say in words what the CPU offers."""
+    facts = cpu_facts()
+    int8 = f"int8 by {', '.join(facts['int8'])}" if facts["int8"] else "no int8 instructions: float32 is used"
+    return f"{facts['name']}, {facts['cores']} cores, {facts['threads']} threads by default, {int8}"
+
+
+def cpu_fields(cpuinfo: Path) -> dict[str, str]:
+    """Return the fields of the first CPU of Linux's description; empty where there is none."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+
+
+def as_map(device: InputDevice) -> dict[str, Any]:
+    """Return an input for programs."""
+    return {name: getattr(device, name) for name in ("index", "name", "host", "channels", "rate", "default")}

@@ -1,0 +1,141 @@
+"""`amanuensis listen`: captions of a microphone, a file, a socket or standard input in this terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from amanuensis.daemon.commands.common import (
+    SubParsers,
+    add_engine_flags,
+    add_raw_flags,
+    add_stream_flags,
+    add_text_flags,
+    bounded_float,
+    complain,
+    raw_format,
+)
+
+if TYPE_CHECKING:
+    from amanuensis.daemon.outputs import Transcript
+    from amanuensis.daemon.pipeline import Pipeline
+    from amanuensis.daemon.sources.base import Source
+
+EXAMPLES: Final = """\
+examples:
+  amanuensis listen                              the default microphone
+  amanuensis listen --list-inputs                what else there is
+  amanuensis listen > notes.txt                  clean text, one line for each utterance
+  amanuensis listen --input file:talk.wav -o talk.srt
+  ffmpeg -i talk.mp4 -f s16le -ar 16000 -ac 1 - | amanuensis listen --input - --raw s16le
+
+Ctrl-C makes the last words final and leaves; a second Ctrl-C leaves at once."""
+HINT: Final = "Ctrl-C to stop"
+MAX_SPEED: Final = 100.0
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `listen`."""
+    parser = subparsers.add_parser(
+        "listen",
+        help="caption the microphone (or another source) in this terminal",
+        description="Show what is said while it is said: committed words plain, words that may still change grey.",
+        epilog=EXAMPLES,
+    )
+    source = parser.add_argument_group("sound")
+    source.add_argument(
+        "--input",
+        metavar="INPUT",
+        help="NAME or INDEX of a microphone, file:PATH, tcp:HOST:PORT, unix:PATH, or - for standard input "
+        "(default: the default microphone)",
+    )
+    source.add_argument("--list-inputs", action="store_true", help="list the microphones and leave")
+    source.add_argument(
+        "--speed",
+        type=bounded_float("speed", 0.0, MAX_SPEED),
+        default=1.0,
+        metavar="N",
+        help="of a file: 1 is real time (default), 2 twice as fast, 0 as fast as possible",
+    )
+    add_raw_flags(source)
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    output.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="at the end also write the transcript to FILE.txt, .json, .srt or .vtt; may be repeated",
+    )
+    add_engine_flags(parser)
+    add_text_flags(parser)
+    add_stream_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Listen until the source ends or is stopped."""
+    if args.list_inputs:
+        from amanuensis.daemon.commands.devices import print_inputs
+
+        return print_inputs(as_json=args.json)
+    return asyncio.run(listen(args))
+
+
+async def listen(args: argparse.Namespace) -> int:
+    """Open source and engine, show events, write files."""
+    from amanuensis.daemon.outputs import Transcript, format_for, write_transcript
+    from amanuensis.daemon.pipeline import engine_line, load, open_pipeline
+    from amanuensis.daemon.signals import stop_on_signals
+    from amanuensis.daemon.sources.choose import InputRequest, open_source
+
+    files = [(path, format_for(path, None)) for path in args.output]
+    config = load(args)
+    request = InputRequest(args.input, raw_format(args), args.speed)
+    # The source is opened first: a microphone keeps what is said while the model is loaded.
+    with stop_on_signals() as stop:
+        async with open_source(request, complain) as source, open_pipeline(config) as pipeline:
+            complain(engine_line(pipeline.engine.info))
+            transcript = Transcript()
+            try:
+                await show(source, pipeline, transcript, stop, as_json=args.json)
+            finally:
+                for path, chosen in files:
+                    write_transcript(path, chosen, transcript.utterances)
+    return 0
+
+
+async def show(
+    source: Source, pipeline: Pipeline, transcript: Transcript, stop: asyncio.Event, *, as_json: bool
+) -> None:
+    """Print what is heard until the source ends or `stop` is set, and keep the committed words."""
+    from amanuensis.daemon.captioner import Captioner
+    from amanuensis.daemon.console import make_printer
+    from amanuensis.daemon.wire import wire_map
+
+    heard = announce_once(source.name)
+    printer = make_printer(sys.stdout, complain, as_json=as_json, hint=HINT)
+
+    def on_sound(level_dbfs: float | None, lag_ms: float) -> None:
+        next(heard, None)
+        printer.status(level_dbfs, lag_ms)
+
+    seq = 0
+    try:
+        async for event in Captioner(source, pipeline, on_sound).events(stop):
+            seq += event.durable
+            transcript.add(event)
+            printer.show(wire_map(event, seq if event.durable else None))
+    finally:
+        printer.close()
+
+
+def announce_once(name: str) -> Iterator[None]:
+    """Say at the first step that sound comes: some microphones take seconds to begin."""
+    complain(f"listening to {name}")
+    yield

@@ -1,0 +1,71 @@
+"""`amanuensis serve`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from amanuensis.daemon.commands.common import (
+    SubParsers,
+    add_engine_flags,
+    add_stream_flags,
+    add_text_flags,
+    complain,
+    config_flags,
+)
+
+if TYPE_CHECKING:
+    from amanuensis.daemon.config import Address
+
+EXAMPLES: Final = """\
+examples:
+  amanuensis serve                           on 127.0.0.1:8770; the captions page is http://127.0.0.1:8770/captions
+  amanuensis serve --listen 127.0.0.1:0      on a free port, which the first line of the output names
+  amanuensis serve --check                   print the settings, and where each comes from, and leave
+
+Settings: /etc/amanuensis/config.toml, then $XDG_CONFIG_HOME/amanuensis/config.toml, then AMANUENSIS_SECTION_KEY,
+then flags. To listen on more than this machine set AMANUENSIS_SERVER_TOKEN."""
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `serve`."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the daemon: captions for WebSocket clients and the captions page",
+        description="Run the daemon until it is stopped (Ctrl-C or SIGTERM); what was heard by then becomes final.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="where to listen (default: 127.0.0.1:8770; port 0: a free one)"
+    )
+    parser.add_argument("--check", action="store_true", help="check the settings, print them and leave")
+    parser.add_argument("--verbose", action="store_true", help="tell on stderr who comes and goes")
+    add_engine_flags(parser)
+    add_text_flags(parser)
+    add_stream_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    import logging
+
+    from amanuensis.daemon.config import load_config
+
+    config, origins = load_config(config_flags(args))
+    if args.check:
+        print(config.describe(origins))
+        return 0
+
+    from amanuensis.daemon.server import serve
+
+    level = logging.INFO if args.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="amanuensis: %(message)s")  # nothing, where --debug has set it up before
+    asyncio.run(serve(config, announce))
+    return 0
+
+
+def announce(address: Address) -> None:
+    """Say where programs and people find the daemon."""
+    print(f"listening ws://{address}/v1/session", flush=True)
+    complain(f"captions page: http://{address}/captions")

@@ -1,0 +1,70 @@
+"""`amanuensis watch`: the captions of a session that somebody else speaks in."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import Final
+from urllib.parse import urlsplit
+
+from amanuensis.daemon.commands.common import SubParsers, UsageError, complain
+
+EXAMPLES: Final = """\
+examples:
+  amanuensis watch                                     the newest session of the daemon on this machine
+  amanuensis watch ws://127.0.0.1:8770/v1/watch/3fd2a1
+  amanuensis watch ws://127.0.0.1:8770 --json          every event as a JSON line"""
+DEFAULT_URL: Final = "ws://127.0.0.1:8770"
+TOKEN_VARIABLE: Final = "AMANUENSIS_SERVER_TOKEN"
+NEWEST: Final = "/v1/watch/latest"
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `watch`."""
+    parser = subparsers.add_parser(
+        "watch",
+        help="show the captions of a running session",
+        description="Show the captions of a session of a running daemon, here or on another machine.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "url", nargs="?", default=DEFAULT_URL, help="ws://HOST:PORT[/v1/watch/SESSION] (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print every event as a JSON line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until the session ends."""
+    asyncio.run(watch(watch_url(args.url), as_json=args.json))
+    return 0
+
+
+async def watch(url: str, *, as_json: bool) -> None:
+    """Print the events of a session until it ends."""
+    from amanuensis.daemon.client import connect
+    from amanuensis.daemon.console import make_printer
+
+    # The token comes from the environment: on the command line every user of the machine could read it.
+    async with connect(url, token=os.environ.get(TOKEN_VARIABLE)) as client:
+        complain(f"watching session {client.session}")
+        printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
+        try:
+            async for event in client:
+                printer.show(event)
+        finally:
+            printer.close()
+
+
+def watch_url(url: str) -> str:
+    """Return the address of the session that a person means; without a path, the newest one.
+
+    Raises:
+        UsageError: it is not a WebSocket address.
+
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise UsageError(f"{url!r} is not an address: write ws://HOST:PORT or ws://HOST:PORT/v1/watch/SESSION")
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}{NEWEST}"

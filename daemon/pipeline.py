@@ -1,0 +1,55 @@
+"""What turns sound into words in this process: settings, engine, tokeniser."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from amanuensis.daemon.commands.common import config_flags
+from amanuensis.daemon.config import Config, load_config
+from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
+from amanuensis.npu.engine.process import start_engine
+from amanuensis.npu.store import resolve
+from amanuensis.npu.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A running engine and what a `StreamSession` needs beside it."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    config: Config
+
+
+def load(args: argparse.Namespace) -> Config:
+    """Return the settings of files, environment and flags; ConfigError in one line where one is wrong."""
+    config, _ = load_config(config_flags(args))
+    return config
+
+
+@contextlib.asynccontextmanager
+async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
+    """Find the model and start an engine with it; it is stopped afterwards.
+
+    Raises:
+        amanuensis.npu.engine.api.EngineError: there is no such model, or it cannot run on this device.
+        amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
+
+    """
+    folder = resolve(config.engine.model)
+    settings = config.engine
+    engine = await start_engine(EngineConfig(folder, settings.device, settings.threads, precision=settings.precision))
+    try:
+        config.stream.check_model(engine.info)
+        yield Pipeline(engine, Tokenizer(folder), config)
+    finally:
+        await engine.aclose()
+
+
+def engine_line(info: EngineInfo) -> str:
+    """Say in words what runs where, and why."""
+    where = info.encoder if info.encoder == info.decoder else f"{info.encoder} (encoder) and {info.decoder} (decoder)"
+    return f"model {info.model} on {where}, {info.precision}" + (f": {info.why}" if info.why else "")
