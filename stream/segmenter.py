@@ -110,9 +110,13 @@ class Segmenter:
         """16 kHz samples before this one that are in no utterance can no longer get into one: they are silence."""
         if self._start is not None:
             return self._start
-        return max(
-            self._floor, self._with_pre_roll(self._position if self._first_speech is None else self._first_speech)
-        )
+        first_speech = self._position if self._first_speech is None else self._first_speech
+        return max(self._floor, self._with_pre_roll(first_speech))
+
+    @property
+    def undecided(self) -> bool:
+        """Whether there is speech that may open an utterance or be forgotten."""
+        return self._first_speech is not None
 
     @property
     def endpoint_silence_ms(self) -> float:

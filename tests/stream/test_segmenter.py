@@ -127,12 +127,17 @@ def test_a_click_opens_nothing() -> None:
     """Speech shorter than the minimum is forgotten after a short silence."""
     segmenter = Segmenter()
     assert segmenter.push(frames(50, 2, 50, 2, 50)) == []
+    assert not segmenter.undecided
     assert segmenter.flush() == []
 
 
 def test_broken_speech_adds_up() -> None:
     """Pieces of speech with short silences between them open an utterance together, from the first piece on."""
-    assert Segmenter().push(frames(50, 2, 3, 2)) == [SpeechStart(50 * FRAME_SAMPLES - samples(500))]
+    segmenter = Segmenter()
+    assert segmenter.push(frames(50, 2, 3)) == []
+    assert segmenter.undecided
+    assert segmenter.push(frames(0, 2)) == [SpeechStart(50 * FRAME_SAMPLES - samples(500))]
+    assert not segmenter.undecided
 
 
 @pytest.mark.parametrize(("hint", "silence_ms"), [(None, 600), (True, 250), (False, 1200)])
