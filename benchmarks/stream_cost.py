@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         if peers_python is not None:
             module = "amanuensis.benchmarks.peers.faster_whisper_stream"
             peer = stack.enter_context(Worker(peers_python, ["-m", module, *common], args.threads))
+            head = replace(head, versions=head.versions | peer.versions)
             cases |= {name: partial(peer.run, case) for name, case in PEERS.items()}
         interleaved(cases, 1)  # warm caches and shapes
         runs = interleaved(cases, args.rounds)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from amanuensis.benchmarks.scripted import ScriptedBackend
 from amanuensis.benchmarks.worker import serve_runs
-from amanuensis.npu.decode import decode_window
+from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.model_files import ModelFiles
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 16_000
 PACKET_S = 0.02  # as sound comes from a microphone
 SILENCE_S = 2.0  # ends the utterance
+SURE_AFTER_S = 0.2  # of audio after the last word
 UNSTABLE_TOKENS = 2  # the end of each hypothesis is heard differently the next time
 
 
@@ -40,12 +41,11 @@ class Script:
     alternatives: tuple[int, ...]  # misheard at the edge, never twice the same
     rate: float  # tokens per second of audio
 
-    def heard(self, until_s: float, *, final: bool) -> tuple[int, ...]:
-        """Return what is understood of the audio up to a time."""
+    def heard(self, until_s: float) -> tuple[int, ...]:
+        """Return what is understood of the audio up to a time: at the edge of unfinished speech it is not sure yet."""
         known = min(int(self.rate * until_s), len(self.tokens))
-        if final:
-            return self.tokens[:known]
-        sure = max(known - UNSTABLE_TOKENS, 0)
+        over = until_s > len(self.tokens) / self.rate + SURE_AFTER_S
+        sure = known if over else max(known - UNSTABLE_TOKENS, 0)
         return self.tokens[:sure] + tuple(self.alternatives[known * UNSTABLE_TOKENS + k] for k in range(known - sure))
 
     def window_start(self, job: WindowJob) -> int:
@@ -60,6 +60,7 @@ class Streamer:
 
     def __init__(self, model: CpuModel, tokenizer: Tokenizer, script: Script, tick_s: float) -> None:
         self._backend = ScriptedBackend(model, tokenizer)
+        self._decoder = WindowDecoder(self._backend, tokenizer)
         self._tokenizer = tokenizer
         self._script = script
         self._config = StreamConfig(tick_ms=tick_s * 1000, language="en")
@@ -102,8 +103,8 @@ class Streamer:
 
     def _decode(self, ticket: Ticket) -> WindowResult:
         first = self._script.window_start(ticket.job)
-        self._backend.script = self._script.heard(ticket.audio_end_ms / 1000, final=ticket.final)[first:]
-        result = decode_window(self._backend, self._tokenizer, ticket.job)
+        self._backend.script = self._script.heard(ticket.audio_end_ms / 1000)[first:]
+        result = self._decoder.decode(ticket.job)
         # The attention of random weights follows nothing: the script's times take the place of its peaks.
         start_s = ticket.audio_start_ms / 1000
         spoken = range(first + len(ticket.job.forced), first + len(ticket.job.forced) + len(result.tokens))
@@ -138,7 +139,7 @@ def main() -> None:
     script = Script(tokens[:spoken], tokens[spoken:], args.rate)
     model = CpuModel(ModelFiles.load(args.model), "int8", args.threads)
     streamer = Streamer(model, Tokenizer(args.model), script, args.tick_s)
-    serve_runs({"ours": lambda: streamer.stream(audio)})
+    serve_runs({"ours": lambda: streamer.stream(audio)}, ["onnxruntime"])
 
 
 if __name__ == "__main__":

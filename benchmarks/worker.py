@@ -1,7 +1,7 @@
 """A measurement in a process of its own, so that it has its own threads, libraries and memory.
 
-The worker prints one line when it is ready; then each line `RUN CASE` on its standard input is answered by one JSON
-line. Whoever drives it decides the order, so that several workers run in turn and never at once.
+The worker prints one JSON line when it is ready; then each line on its standard input names a case to run and is
+answered by one JSON line. Whoever drives it decides the order, so that several workers run in turn and never at once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from amanuensis.benchmarks.common import timed
+from amanuensis.benchmarks.common import library_version, timed
+
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
+}
 
 
 class WorkerError(Exception):
@@ -33,9 +39,9 @@ class Run:
     rss_mb: float  # largest resident size so far
 
 
-def serve_runs(cases: Mapping[str, Callable[[], int]]) -> None:
-    """Answer `RUN CASE` lines until standard input ends; a case returns the number of tokens that it made."""
-    print("ready", flush=True)
+def serve_runs(cases: Mapping[str, Callable[[], int]], libraries: Sequence[str]) -> None:
+    """Run cases as they are named until standard input ends; a case returns the number of tokens that it made."""
+    print(json.dumps({name: library_version(name) for name in libraries}), flush=True)
     for line in sys.stdin:
         work = cases[line.strip()]
         tokens = 0
@@ -57,17 +63,18 @@ class Worker:
         command: arguments of the interpreter.
         threads: for OpenMP; BLAS gets one thread, since only small NumPy work is left to it.
 
+    Attributes:
+        versions: of the libraries that the worker measures.
+
     """
 
     def __init__(self, python: Path, command: Sequence[str], threads: int) -> None:
         self._command = [str(python), *command]
-        env = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
-        started = time.perf_counter()
+        env = {**os.environ, **QUIET, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             self._command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._expect("ready")
-        self.start_s = time.perf_counter() - started
+        self.versions: dict[str, str] = json.loads(self._line())
 
     def __enter__(self) -> Worker:
         return self
@@ -90,7 +97,3 @@ class Worker:
         if not line:
             raise WorkerError(f"worker ended with status {self._process.wait()}: {' '.join(self._command)}")
         return line
-
-    def _expect(self, wanted: str) -> None:
-        if (line := self._line()) != wanted:
-            raise WorkerError(f"worker said {line!r}, not {wanted!r}: {' '.join(self._command)}")

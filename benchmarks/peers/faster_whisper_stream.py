@@ -71,7 +71,8 @@ def main() -> None:
         {
             "beam5": lambda: stream(model, audio, args.tick_s, args.rate, 5),
             "greedy": lambda: stream(model, audio, args.tick_s, args.rate, 1),
-        }
+        },
+        ["faster-whisper", "ctranslate2"],
     )
 
 

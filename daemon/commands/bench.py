@@ -19,7 +19,6 @@ MEASUREMENTS: Final = {
     ),
     "startup": ("startup", "time from start to captions, and memory"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
-    "wer": ("streaming_wer", "word errors of streamed against offline text"),
 }
 EXAMPLES: Final = """\
 examples:
