@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -76,7 +75,8 @@ class PcmDecoder:
 
     Attributes:
         non_finite: NaN or infinite samples that were replaced by 0 so far, over all channels.
-        clipped: samples at or beyond full scale so far, over all channels; those beyond were clipped.
+        clipped: samples of s16le and f32le at or beyond full scale so far, over all channels;
+            those beyond were clipped.
 
     """
 
@@ -85,11 +85,6 @@ class PcmDecoder:
         self.non_finite = 0
         self.clipped = 0
         self._rest = b""
-        self._to_float: Callable[[NDArray[np.generic]], Samples] = {
-            "s16le": self._from_s16,
-            "f32le": self._from_f32,
-            "mulaw": self._from_mulaw,
-        }[fmt.encoding]
 
     @property
     def pending_bytes(self) -> int:
@@ -120,28 +115,26 @@ class PcmDecoder:
         mono = samples[::n_channels].copy()
         for channel in range(1, n_channels):
             mono += samples[channel::n_channels]
-        mono *= np.float32(1 / n_channels)
+        mono /= np.float32(n_channels)
         return mono
 
-    def _from_s16(self, raw: NDArray[np.generic]) -> Samples:
-        samples: Samples = np.multiply(raw, S16_SCALE, dtype=np.float32)
-        self._count_clipped(samples)
+    def _to_float(self, raw: NDArray[np.generic]) -> Samples:
+        if self.format.encoding == "mulaw":
+            return MULAW_TABLE[raw.view(np.uint8)]
+        if self.format.encoding == "s16le":
+            samples: Samples = np.multiply(raw, S16_SCALE, dtype=np.float32)
+        else:
+            samples = raw.astype(np.float32)
+            self._silence_non_finite(samples)
+            np.clip(samples, -1.0, 1.0, out=samples)
+        self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
         return samples
 
-    def _from_mulaw(self, raw: NDArray[np.generic]) -> Samples:
-        return MULAW_TABLE[raw.view(np.uint8)]
-
-    def _from_f32(self, raw: NDArray[np.generic]) -> Samples:
-        samples = raw.astype(np.float32)
+    def _silence_non_finite(self, samples: Samples) -> None:
         finite = np.isfinite(samples)
         if not finite.all():
             self.non_finite += int(samples.size - np.count_nonzero(finite))
             samples[~finite] = 0.0
-        self._count_clipped(samples)
-        return np.clip(samples, -1.0, 1.0, out=samples)
-
-    def _count_clipped(self, samples: Samples) -> None:
-        self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
 
 
 def _mulaw_table() -> Samples:
