@@ -65,10 +65,14 @@ class Intake:
 
     def push(self, data: bytes) -> list[SegmentEvent]:
         """Take raw bytes, at most BLOCK_S of sound; return the starts and ends of utterances in them."""
-        samples = self.decoder.decode(data)
-        self.ledger.received(samples.size)
-        self._received += samples.size
-        return self._detect(self._resampler.push(samples))
+        return self._take(self.decoder.decode(data))
+
+    def skip(self, n_samples: int) -> list[SegmentEvent]:
+        """Take silence for `n_samples` source samples that were lost, at most BLOCK_S; their fate is `gap`."""
+        start = self._received
+        events = self._take(np.zeros(n_samples, np.float32))
+        self.ledger.settle("gap", start, self._received)
+        return events
 
     def flush(self, reason: EndReason) -> list[SegmentEvent]:
         """End the open utterance here; the stream goes on."""
@@ -90,6 +94,11 @@ class Intake:
         """Forget sound that is not needed any more."""
         self.ring.drop_before(position)
         self.voices.drop_before(position)
+
+    def _take(self, samples: NDArray[np.float32]) -> list[SegmentEvent]:
+        self.ledger.received(samples.size)
+        self._received += samples.size
+        return self._detect(self._resampler.push(samples))
 
     def _detect(self, samples: NDArray[np.float32]) -> list[SegmentEvent]:
         self.ring.append(samples)

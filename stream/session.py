@@ -97,7 +97,7 @@ class StreamSession:
     ) -> None:
         config.check_model(info)
         self._intake = Intake(config, fmt)
-        self._block_bytes = max(1, int(fmt.rate * BLOCK_S)) * fmt.frame_bytes
+        self._block_samples = round(fmt.rate * BLOCK_S)
         prompt = PromptMemory(_prompt_tokens(tokenizer, config.prompt))
         captions = CaptionWriter(round(config.max_utterance_s * MODEL_RATE))
         self._context = StreamContext(config, info, tokenizer, captions, prompt, language=config.language, ticks=ticks)
@@ -126,12 +126,31 @@ class StreamSession:
             raise ValueError("audio came after the end of the stream: open a new session")
         events: list[Event] = []
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), self._block_bytes):
+        block_bytes = self._block_samples * self._intake.decoder.format.frame_bytes
+        for start in range(0, len(view), block_bytes):
             events += self._shed()
-            for event in self._intake.push(bytes(view[start : start + self._block_bytes])):
+            for event in self._intake.push(bytes(view[start : start + block_bytes])):
                 events += self._on_segment(event)
             events += self._advance()
         return [*events, *self._sound_warnings()]
+
+    def skip(self, n_samples: int, why: str) -> list[Event]:
+        """Take note that the source lost `n_samples` samples of each channel: time goes on, their fate is `gap`.
+
+        Raises:
+            ValueError: after `end`, or `n_samples` is negative.
+
+        """
+        if self._ended or n_samples < 0:
+            raise ValueError(f"{n_samples} samples cannot be skipped: give 0 or more, before the end of the stream")
+        start_ms = self.received_ms
+        events: list[Event] = []
+        for start in range(0, n_samples, self._block_samples):
+            events += self._shed()
+            for event in self._intake.skip(min(self._block_samples, n_samples - start)):
+                events += self._on_segment(event)
+            events += self._advance()
+        return [*events, Gap(start_ms, self.received_ms, why)] if n_samples else []
 
     def next_job(self) -> Ticket | None:
         """Return the job that is due now, if any.
@@ -333,7 +352,7 @@ class StreamSession:
     def _settle(self, fate: Fate, position: int) -> None:
         """Give all audio before `position` that has no fate yet this one."""
         source = max(self.ledger.source_position(position), self._settled_source)
-        self.ledger.settle(fate, self._settled_source, source)
+        self.ledger.settle_rest(fate, self._settled_source, source)
         self._settled, self._settled_source = max(self._settled, position), source
 
     def _shed(self) -> list[Event]:

@@ -40,6 +40,7 @@ KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
 CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
 PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
+SURELY_COVERED_S: Final = 0.3  # voiced audio without words that a tick may leave for its words to be final
 CONFIDENT: Final = -0.7  # mean log-probability at which the detected language is kept
 CONFIDENT_VOICED_S: Final = 1.5
 MIN_AUDIO: Final = 2 * ENCODER_FRAME  # less is not worth a decode
@@ -247,9 +248,8 @@ class Transcriber:
         """
         self._outstanding = None
         lost_from = min(max(self._decoded_end if self._hypothesis or self._forced else 0, self._window_start), stop)
-        events = self._commit(self._hypothesis)
         self._end, self._reason = stop, self._reason if self._end is not None else "length"
-        return [*events, *self._finish()], lost_from
+        return self._finish(), lost_from
 
     def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
         if newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
@@ -368,7 +368,7 @@ class Transcriber:
             return False
         start = max(self._window_start, context.captions.end)
         spans = self._audio.voiced_spans(start, max(start, self._end))
-        return uncovered_from(spans, self._hypothesis, start, context.config.gates.uncovered_s) is None
+        return uncovered_from(spans, self._hypothesis, start, SURELY_COVERED_S) is None
 
     def _speech_end(self) -> int:
         """Return where the last speech of the closed utterance ends."""
