@@ -11,18 +11,10 @@ from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import NO_SESSION, Chunk, Connection
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
+from amanuensis.daemon.live_session import END, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, End, Flush, Hello, Mark, Ping, ProtocolError
-from amanuensis.daemon.sessions import (
-    END,
-    RETRY_AFTER_S,
-    SPEAKER_IDLE,
-    SPEAKER_LEFT,
-    EndedSession,
-    Ending,
-    LiveSession,
-    Sessions,
-)
+from amanuensis.daemon.sessions import RETRY_AFTER_S, EndedSession, Sessions
 from amanuensis.stream.events import Bye, Error, Pong
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed

@@ -20,11 +20,13 @@ from amanuensis.daemon.clients import Client
 from amanuensis.daemon.config import Address, Config
 from amanuensis.daemon.connection import Connection, Route
 from amanuensis.daemon.journal import Journal
+from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
-from amanuensis.daemon.sessions import GOING_AWAY, RETRY_AFTER_S, Sessions
+from amanuensis.daemon.sessions import RETRY_AFTER_S, Sessions
 from amanuensis.npu.engine.api import Engine, EngineConfig
 from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.stream.words import WordTokenizer
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -66,7 +68,7 @@ class Daemon:
 
     """
 
-    def __init__(self, config: Config, engine: Engine, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: Config, engine: Engine, tokenizer: WordTokenizer) -> None:
         self.config = config
         self.metrics = Metrics()
         self.sessions = Sessions(engine, tokenizer, config, self.metrics)

@@ -1,55 +1,32 @@
-"""Sessions: a `StreamSession` run against the engine, its events numbered, kept and told to all who watch."""
+"""All sessions of a daemon: opened within limits, found by name, kept for a while when they have ended."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from amanuensis.daemon.config import Config, LimitSettings
-from amanuensis.daemon.connection import BAD_HELLO, Chunk
-from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue, Hub
+from amanuensis.daemon.config import Config
+from amanuensis.daemon.connection import BAD_HELLO
+from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
+from amanuensis.daemon.live_session import SHUTDOWN, LiveSession
 from amanuensis.daemon.metrics import Gauges, Metrics
-from amanuensis.daemon.protocol import PROTO, Configure, Hello, ProtocolError
+from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.pump import Pump
-from amanuensis.npu.engine.api import Engine, EngineBusyError, EngineInfo
-from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.engine.api import Engine, EngineBusyError
 from amanuensis.stream.config import StreamConfig, StreamConfigError
-from amanuensis.stream.events import Ack, Bye, Commit, EngineUse, Error, Event, Gap, Ready, Stats
-from amanuensis.stream.formats import AudioFormat
-from amanuensis.stream.session import MAX_MARKS, StreamSession
+from amanuensis.stream.events import Ready
+from amanuensis.stream.session import StreamSession
+from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
 
-NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
-INTERNAL: Final = 1011
-IDLE: Final = 4408
-ACK_S: Final = 0.1  # an ack for each so much audio, and once a second for what is left
 RETRY_AFTER_S: Final = 5.0  # a session ends now and then; sooner is not worth a try
-MULAW_SILENCE: Final = b"\xff"  # G.711: the code of +0
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a session is over, and how its connections are closed."""
-
-    reason: str
-    code: int = NORMAL  # of the watchers
-    speaker_code: int = NORMAL
-
-
-END: Final = Ending("end")
-SPEAKER_LEFT: Final = Ending("speaker_left")
-SPEAKER_IDLE: Final = Ending("idle", speaker_code=IDLE)
-SHUTDOWN: Final = Ending("shutdown", GOING_AWAY, GOING_AWAY)
-FAULT: Final = Ending("fault", INTERNAL, INTERNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,165 +38,6 @@ class EndedSession:
     ready: Ready  # as watchers get it
     reason: str
     ended_s: float  # on the clock of `Sessions`
-
-
-class LiveSession:
-    """One session that goes on.
-
-    Attributes:
-        id: its public name.
-        resume_token: what its speaker alone knows.
-        hub: everybody who watches, the speaker included.
-        speaker: the speaker's own queue.
-
-    """
-
-    def __init__(self, pump: Pump, fmt: AudioFormat, info: EngineInfo, journal: Journal, metrics: Metrics) -> None:
-        self.id = secrets.token_hex(6)
-        self.resume_token = secrets.token_urlsafe(16)  # 128 bits
-        self.hub = Hub()
-        self.journal = journal
-        self.pump = pump
-        self.ending: Ending | None = None
-        self.speaker: ClientQueue | None = None
-        self.task: asyncio.Task[None] | None = None
-        self._format = fmt
-        self._info = info
-        self._metrics = metrics
-        self._received_bytes = 0
-        self._acked_bytes = 0
-        self._newest_chunk = -1
-        self._zero = MULAW_SILENCE if fmt.encoding == "mulaw" else b"\0"
-
-    async def run(self) -> Ending:
-        """Publish events until the session is over; return why it is."""
-        try:
-            async for event in self.pump.events():
-                self.publish(event)
-        except asyncio.CancelledError:
-            self._say_goodbye(SHUTDOWN)
-            raise
-        except Exception:
-            log.exception("session %s: stopped by a fault", self.id)
-            self.ending = FAULT
-            message = "the session stopped because of a fault of the server; its log has the details"
-            self.publish(Error("internal", message, fatal=True))
-        ending = self.ending or END
-        self._say_goodbye(ending)
-        return ending
-
-    def publish(self, event: Event) -> None:
-        """Number an event if it is durable, keep what is to be kept, tell everybody."""
-        self._metrics.events.labels(event.type).inc()
-        if isinstance(event, Commit):
-            self._metrics.words.inc(len(event.words))
-        if isinstance(event, Gap):
-            self._metrics.gap_s.inc((event.end_ms - event.start_ms) / 1000)
-        self.hub.publish(self.journal.add(event))
-
-    async def hear(self, chunk: Chunk) -> None:
-        """Take a chunk; returns once there is room for the next one."""
-        if chunk.missing_bytes:
-            self._report_missing(chunk.missing_bytes)
-        second = self._format.bytes_per_s  # at most so much at once: what waits stays bounded
-        for start in range(0, chunk.missing_bytes, second):
-            await self._hear_piece(self._zero * min(second, chunk.missing_bytes - start))
-        for start in range(0, len(chunk.data), second):
-            await self._hear_piece(chunk.data[start : start + second])
-        self._newest_chunk = chunk.n
-        if self._received_bytes - self._acked_bytes >= ACK_S * self._format.bytes_per_s:
-            self.acknowledge()
-
-    def acknowledge(self) -> None:
-        """Tell the speaker which chunks are kept, if it does not know yet."""
-        if self.speaker is not None and self._newest_chunk >= 0:
-            self.speaker.send(Ack(self._newest_chunk))
-            self._acked_bytes = self._received_bytes
-
-    @property
-    def owes_ack(self) -> bool:
-        """Whether chunks were taken that the speaker was not told of."""
-        return self._acked_bytes < self._received_bytes
-
-    def flush(self, label: str | int | None) -> None:
-        """Make everything heard so far final."""
-        self._check_marks()
-        self.pump.flush(label)
-
-    def mark(self, label: str | int) -> None:
-        """Answer once everything heard so far is final."""
-        self._check_marks()
-        self.pump.mark(label)
-
-    def _check_marks(self) -> None:
-        if self.pump.waiting_marks >= MAX_MARKS:
-            raise ProtocolError("too_many_marks", f"{MAX_MARKS} marks were not answered yet; wait for `marked`")
-
-    async def _hear_piece(self, data: bytes) -> None:
-        self._received_bytes += len(data)
-        self._metrics.audio_s.inc(len(data) / self._format.bytes_per_s)
-        self.pump.feed(data)
-        await self.pump.room()
-
-    def _report_missing(self, missing_bytes: int) -> None:
-        """Say what the client lost; silence is put in its place, so that media times stay true."""
-        fmt = self._format
-        start, stop = (n // fmt.frame_bytes for n in (self._received_bytes, self._received_bytes + missing_bytes))
-        why = "not received: the client lost this audio"
-        self.pump.emit(Gap(1000 * start / fmt.rate, 1000 * stop / fmt.rate, why))
-
-    def configure(self, message: Configure) -> None:
-        """Change settings.
-
-        Raises:
-            ProtocolError: `bad_config`; nothing was changed.
-
-        """
-        changes = {"language": message.lang, "prompt": message.prompt, "hotwords": message.hotwords}
-        try:
-            self.pump.configure({name: value for name, value in changes.items() if value is not None})
-        except StreamConfigError as error:
-            raise ProtocolError("bad_config", f"config: {error}") from None
-
-    def finish(self, ending: Ending) -> None:
-        """Take no more audio; what was heard becomes final, then everybody is told."""
-        if self.ending is None:
-            self.ending = ending
-            if self.owes_ack:
-                self.acknowledge()
-            self.pump.end()
-
-    def ready(self, *, for_speaker: bool, limits: LimitSettings) -> Ready:
-        """Return the answer to a hello; only the speaker gets the token to come back."""
-        return Ready(
-            session=self.id,
-            resume_token=self.resume_token if for_speaker else "",
-            proto=PROTO,
-            limits={"message_bytes": limits.message_bytes, "idle_s": limits.idle_s, "backlog_s": limits.backlog_s},
-            next=0,
-            engine=self.engine_use(),
-        )
-
-    def engine_use(self) -> EngineUse:
-        """Return where the last window was computed; before the first one, where it will be."""
-        used = self.pump.used or self._info
-        return EngineUse(used.encoder, used.decoder, self._info.model, self._info.why)
-
-    @property
-    def audio_s(self) -> float:
-        """How much was received."""
-        return self._received_bytes / self._format.bytes_per_s
-
-    def stats(self) -> Stats:
-        """Return how far behind the captions are."""
-        session = self.pump.session
-        rtf = self.pump.compute_ms / (1000 * self.audio_s) if self.audio_s else 0.0
-        return Stats(session.lag_ms, session.queue_ms, self.pump.tick_ms, rtf, self.engine_use())
-
-    def _say_goodbye(self, ending: Ending) -> None:
-        self.hub.publish(Entry(Bye(ending.reason)))
-        for client in self.hub.clients:
-            client.close(ending.speaker_code if client is self.speaker else ending.code, ending.reason)
 
 
 class Sessions:
@@ -237,7 +55,7 @@ class Sessions:
     def __init__(
         self,
         engine: Engine,
-        tokenizer: Tokenizer,
+        tokenizer: WordTokenizer,
         config: Config,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
