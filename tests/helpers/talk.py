@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tests.helpers.scripted_engine import Said
 
 RATE = 16_000

@@ -13,6 +13,7 @@ from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.helpers.drive import Driver, check_captions, committed
 from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTokenizer
 from tests.helpers.talk import cut_in_pieces, pcm, script, speak
@@ -30,14 +31,17 @@ def talk(seed: int, n_words: int = 24, rate: int = 16_000) -> tuple[tuple[Said, 
 
 
 def open_session(said: tuple[Said, ...], config: StreamConfig | None = None, fmt: AudioFormat = S16) -> StreamSession:
+    """Return a session for a script."""
     return StreamSession(config or StreamConfig(), fmt, ScriptedTokenizer(said), INFO)
 
 
 def texts(said: tuple[Said, ...]) -> list[str]:
+    """Return the words of a script."""
     return [word.text for word in said]
 
 
 def check_ledger(session: StreamSession, n_samples: int) -> None:
+    """Assert that every one of `n_samples` samples has a fate."""
     totals = session.ledger.totals()
     assert session.done
     assert totals.received == n_samples
@@ -306,7 +310,8 @@ def test_audio_after_the_end_is_refused() -> None:
 
 def test_a_late_answer_changes_nothing() -> None:
     """The answer to a tick that a final one replaced is ignored."""
-    said, data = talk(2)
+    said = tuple(script(12, 2))
+    data = pcm(speak(said))
     session = open_session(said)
     engine = ScriptedEngine(said)
     session.receive(data[: 2 * SECOND])
