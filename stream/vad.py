@@ -19,6 +19,7 @@ LAG: Final = 8  # samples: x[n] - x[n - 8] is strongest at 1 kHz and takes 16 dB
 LOWEST_DBFS: Final = -120.0
 N_BLOCKS: Final = 8  # of the window of the noise floor: minima are kept by block, not by frame
 SMOOTHING: Final = 0.3  # of the level, a time constant of about 60 ms
+MAX_VOTE_FRAMES: Final = 50  # 1 s
 BOUNDS: Final = (
     ("min_level_dbfs", -120.0, 0.0),
     ("min_snr_db", 0.0, 60.0),
@@ -60,10 +61,10 @@ class VadConfig:
     def __post_init__(self) -> None:
         if self.aggressiveness not in {0, 1, 2, 3}:
             raise ValueError(f"vad aggressiveness {self.aggressiveness!r} is not allowed: use 0, 1, 2 or 3")
-        if not 0 <= self.off_votes < self.on_votes <= self.vote_frames:
+        if not 0 <= self.off_votes < self.on_votes <= self.vote_frames <= MAX_VOTE_FRAMES:
             raise ValueError(
                 f"vad votes {self.off_votes}, {self.on_votes} of {self.vote_frames} frames are not allowed: "
-                "off_votes must be less than on_votes, and on_votes at most vote_frames"
+                f"off_votes must be below on_votes, on_votes at most vote_frames, and that at most {MAX_VOTE_FRAMES}"
             )
         for name, low, high in BOUNDS:
             value = getattr(self, name)
@@ -130,7 +131,7 @@ class NoiseFloor:
     """The level of the background.
 
     It is the minimum of the smoothed level over a sliding window (after Martin, 2001); a sound of steady level is
-    background at once, since speech never keeps its level: in 24 minutes of recorded speech no 0.8 s stay within 3 dB.
+    background at once, since speech never keeps its level: in 22 minutes of recorded speech no 0.8 s stay within 3 dB.
     """
 
     def __init__(self, config: VadConfig) -> None:

@@ -138,6 +138,7 @@ def test_silence_and_clipped_silence_hold_no_voice() -> None:
         ({"aggressiveness": 4}, "vad aggressiveness 4 is not allowed: use 0, 1, 2 or 3"),
         ({"on_votes": 6}, "votes 1, 6 of 5 frames"),
         ({"off_votes": 3}, "votes 3, 3 of 5 frames"),
+        ({"vote_frames": 51}, "votes 1, 3 of 51 frames"),
         ({"floor_window_s": 0.0}, "floor_window_s 0.0 is not allowed"),
         ({"steady_s": float("inf")}, "steady_s inf is not allowed"),
         ({"min_level_dbfs": 1.0}, "min_level_dbfs 1.0 is not allowed"),
