@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from amanuensis.stream.formats import AudioFormat, FormatError, PcmDecoder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -76,6 +76,7 @@ def test_channels_are_mixed_with_equal_weights(channels: int) -> None:
     np.testing.assert_allclose(decode(frames.tobytes(), channels=channels), frames.mean(1) / 32768, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     encoding=st.sampled_from(["s16le", "f32le", "mulaw"]),
     channels=st.integers(1, 8),

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from amanuensis.stream.ledger import FATES, AudioLedger, Fate, LedgerError, Span, Totals
 from amanuensis.stream.resample import MODEL_RATE
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 RATES = st.sampled_from([8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
@@ -32,6 +32,7 @@ class Tape:
         return Totals(received=len(self.fates), unsettled=self.fates.count(None), **counts)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), FATE, st.integers(0, 60), st.integers(0, 20)), max_size=40))
 def test_every_sample_has_exactly_one_fate(steps: list[tuple[int, Fate, int, int]]) -> None:
     """In any order of arrivals and settlements the ledger equals one that keeps every sample."""
@@ -56,6 +57,7 @@ def test_every_sample_has_exactly_one_fate(steps: list[tuple[int, Fate, int, int
     assert totals.transcribed + totals.silence + totals.gap == totals.received
 
 
+@settings(deadline=None)
 @given(
     rate=RATES,
     n_source=st.integers(0, 3_000_000),
@@ -76,6 +78,7 @@ def test_spans_at_16_khz_cover_the_source(rate: int, n_source: int, cuts: list[f
     assert totals.transcribed + totals.silence + totals.gap == totals.received == n_source
 
 
+@settings(deadline=None)
 @given(rate=RATES, position=st.integers(0, 10**9))
 def test_source_positions_are_the_nearest(rate: int, position: int) -> None:
     """A 16 kHz position lies within half a source sample of its source position, and later ones never before it."""

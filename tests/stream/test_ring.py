@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from amanuensis.stream.ring import SampleRing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -12,6 +12,7 @@ def ramp(start: int, stop: int) -> np.ndarray:
     return np.arange(start, stop, dtype=np.float32)
 
 
+@settings(deadline=None)
 @given(
     capacity=st.integers(1, 40),
     steps=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 60)), max_size=40),

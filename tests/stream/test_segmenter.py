@@ -10,7 +10,7 @@ from amanuensis.stream.segmenter import (
     SpeechStart,
 )
 from amanuensis.stream.vad import FRAME_SAMPLES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 RUNS = st.lists(st.integers(1, 120), max_size=14)  # frames of silence, speech, silence, ...
@@ -43,6 +43,7 @@ def utterances(events: list[SegmentEvent]) -> list[tuple[int, int]]:
     return [(start.at_sample, end.at_sample) for start, end in zip(starts, ends, strict=True)]
 
 
+@settings(deadline=None)
 @given(runs=RUNS, config=CONFIGS, tail=st.integers(1, FRAME_SAMPLES))
 def test_utterances_hold_all_speech(runs: list[int], config: SegmenterConfig, tail: int) -> None:
     """Utterances are ordered, disjoint and inside the audio, and hold all speech that is long enough to open one."""
@@ -63,6 +64,7 @@ def test_utterances_hold_all_speech(runs: list[int], config: SegmenterConfig, ta
     assert not segmenter.in_utterance
 
 
+@settings(deadline=None)
 @given(runs=RUNS, config=CONFIGS, sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_cuts_make_no_difference(runs: list[int], config: SegmenterConfig, sizes: list[int]) -> None:
     """Decisions pushed in pieces of any size give the same events."""
@@ -78,6 +80,7 @@ def test_cuts_make_no_difference(runs: list[int], config: SegmenterConfig, sizes
     assert pieces.flush() == whole.flush()
 
 
+@settings(deadline=None)
 @given(runs=RUNS, config=CONFIGS)
 def test_quiet_until_is_final(runs: list[int], config: SegmenterConfig) -> None:
     """What was told to be in no utterance is in none later, and the mark never goes back or ahead of the audio."""
@@ -92,6 +95,7 @@ def test_quiet_until_is_final(runs: list[int], config: SegmenterConfig) -> None:
         quiet = segmenter.quiet_until
 
 
+@settings(deadline=None)
 @given(runs=RUNS, config=CONFIGS)
 def test_lengths_and_pauses_are_bounded(runs: list[int], config: SegmenterConfig) -> None:
     """An utterance is no longer than its limit, and ends at a pause after no less silence than asked for."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import WORD_JOINER, Cue, CueRules, make_cues, to_json, to_srt, to_text, to_vtt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 TIMES = r"(\d{2,}):([0-5]\d):([0-5]\d)[,.](\d{3})"
@@ -81,6 +81,7 @@ def squeeze(text: str) -> str:
     return "".join(text.split())
 
 
+@settings(deadline=None)
 @given(UTTERANCES)
 def test_cues_are_well_formed(utterances: list[list[Word]]) -> None:
     """Whatever the words and their times, cues are in order, never overlap, fit the screen, and lose no character."""
@@ -95,6 +96,7 @@ def test_cues_are_well_formed(utterances: list[list[Word]]) -> None:
     assert squeeze("".join(line for cue in cues for line in cue.lines)) == squeeze(said)
 
 
+@settings(deadline=None)
 @given(UTTERANCES)
 def test_vtt_round_trip(utterances: list[list[Word]]) -> None:
     """A strict reader gets from WebVTT the very cues, with their speakers, whatever is in the text."""
@@ -105,6 +107,7 @@ def test_vtt_round_trip(utterances: list[list[Word]]) -> None:
     assert parse_vtt(to_vtt(utterances)) == expected
 
 
+@settings(deadline=None)
 @given(UTTERANCES)
 def test_srt_round_trip(utterances: list[list[Word]]) -> None:
     """A strict reader gets from SubRip the very cues, and no text looks like markup or times."""
@@ -119,6 +122,7 @@ def test_srt_round_trip(utterances: list[list[Word]]) -> None:
     assert not any(re.search(r"-->|<[A-Za-z/!]|\{\\", line) for _, _, lines in read for line in lines)
 
 
+@settings(deadline=None)
 @given(UTTERANCES)
 def test_json_round_trip(utterances: list[list[Word]]) -> None:
     """JSON holds every word with its times and speaker as they were."""
@@ -130,6 +134,7 @@ def test_json_round_trip(utterances: list[list[Word]]) -> None:
     assert read == [words for words in utterances if words]
 
 
+@settings(deadline=None)
 @given(UTTERANCES)
 def test_text_holds_every_character(utterances: list[list[Word]]) -> None:
     """Plain text holds all that was said, one line for each utterance and speaker, none of them empty."""
