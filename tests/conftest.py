@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+TEST_VARIABLES = ("AMANUENSIS_SPEECH_DIR", "AMANUENSIS_TEST_MODEL")
 XDG_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
 
 
@@ -18,7 +19,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("xdg")
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("AMANUENSIS_") and name != "AMANUENSIS_SPEECH_DIR":
+            if name.startswith("AMANUENSIS_") and name not in TEST_VARIABLES:
                 patch.delenv(name)
         for name in XDG_FOLDERS:
             folder = home / name.lower()
@@ -43,3 +44,16 @@ def speech_dir() -> Path:
     if not (folder / "manifest.jsonl").is_file():
         pytest.fail(f"AMANUENSIS_SPEECH_DIR={value} has no manifest.jsonl; unset it or name a folder that has one")
     return folder
+
+
+@pytest.fixture(scope="session")
+def builtin_model(own_folders: None) -> Path:
+    """The built-in model, expanded; AMANUENSIS_TEST_MODEL names another folder in its place."""
+    from amanuensis.npu import store
+
+    given = os.environ.get("AMANUENSIS_TEST_MODEL")
+    if given:
+        return Path(given)
+    if not list((ROOT / "npu/builtin").glob("*")):
+        pytest.skip("the built-in model is not packaged in this tree")
+    return store.resolve("builtin")
