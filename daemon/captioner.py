@@ -27,17 +27,29 @@ class Captioner:
         source: open.
         pipeline: running.
         on_sound: told the level in dBFS (None where it is not known) and the lag in ms after every piece of sound.
+        ticks: decode while people are still speaking; False: every window once, when it is complete.
 
     """
 
     def __init__(
-        self, source: Source, pipeline: Pipeline, on_sound: Callable[[float | None, float], None] | None = None
+        self,
+        source: Source,
+        pipeline: Pipeline,
+        on_sound: Callable[[float | None, float], None] | None = None,
+        *,
+        ticks: bool = True,
     ) -> None:
         self._source = source
         self._engine = pipeline.engine
         self._on_sound = on_sound
         self._samples = 0  # of each channel, lost ones included
-        self.session = StreamSession(pipeline.config.stream, source.format, pipeline.tokenizer, pipeline.engine.info)
+        config, tokenizer, info = pipeline.config.stream, pipeline.tokenizer, pipeline.engine.info
+        self.session = StreamSession(config, source.format, tokenizer, info, ticks=ticks)
+
+    @property
+    def heard_ms(self) -> float:
+        """How much sound came, lost sound included, in milliseconds."""
+        return 1000 * self._samples / self._source.format.rate
 
     async def events(self, stop: asyncio.Event | None = None) -> AsyncIterator[Event]:
         """Yield events until the source ends or `stop` is set, and what was heard is final.
@@ -98,8 +110,7 @@ class Captioner:
     def _report(self, pump: Pump, lost: Lost) -> None:
         """Say what was lost, and put silence in its place: it keeps the media time of what follows."""
         fmt = self._source.format
-        start_ms = 1000 * self._samples / fmt.rate
-        pump.emit(Gap(start_ms, start_ms + 1000 * lost.samples / fmt.rate, lost.why))
+        pump.emit(Gap(self.heard_ms, self.heard_ms + 1000 * lost.samples / fmt.rate, lost.why))
         for at in range(0, lost.samples, fmt.rate):
             self._hear(pump, silence(fmt, min(fmt.rate, lost.samples - at)))
 
