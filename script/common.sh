@@ -7,13 +7,14 @@ die() {
   exit 1
 }
 
-# Print the first usable Python. PYTHON=... takes precedence.
+# Print the first usable Python, or the one that PYTHON=... names.
 find_python() {
-  local candidate
-  for candidate in "${PYTHON:-python3}" python3.11 python3.12 python3.13 python3.14; do
+  local candidates=(python3 python3.11 python3.12 python3.13 python3.14) candidate
+  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$candidate"; return; }
   done
-  die "no Python 3.11 or newer found as ${PYTHON:-python3}; install one or name it: make setup PYTHON=/path/to/python3"
+  die "no Python 3.11 or newer found as: ${candidates[*]}; install one or name it: make setup PYTHON=/path/to/python3"
 }
 
 # make_venv FOLDER: a virtual environment with pip, unless a working one is there already.
