@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -67,7 +67,7 @@ class AudioLedger:
         """
         if start >= stop:
             return
-        index = bisect_left(self._open, start, key=lambda span: span.stop - 1)
+        index = bisect_right(self._open, start, key=lambda span: span.stop)
         span = self._open[index] if index < len(self._open) else None
         if span is None or not span.start <= start < stop <= span.stop:
             waiting = self._describe_open()

@@ -118,6 +118,24 @@ def test_a_steady_sound_is_background(sound: Callable[[], np.ndarray], dbfs: flo
     assert decide(at_level(sound(), dbfs))[50:].mean() < 0.02
 
 
+def test_noise_that_swells_is_background() -> None:
+    """Noise whose level goes up and down is background once its floor is known."""
+    swell = 1 + 0.25 * np.sin(2 * np.pi * 1.5 * np.arange(10 * RATE) / RATE)
+    decisions = decide(at_level(noise(1.4) * swell, -30))
+    assert decisions[200:].mean() < 0.1
+
+
+def test_a_long_speech_is_found_to_its_end() -> None:
+    """A voice that hardly pauses does not become its own background."""
+    assert decide(at_level(vowels(12.0), -25)).mean() > 0.9
+
+
+def test_a_quiet_voice_is_found_after_loud_noise() -> None:
+    """When a loud noise stops, the floor falls at once."""
+    samples = np.concatenate([at_level(noise(0, 5.0), -20), at_level(vowels(3.0), -40)])
+    assert decide(samples)[270:].mean() > 0.7
+
+
 def test_noise_that_starts_suddenly_is_background_soon() -> None:
     """A fan that is switched on is taken for a voice for a second at most."""
     samples = np.concatenate([at_level(noise(0, 5.0), -60), at_level(noise(0, 5.0), -25)])
