@@ -38,6 +38,7 @@ class RandomModel:
     alignment_heads: tuple[tuple[int, int], ...] | None = None
     manifest: bool = True  # write amanuensis.json
     embedding_gain: float = 1.0  # above 1: surer of its tokens
+    weight_std: float | None = None  # of the linear layers; None: variance kept, attention sharpened
 
 
 def make_random_model(folder: Path, model: RandomModel | None = None) -> Path:
@@ -117,7 +118,7 @@ def random_tensors(dimensions: Dimensions, model: RandomModel) -> Iterator[tuple
             yield name, noise * np.float32(0.02 * (model.embedding_gain if "tokens" in name else 1))
         else:
             gain = SCORE_GAIN if "q_proj" in name else 1.0
-            yield name, noise * np.float32(gain * np.prod(shape[1:]) ** -0.5)
+            yield name, noise * np.float32(model.weight_std or gain * np.prod(shape[1:]) ** -0.5)
 
 
 def sinusoids(length: int, width: int) -> NDArray[np.float32]:
