@@ -1,4 +1,4 @@
-"""A whole recording to text: the same pipeline as a live stream, but every window is decoded once, when it is complete."""
+"""A recording to text: the same pipeline as a live stream, but every window is decoded once, when it is complete."""
 
 from __future__ import annotations
 
