@@ -1,0 +1,112 @@
+"""Pages beside the WebSocket."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from amanuensis.daemon.connection import Route
+from amanuensis.daemon.http import Site, answer, is_open, websocket_route
+from amanuensis.daemon.journal import Journal, JournalLimits
+from amanuensis.stream.events import Commit, Word
+
+
+def site(ready: bool = True) -> Site:
+    """Return a site with one session of two utterances, the first word of which was dropped."""
+    journal = Journal(JournalLimits(words=3))
+    journal.add(Commit(0, (Word(" one", 0, 400, 0.9), Word(" two.", 400, 900, 0.9))))
+    journal.add(Commit(1, (Word(" <three>", 2000, 2400, 0.9), Word(" four", 2400, 2600, 0.9))))
+    return Site(
+        lambda: (ready, {"why": "" if ready else "lost"}), lambda: b"x 1\n", {"abc": journal, "a b": journal}.get
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/v1/session", Route("session")),
+        ("/v1/session?x=1", Route("session")),
+        ("/v1/watch/abc", Route("watch", "abc")),
+        ("/v1/watch/a%20b", Route("watch", "a b")),
+        ("/v1/watch/", None),
+        ("/v1/watch/a/b", None),
+        ("/v1/watch/" + "a" * 65, None),
+        ("/", None),
+    ],
+)
+def test_websocket_paths(path: str, route: Route | None) -> None:
+    """Only the two paths of the protocol lead to a WebSocket."""
+    assert websocket_route(path) == route
+
+
+@pytest.mark.parametrize("path", ["/", "/captions", "/captions?session=abc"])
+def test_captions_page(path: str) -> None:
+    """The page is one file that asks nobody else for anything."""
+    page = answer(path, site())
+    html = page.body.decode()
+    assert page.status == 200
+    assert page.content_type.startswith("text/html")
+    assert 'aria-live="polite"' in html
+    assert "prefers-color-scheme: dark" in html
+    assert not re.search(r"""(src|href)=["'](?!data:)""", html)
+    assert not re.search(r"https?://", html)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_health_and_readiness() -> None:
+    """Health is that the daemon answers; readiness that it can transcribe."""
+    assert (answer("/healthz", site()).status, answer("/healthz", site(False)).status) == (200, 200)
+    ready, lost = answer("/readyz", site()), answer("/readyz", site(False))
+    assert (ready.status, json.loads(ready.body)["ready"]) == (200, True)
+    assert (lost.status, json.loads(lost.body)) == (503, {"ready": False, "why": "lost"})
+
+
+def test_metrics() -> None:
+    """Metrics are told in the type that Prometheus expects."""
+    page = answer("/metrics", site())
+    assert (page.body, page.content_type) == (b"x 1\n", "text/plain; version=0.0.4; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content_type", "words"),
+    [
+        ("srt", "application/x-subrip", "00:00:00,400 --> 00:00:01,400\ntwo."),
+        ("vtt", "text/vtt", "&lt;three&gt; four"),
+        ("txt", "text/plain", "two.\n<three> four\n"),
+        ("json", "application/json", '"text": "two. <three> four"'),
+    ],
+)
+def test_exports(suffix: str, content_type: str, words: str) -> None:
+    """The committed words come in every form, and what was dropped is told."""
+    page = answer(f"/v1/sessions/abc.{suffix}", site())
+    assert page.status == 200
+    assert page.content_type.startswith(content_type)
+    assert words in page.body.decode()
+    assert page.headers["X-Words-Dropped"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/v1/sessions/none.srt", 404, "no session none"),
+        ("/v1/sessions/abc.docx", 404, "nothing here"),
+        ("/v1/sessions/../x.srt", 404, "nothing here"),
+        ("/etc/passwd", 404, "/captions"),
+        ("/page/captions.html", 404, "nothing here"),
+        ("/v1/session", 426, "amanuensis.v1"),
+        ("/" + "x" * 5000, 404, "nothing here"),
+    ],
+)
+def test_other_paths(path: str, status: int, words: str) -> None:
+    """Anything else is refused in words, and no file is served by name."""
+    page = answer(path, site())
+    assert page.status == status
+    assert words in page.body.decode()
+    assert len(page.body) < 300
+
+
+def test_only_pages_without_speech_are_open() -> None:
+    """Without the token one gets the page and health, never metrics or text."""
+    assert all(map(is_open, ("/", "/captions?x", "/healthz", "/readyz")))
+    assert not any(map(is_open, ("/metrics", "/v1/sessions/abc.txt", "/captions/x")))
