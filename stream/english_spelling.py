@@ -11,40 +11,41 @@ __all__ = ["american_spelling"]
 Family = tuple[str, str, str, str]  # British stem ending, American, stems, endings after it
 
 OUR_STEMS: Final = (
-    "arm behavi cand clam clang col demean disfav dishon enam endeav fav ferv flav harb hon hum lab neighb od parl ranc "
-    "rig rum sav savi splend succ tum val vap vig discol unfav"
+    "arm behavi cand clam clang col demean discol disfav dishon enam endeav fav ferv flav harb hon hum lab neighb "
+    "od parl ranc rig rum sav savi splend succ tum unfav val vap vig"
 )
 OUR_ENDINGS: Final = (
     " s ed ing able ably er ers ful fully less y ite ites itism al ally hood hoods ly liness ist ists red some"
 )
 ISE_STEMS: Final = (
-    "acclimat actual agon alphabet american anaesthet anglic antagon apolog appet arbor author bapt bastard brutal "
-    "burglar canal cannibal canon capital caramel catalyt categor cauter central character civil collectiv colon "
-    "commercial computer containe conventional crimi criminal critic crystal custom decentral dehuman "
-    "demobil democrat demon demoral deodor depersonal destabil digit disorgan dogmat dramat econom emphas empath "
-    "energ epitom equal etern eulog evangel extempor external factor familiar fantas fertil fictional final formal "
-    "fossil fratern galvan general ghetto glamor global harmon homogen hospital human hypnot hypothes ideal idol "
-    "immobil immortal immun individual industrial initial institutional internal international intern item jeopard "
-    "legal legitim liberal lion local magnet marginal material maxim mechan memor mental mesmer metabol militar "
-    "minim mobil modern monopol moral motor national natural neutral nominal normal notar optim organ ostrac "
-    "oxid pasteur patron penal personal philosoph plagiar polar popular pressur prior privat professional "
-    "public pulver random rational real recogn regular reorgan revital revolution romantic rubber sanit satir "
-    "scandal scrutin secular sensational sensit serial sermon social special stabil standard steril stigmat subsid "
-    "summar symbol sympath synchron synthes system systemat solemn moistur crystall tantal temporar terror theor total tranquil trauma traumat "
-    "tyrann union unpopular urban util vandal vapor verbal victim visual vital vocal vulcan western woman"
+    "acclimat actual agon alphabet american anaesthet anglic antagon apolog appet arbor author bapt bastard "
+    "brutal burglar canal cannibal canon capital caramel catalyt categor cauter central character civil collectiv "
+    "colon commercial computer containe conventional crimi criminal critic crystal crystall custom decentral "
+    "dehuman demobil democrat demon demoral deodor depersonal destabil digit disorgan dogmat dramat econom empath "
+    "emphas energ epitom equal etern eulog evangel extempor external factor familiar fantas fertil fictional "
+    "final formal fossil fratern galvan general ghetto glamor global harmon homogen hospital human hypnot "
+    "hypothes ideal idol immobil immortal immun individual industrial initial institutional intern internal "
+    "international item jeopard legal legitim liberal lion local magnet marginal material maxim mechan memor "
+    "mental mesmer metabol militar minim mobil modern moistur monopol moral motor national natural neutral "
+    "nominal normal notar optim organ ostrac oxid pasteur patron penal personal philosoph plagiar polar popular "
+    "pressur prior privat professional public pulver random rational real recogn regular reorgan revital "
+    "revolution romantic rubber sanit satir scandal scrutin secular sensational sensit serial sermon social "
+    "solemn special stabil standard steril stigmat subsid summar symbol sympath synchron synthes system systemat "
+    "tantal temporar terror theor total tranquil trauma traumat tyrann union unpopular urban util vandal vapor "
+    "verbal victim visual vital vocal vulcan western woman"
 )
 ISE_ENDINGS: Final = "e ed es er ers ing ingly able ation ations ational"
 YSE_STEMS: Final = "anal breathal catal dial electrol hydrol paral psychoanal"
 DOUBLED_STEMS: Final = (
-    "barrel bevel cancel carol channel chisel counsel cudgel dial dishevel disembowel drivel duel enamel equal flannel fuel "
-    "funnel gambol gravel grovel gruel initial jewel kennel label laurel level libel marshal marvel medal metal model "
-    "panel parcel pencil peril quarrel ravel revel rival shovel shrivel signal snivel spiral squirrel stencil "
-    "swivel symbol tassel tinsel total towel travel trowel tunnel unravel victual yodel"
+    "barrel bevel cancel carol channel chisel counsel cudgel dial disembowel dishevel drivel duel enamel equal "
+    "flannel fuel funnel gambol gravel grovel gruel initial jewel kennel label laurel level libel marshal marvel "
+    "medal metal model panel parcel pencil peril quarrel ravel revel rival shovel shrivel signal snivel spiral "
+    "squirrel stencil swivel symbol tassel tinsel total towel travel trowel tunnel unravel victual yodel"
 )
 DOUBLED_ENDINGS: Final = "ed ing er ers or ors ous ously ist ists ings"
 RE_STEMS: Final = (
-    "calib cent centimet fib goit kilomet lit lust maneuv meag met millilit millimet mit nit och philt reconnoit sab "
-    "sepulch somb spect theat tit amphitheat epicent"
+    "amphitheat calib cent centimet epicent fib goit kilomet lit lust maneuv meag met millilit millimet mit nit "
+    "och philt reconnoit sab sepulch somb spect theat tit"
 )
 FAMILIES: Final[tuple[Family, ...]] = (
     ("our", "or", OUR_STEMS, OUR_ENDINGS),
@@ -71,7 +72,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ("oeuvr", "euver", "man", "ed ing able ings"),
     ("oeuvre", "euver", "man", " s"),
     ("oe", "e", "f", "tus tuses tal"),
-    ("pp", "p", "worshi kidna", "ed ing er ers"),
+    ("pp", "p", "worshi", "ed ing er ers"),
     ("gg", "g", "wa", "on ons oner oners"),
     ("oe", "e", "", "sophagus strogen strogens dema"),
     ("ough", "ow", "pl", " s ed ing man"),
