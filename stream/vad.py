@@ -11,7 +11,7 @@ import webrtcvad
 from amanuensis.stream.resample import MODEL_RATE
 from numpy.typing import NDArray
 
-__all__ = ["FRAME_MS", "FRAME_SAMPLES", "VadConfig", "VoiceDetector"]
+__all__ = ["FRAME_MS", "FRAME_SAMPLES", "NoiseFloor", "VadConfig", "VoiceDetector"]
 
 FRAME_SAMPLES: Final = 320  # 20 ms, the middle one of the three frame lengths that webrtcvad takes
 FRAME_MS: Final = 1000 * FRAME_SAMPLES // MODEL_RATE

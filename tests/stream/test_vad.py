@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from amanuensis.stream.segmenter import Segmenter
-from amanuensis.stream.vad import FRAME_SAMPLES, VadConfig, VoiceDetector
+from amanuensis.stream.vad import FRAME_SAMPLES, NoiseFloor, VadConfig, VoiceDetector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,14 +70,15 @@ def test_cuts_make_no_difference(sizes: list[int], n: int) -> None:
 
 
 def test_kept_samples_are_the_detectors_own() -> None:
-    """A caller may overwrite its buffer between pushes."""
-    samples = at_level(vowels(1.0), -20)
-    detector, decisions, buffer = VoiceDetector(), [], np.empty(500, np.float32)
-    for at in range(0, samples.size, 500):
-        buffer[:] = samples[at : at + 500]
-        decisions += detector.push(buffer)
+    """What a caller does with its buffer after a push makes no difference."""
+    voice, buffer = at_level(vowels(2.0), -20).reshape(-1, FRAME_SAMPLES), np.empty(FRAME_SAMPLES, np.float32)
+    detector, decisions = VoiceDetector(), []
+    for frame in voice:
         buffer[:] = 0
-    assert decisions + detector.flush() == decide(samples).tolist()
+        decisions += detector.push(buffer[1:])
+        buffer[:] = frame
+        decisions += detector.push(np.zeros(1, np.float32))
+    assert decisions == [False] * len(voice)
 
 
 @pytest.mark.parametrize("dbfs", [-10, -25, -40, -50])
@@ -131,9 +132,18 @@ def test_a_long_speech_is_found_to_its_end() -> None:
 
 
 def test_a_quiet_voice_is_found_after_loud_noise() -> None:
-    """When a loud noise stops, the floor falls at once."""
+    """When a loud noise stops, a quiet voice after it is found."""
     samples = np.concatenate([at_level(noise(0, 5.0), -20), at_level(vowels(3.0), -40)])
-    assert decide(samples)[270:].mean() > 0.7
+    assert decide(samples)[250:].mean() > 0.8
+
+
+def test_the_floor_rises_with_steady_sound_and_falls_at_once() -> None:
+    """The noise floor is at the level of a steady sound after 0.8 s, and follows a lower level within 200 ms."""
+    floor = NoiseFloor(VadConfig())
+    levels = [floor.update(level) for level in [-20.0] * 40 + [-60.0] * 10]
+    assert levels[38] < -100
+    assert levels[39] == pytest.approx(-20)
+    assert levels[49] == pytest.approx(-60, abs=2)
 
 
 def test_noise_that_starts_suddenly_is_background_soon() -> None:
