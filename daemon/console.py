@@ -157,6 +157,7 @@ class TerminalCaptions:
         if event["type"] == "stats":
             self._lag_ms = event["lag_ms"]
         if line is not None:
+            self._live.update(self._picture())  # the line must not be seen twice
             style = "" if event["type"] in ("final", "snapshot") else "yellow"
             self._console.print(line, style=style, markup=False)
         self._draw(at_once=event["type"] in ("final", "partial"))

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from amanuensis.daemon.commands.common import config_flags
 from amanuensis.daemon.config import Config, load_config
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
-from amanuensis.npu.engine.process import start_engine
-from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
 
 
@@ -39,6 +37,9 @@ async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
         amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
 
     """
+    from amanuensis.npu.engine.process import start_engine
+    from amanuensis.npu.store import resolve
+
     folder = resolve(config.engine.model)
     settings = config.engine
     engine = await start_engine(EngineConfig(folder, settings.device, settings.threads, precision=settings.precision))

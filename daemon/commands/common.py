@@ -124,9 +124,13 @@ def bounded_int(name: str, low: int, high: int) -> Callable[[str], int]:
     """Return an argparse type: a whole number in [low, high]."""
 
     def parse(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or not low <= int(text) <= high:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{name} {text!r} is not allowed: give a whole number, {low} to {high}")
-        return int(text)
+        return value
 
     return parse
 

@@ -1,0 +1,99 @@
+"""Transcripts into files."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+from amanuensis.daemon import outputs
+from amanuensis.daemon.outputs import OutputError, Transcript, format_for, write_transcript
+from amanuensis.npu.atomic import WriteError
+from amanuensis.stream.events import Commit, Speech, Word
+
+HELLO = (Word(" hello", 100, 400, 0.9), Word(" there", 400, 900, 0.8))
+BYE = (Word(" bye", 3000, 3300, 0.7),)
+
+
+def test_a_transcript_keeps_the_words_of_each_utterance() -> None:
+    """Commits of utterances that overlap are sorted out; other events carry no words."""
+    transcript = Transcript()
+    for event in (Commit(1, HELLO[:1]), Speech(True, 0), Commit(2, BYE), Commit(1, HELLO[1:])):
+        transcript.add(event)
+    assert transcript.utterances == [HELLO, BYE]
+    assert transcript.words == [*HELLO, *BYE]
+    assert transcript.text == "hello there bye"
+
+
+def test_a_transcript_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words beyond the bound are counted, not kept."""
+    monkeypatch.setattr(outputs, "MAX_WORDS", 3)
+    transcript = Transcript()
+    for utt in range(3):
+        transcript.add(Commit(utt, HELLO))
+    assert len(transcript.words) == 3
+    assert transcript.dropped == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "expected"), [("a.srt", None, "srt"), ("a.VTT", None, "vtt"), ("a", "json", "json")]
+)
+def test_the_format_is_what_is_asked_for_or_what_the_name_ends_in(name: str, wanted: str | None, expected: str) -> None:
+    """A format that is asked for wins."""
+    assert format_for(Path(name), wanted) == expected
+
+
+def test_a_name_without_a_format_is_refused() -> None:
+    """The message names the formats."""
+    with pytest.raises(OutputError, match=r"talk\.doc.*\.txt, \.json, \.srt, \.vtt"):
+        format_for(Path("talk.doc"), None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "beginning"),
+    [("txt", "hello there\nbye\n"), ("srt", "1\n00:00:00,100 --> "), ("vtt", "WEBVTT\n\n00:00:00.100 --> ")],
+)
+def test_files_hold_the_text_in_their_format(tmp_path: Path, chosen: str, beginning: str) -> None:
+    """Text has a line for each utterance; subtitles begin with the first cue."""
+    path = tmp_path / "new" / f"talk.{chosen}"
+    write_transcript(path, chosen, [HELLO, BYE])
+    assert path.read_text(encoding="utf-8").startswith(beginning)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_json_files_can_be_read_back(tmp_path: Path) -> None:
+    """The JSON file holds the utterances."""
+    write_transcript(tmp_path / "a.json", "json", [HELLO, BYE])
+    assert json.loads((tmp_path / "a.json").read_text())["text"] == "hello there bye"
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    """A folder is not replaced by a file."""
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(OutputError, match="a folder of that name exists"):
+        write_transcript(tmp_path / "a.txt", "txt", [HELLO])
+
+
+def test_a_full_device_is_named() -> None:
+    """Writing into a device that is full is one clear line."""
+    with pytest.raises(OutputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
+        write_transcript(Path("/dev/full"), "txt", [HELLO])
+
+
+def test_a_full_disk_leaves_no_half_file_and_the_old_one_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk is full at the last moment, the old file stands and nothing else is left."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left on device"):
+        write_transcript(path, "txt", [HELLO])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
