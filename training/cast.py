@@ -5,19 +5,110 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from amanuensis.training import voices_espeak, voices_festival, voices_flite
 from amanuensis.training.augment import random_manner, with_formant
 from amanuensis.training.speech import Manner, Speech, SynthesisError
 
-ACCENTS = ("en-us", "en-us", "en-us", "en-us", "en", "en-029", "en-us-nyc", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
-VARIANTS = (
-    "Alex Alicia Andrea Andy Annie AnxiousAndy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike "
-    "Nguyen RicishayMax RicishayMax2 RicishayMax3 Tweaky adam anika announcer antonio aunty belinda benjamin boris "
-    "caleb david ed edward edward2 f1 f2 f3 f4 f5 grandma grandpa gustave iven iven2 iven3 iven4 john kaukovalta klatt "
-    "klatt2 klatt4 klatt5 klatt6 m1 m2 m3 m4 m5 m6 m8 marcelo max michel miguel norbert pablo paul pedro quincy rob "
-    "robert robosoft robosoft2 robosoft3 robosoft4 robosoft5 sandro shelby steph steph2 steph3 travis victor zac"
-).split()
+ACCENTS = (
+    "en-us",
+    "en-us",
+    "en-us",
+    "en-us",
+    "en",
+    "en-029",
+    "en-us-nyc",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+)
+VARIANTS = [
+    "Alex",
+    "Alicia",
+    "Andrea",
+    "Andy",
+    "Annie",
+    "AnxiousAndy",
+    "Denis",
+    "Diogo",
+    "Gene",
+    "Gene2",
+    "Henrique",
+    "Hugo",
+    "Jacky",
+    "Lee",
+    "Marco",
+    "Mario",
+    "Michael",
+    "Mike",
+    "Nguyen",
+    "RicishayMax",
+    "RicishayMax2",
+    "RicishayMax3",
+    "Tweaky",
+    "adam",
+    "anika",
+    "announcer",
+    "antonio",
+    "aunty",
+    "belinda",
+    "benjamin",
+    "boris",
+    "caleb",
+    "david",
+    "ed",
+    "edward",
+    "edward2",
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "f5",
+    "grandma",
+    "grandpa",
+    "gustave",
+    "iven",
+    "iven2",
+    "iven3",
+    "iven4",
+    "john",
+    "kaukovalta",
+    "klatt",
+    "klatt2",
+    "klatt4",
+    "klatt5",
+    "klatt6",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m8",
+    "marcelo",
+    "max",
+    "michel",
+    "miguel",
+    "norbert",
+    "pablo",
+    "paul",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "robosoft",
+    "robosoft2",
+    "robosoft3",
+    "robosoft4",
+    "robosoft5",
+    "sandro",
+    "shelby",
+    "steph",
+    "steph2",
+    "steph3",
+    "travis",
+    "victor",
+    "zac",
+]
 UNSEEN_ESPEAK = ("en-gb-scotland", "en-us+klatt3", "en-us+linda", "en+m7")
 UNSEEN = ("festival:ked", *(f"espeak:{voice}" for voice in UNSEEN_ESPEAK))
 FESTIVAL_SEEN = ("kal", "slt-hts")
@@ -46,6 +137,7 @@ def perform(text: str, part: Part) -> Speech:
 
     Raises:
         SynthesisError: if the sentence cannot be spoken with known word times.
+
     """
     engine, _, voice = part.voice.partition(":")
     if engine == "flite":

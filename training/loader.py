@@ -9,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import IterableDataset
-
 from amanuensis.training.shards import FRAMES_PER_S, Item, Shard
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
@@ -27,6 +24,8 @@ from amanuensis.training.windows import (
     join,
     silence,
 )
+from torch import Tensor
+from torch.utils.data import IterableDataset
 
 _POOL = 96  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
@@ -56,19 +55,20 @@ class Stage:
 
 
 def stage_at(progress: float) -> Stage:
-    """Return the curriculum at `progress` (0 to 1) of the training."""
-    grown = float(np.clip(progress / 0.4, 0, 1))
-    easy_end = progress > 0.92
+    """Return the curriculum at `progress` (0 to 1): single sentences until attention follows them, then all else."""
+    heard = float(np.clip(progress / 0.5, 0, 1))
+    grown = float(np.clip((progress - 0.25) / 0.35, 0, 1))
+    last = progress > 0.92
     recipe = Recipe(
-        augmentation=0.35 if easy_end else 0.1 + 0.6 * grown,
-        joined=0.1 + 0.3 * grown,
+        augmentation=0.35 if last else 0.1 + 0.5 * heard,
+        joined=0.04 + 0.31 * grown,
         longest_s=8 + 20 * grown,
-        padded_full=0.015 * float(progress > 0.3),
-        cut=0.1 * grown + 0.02,
+        padded_full=0.015 * float(progress > 0.4),
+        cut=0.03 + 0.09 * grown,
         prompted=0.05 + 0.15 * grown,
-        timed=0.05 + 0.2 * grown,
+        timed=0.08 + 0.17 * grown,
     )
-    return Stage(recipe, narrow=0.65 - 0.3 * grown, batch_s=40 + 30 * grown)
+    return Stage(recipe, narrow=0.6 - 0.25 * heard, batch_s=36 + 34 * heard)
 
 
 class Windows(IterableDataset[Batch]):

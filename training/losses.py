@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from amanuensis.training.loader import Batch
 from amanuensis.training.model import Whisper
 from amanuensis.training.speech import UNKNOWN_PHONE
 from amanuensis.training.windows import IGNORED
+from torch import Tensor
 
 GUIDED_HEADS = (0, 1)  # of the last decoder layer
 LABEL_SMOOTHING = 0.05
@@ -30,9 +29,9 @@ class Weights:
 
 
 def weights_at(progress: float) -> Weights:
-    """Return the weights at `progress` (0 to 1): phones are heavy first, then a mere regulariser."""
+    """Return the weights at `progress` (0 to 1): phones and alignment are heavy first."""
     late = min(1.0, progress / 0.5)
-    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 * (1 - late) + 0.15 * late, guide=0.3 - 0.2 * late)
+    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 * (1 - late) + 0.15 * late, guide=1.0 - 0.8 * late)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,9 @@ def losses(model: Whisper, batch: Batch) -> Losses:
         logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, label_smoothing=LABEL_SMOOTHING
     )
     phones, accuracy = _phone_loss(model.phone_head(middle).float(), batch.phones)
-    return Losses(token, _ctc_loss(model.ctc_head(encoded), batch), phones, _guide_loss(attention, batch.guides), accuracy)
+    return Losses(
+        token, _ctc_loss(model.ctc_head(encoded), batch), phones, _guide_loss(attention, batch.guides), accuracy
+    )
 
 
 def _ctc_loss(logits: Tensor, batch: Batch) -> Tensor:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
 from amanuensis.training.speech import PHONES
+from torch import Tensor, nn
 
 MAX_SOURCE = 1500  # encoder frames of 20 ms
 MAX_TARGET = 448  # tokens

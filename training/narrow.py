@@ -5,35 +5,52 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-DIGITS = "zero one two three four five six seven eight nine".split()
-TEENS = (
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"  # from 10
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # from 20
-MONTHS = "January February March April May June July August September October November December".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+
+def _names(text: str) -> list[str]:
+    return text.split(", ")
+
+
+DIGITS = _names("zero, one, two, three, four, five, six, seven, eight, nine")
+TEENS = _names(
+    "ten, eleven, twelve, thirteen, fourteen, fifteen, sixteen, seventeen, eighteen, nineteen"  # from 10
+)
+TENS = _names("twenty, thirty, forty, fifty, sixty, seventy, eighty, ninety")  # from 20
+MONTHS = _names("January, February, March, April, May, June, July, August, September, October, November, December")
+DAYS = _names("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday")
 _IRREGULAR_ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-UNITS = (
-    "dollars euros pounds cents percent miles kilometers meters feet inches degrees kilograms grams liters volts "
-    "watts seconds minutes hours days weeks months years people pages points times steps"
-).split()
-THINGS = (
-    "lights lamp heater fan television radio music alarm timer phone screen computer camera door window garage oven "
-    "kettle printer speaker microphone recording volume thermostat engine car router curtains blinds shower pump"
-).split()
-ROOMS = "kitchen bedroom bathroom living room|office hall garage garden cellar attic dining room|study".replace("|", "_")
-PLACES = "the station|the airport|the hospital|the office|home|school|the market|the hotel|the museum|the library"
-PEOPLE = "mother father Anna Peter Mary John Sarah David Laura Thomas the doctor|the office|my sister|my brother"
-SWITCH = "turn on|turn off|switch on|switch off|start|stop|open|close|lock|unlock|reset|restart|check|move|mute".split("|")
-SHORT = (
-    "yes|no|stop|go|start|left|right|up|down|on|off|next|previous|back|forward|cancel|okay|help|repeat|pause|resume|"
-    "play|record|save|send|delete|undo|louder|quieter|faster|slower|hello|goodbye|thank you|please|wait|continue|"
-    "go back|go forward|turn left|turn right|go home|wake up|good morning|good night|stop it|not now|try again|"
-    "never mind|that is all|yes please|no thank you|go up|go down|computer|ready|open|close|enter|exit|menu|search"
-).split("|")
+UNITS = _names(
+    "dollars, euros, pounds, cents, percent, miles, kilometers, meters, feet, inches, degrees, kilograms, grams, "
+    "liters, volts, watts, seconds, minutes, hours, days, weeks, months, years, people, pages, points, times, steps"
+)
+THINGS = _names(
+    "lights, lamp, heater, fan, television, radio, music, alarm, timer, phone, screen, computer, camera, door, "
+    "window, garage, oven, kettle, printer, speaker, microphone, recording, volume, thermostat, engine, car, router, "
+    "curtains, blinds, shower, pump"
+)
+ROOMS = _names(
+    "kitchen, bedroom, bathroom, living room, office, hall, garage, garden, cellar, attic, dining room, study"
+)
+PLACES = _names(
+    "the station, the airport, the hospital, the office, home, school, the market, the hotel, the museum, the library"
+)
+PEOPLE = _names(
+    "mother, father, Anna, Peter, Mary, John, Sarah, David, Laura, Thomas, "
+    "the doctor, the office, my sister, my brother"
+)
+SWITCH = _names(
+    "turn on, turn off, switch on, switch off, start, stop, open, close, lock, unlock, "
+    "reset, restart, check, move, mute"
+)
+SHORT = _names(
+    "yes, no, stop, go, start, left, right, up, down, on, off, next, previous, back, forward, cancel, okay, help, "
+    "repeat, pause, resume, play, record, save, send, delete, undo, louder, quieter, faster, slower, hello, goodbye, "
+    "thank you, please, wait, continue, go back, go forward, turn left, turn right, go home, wake up, good morning, "
+    "good night, stop it, not now, try again, never mind, that is all, yes please, no thank you, go up, go down, "
+    "computer, ready, enter, exit, menu, search"
+)
 
 
 def cardinal(n: int, join: str = "and ") -> str:
@@ -104,7 +121,9 @@ def _date(rng: random.Random) -> str:
     if rng.random() < 0.5:
         date += rng.choice((" ", ", ")) + _year(rng)
     if rng.random() < 0.1:
-        return rng.choice((f"on {rng.choice(DAYS)}", f"next {rng.choice(DAYS)}", f"in {month}", _year(rng), f"in {_year(rng)}"))
+        return rng.choice(
+            (f"on {rng.choice(DAYS)}", f"next {rng.choice(DAYS)}", f"in {month}", _year(rng), f"in {_year(rng)}")
+        )
     return rng.choice(("", "", "", "on ", "until ", "since ")) + date
 
 
@@ -124,11 +143,10 @@ def _time(rng: random.Random) -> str:
 
 
 def _command(rng: random.Random) -> str:
-    room = rng.choice(ROOMS.split()).replace("_", " ")
+    room = rng.choice(ROOMS)
     thing, minutes = rng.choice(THINGS), cardinal(rng.randrange(1, 61))
     thing = f"{room} {thing}" if rng.random() < 0.15 else thing
-    place, person = rng.choice(PLACES.split("|")), rng.choice(PEOPLE.replace(" the", "|the").split("|"))
-    person = rng.choice(person.split()) if person.startswith("mother") else person
+    place, person = rng.choice(PLACES), rng.choice(PEOPLE)
     body = rng.choice((
         f"{rng.choice(SWITCH)} the {thing}", f"{rng.choice(SWITCH)} the {thing}", f"{rng.choice(SWITCH)} the {thing}",
         f"turn the {thing} {rng.choice(('on', 'off', 'up', 'down'))}",
@@ -138,10 +156,12 @@ def _command(rng: random.Random) -> str:
         f"call {person}", f"send a message to {person}", f"remind me {rng.choice(('at', 'before'))} {_clock(rng)}",
         f"drive to {place}", f"how far is {place}", f"play {rng.choice(('some', 'the', 'more'))} music",
         "what time is it", "what is the weather like", f"what is the weather on {rng.choice(DAYS)}",
-        f"go {rng.choice(('forward', 'back', 'up', 'down', 'left'))} {minutes} {rng.choice(('meters', 'steps', 'feet'))}",
+        f"go {rng.choice(('forward', 'back', 'up', 'down', 'left'))} {minutes} "
+        f"{rng.choice(('meters', 'steps', 'feet'))}",
         f"go to {rng.choice(('page', 'channel', 'line', 'track', 'chapter'))} {_cardinal(rng)}",
-        f"add {_cardinal(rng)} and {_cardinal(rng)}", f"what is {_cardinal(rng)} {rng.choice(('plus', 'minus', 'times'))} "
-        f"{_cardinal(rng)}", f"book a table for {cardinal(rng.randrange(2, 13))} {rng.choice(('on', 'next'))} {rng.choice(DAYS)}",
+        f"add {_cardinal(rng)} and {_cardinal(rng)}",
+        f"what is {_cardinal(rng)} {rng.choice(('plus', 'minus', 'times'))} {_cardinal(rng)}",
+        f"book a table for {cardinal(rng.randrange(2, 13))} {rng.choice(('on', 'next'))} {rng.choice(DAYS)}",
         f"the meeting is {rng.choice(('on', 'next'))} {rng.choice(DAYS)} at {_clock(rng)}",
     ))  # fmt: skip
     lead = rng.choice(("", "", "", "", "please ", "can you ", "could you ", "computer, ", "okay, ", "hey, "))

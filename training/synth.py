@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import augment, demo, voices_festival
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
@@ -92,9 +91,7 @@ def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence
     yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general))
 
 
-def _spoken(
-    sentences: list[Sentence], index: int, rng: np.random.Generator
-) -> Iterator[tuple[Sentence, Part, Speech]]:
+def _spoken(sentences: list[Sentence], index: int, rng: np.random.Generator) -> Iterator[tuple[Sentence, Part, Speech]]:
     if index % _FESTIVAL_EVERY == _FESTIVAL_EVERY - 1 and voices_festival.available():
         parts = [Part(f"festival:{rng.choice(FESTIVAL_SEEN)}", augment.random_manner(rng)) for _ in sentences]
         for made, part, speech in zip(

@@ -73,6 +73,7 @@ def read_general(folder: Path | None) -> tuple[list[Sentence], list[Sentence]]:
 
     Raises:
         FileNotFoundError: if the folder has no `general.txt`.
+
     """
     if folder is None:
         return [], []

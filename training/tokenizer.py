@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-
 from amanuensis.training.text import narrow_sentences, read_general
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 N_TEXT_TOKENS = 768
 END, START, ENGLISH = "<|endoftext|>", "<|startoftranscript|>", "<|en|>"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,22 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils.data import DataLoader
-
 from amanuensis.training.loader import Batch, Windows
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
 from amanuensis.training.tokenizer import Vocabulary
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader
 
-PEAK_RATE = 1.0e-3
+PEAK_RATE = 8e-4
 WARM_UP_STEPS = 300
 FLAT_UNTIL = 0.4  # of the time; then the learning rate falls to 0 along a cosine
 AVERAGE_EVERY = 5  # steps
 AVERAGE_DECAY = 0.99
-SAVE_EVERY_S = 120.0
-LOG_EVERY = 25  # steps
+SAVE_EVERY_S = 60.0
+LOG_EVERY = 100  # steps
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
 
 
 def run(settings: Settings) -> None:
-    """Train until the minutes are over, saving on the way; a second call goes on where the first one ended."""
+    """Train until the minutes are over or SIGTERM; a second call goes on where the first one ended."""
     training = Training(settings)
     training.load()
     progress = multiprocessing.get_context("fork").Value("d", training.progress)
@@ -140,8 +141,9 @@ def run(settings: Settings) -> None:
     batches: Iterator[Batch] = iter(
         DataLoader(windows, batch_size=None, num_workers=1, prefetch_factor=8, multiprocessing_context="fork")
     )
-    log, saved_s = Log(), time.monotonic()
-    while training.progress < 1.0:
+    log, saved_s, stop = Log(), time.monotonic(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    while training.progress < 1.0 and not stop.is_set():
         began_s = time.monotonic()
         batch = _to(next(batches), settings.device)
         log.add(training.step(batch), batch.seconds)

@@ -10,7 +10,6 @@ import os
 from functools import cache
 
 import numpy as np
-
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 SYNCHRONOUS = 2
@@ -22,12 +21,14 @@ NORMAL_RATE_WPM = 165
 
 # espeak-ng's English phoneme mnemonics (its `phsource/ph_english*`) in terms of the US phone set.
 _MAP = {
-    "aa": "A: A@ A~ A aa: A:2 Q 0 0# 02 O2", "ae": "a a# a2 aa &", "ah": "V V2 VR V#", "ao": "O: O@ o@ O o: O2: O:2 O: O@3",
-    "aw": "aU aU@ aU2", "ax": "@ @2 @# a# @5 I# e# @-", "ay": "aI aI2 aI@ aI@3 aI3", "b": "b", "ch": "tS", "d": "d d#",
-    "dh": "D", "eh": "E E2 e@ e E# e@r e:", "er": "3 3: 3r R @r 3:r IR", "ey": "eI eI2 E:", "f": "f", "g": "g", "hh": "h",
-    "ih": "I I2 i@ i@3 I@ i@2", "iy": "i: i", "jh": "dZ", "k": "k x", "l": "l l# @L l-", "m": "m m-", "n": "n n-", "ng": "N",
-    "ow": "oU oU# o", "oy": "OI OI2", "p": "p", "r": "r r- r2 *", "s": "s", "sh": "S", "t": "t t# t2 t[ ?", "th": "T",
-    "uh": "U U@ U2", "uw": "u: u u2", "v": "v", "w": "w w#", "y": "j", "z": "z z#", "zh": "Z", "pau": "_ _: _! _| _^_ ",
+    "aa": "A: A@ A~ A aa: A:2 Q 0 0# 02 O2", "ae": "a a# a2 aa &", "ah": "V V2 VR V#",
+    "ao": "O: O@ o@ O o: O2: O:2 O: O@3", "aw": "aU aU@ aU2", "ax": "@ @2 @# a# @5 I# e# @-",
+    "ay": "aI aI2 aI@ aI@3 aI3", "b": "b", "ch": "tS", "d": "d d#", "dh": "D", "eh": "E E2 e@ e E# e@r e:",
+    "er": "3 3: 3r R @r 3:r IR", "ey": "eI eI2 E:", "f": "f", "g": "g", "hh": "h",
+    "ih": "I I2 i@ i@3 I@ i@2", "iy": "i: i", "jh": "dZ", "k": "k x", "l": "l l# @L l-", "m": "m m-",
+    "n": "n n-", "ng": "N", "ow": "oU oU# o", "oy": "OI OI2", "p": "p", "r": "r r- r2 *", "s": "s", "sh": "S",
+    "t": "t t# t2 t[ ?", "th": "T", "uh": "U U@ U2", "uw": "u: u u2", "v": "v", "w": "w w#", "y": "j",
+    "z": "z z#", "zh": "Z", "pau": "_ _: _! _| _^_",
 }  # fmt: skip
 PHONEME_ID = {mnemonic: PHONE_ID[phone] for phone, names in _MAP.items() for mnemonic in names.split()}
 
@@ -103,6 +104,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
 
     Raises:
         SynthesisError: if the voice is unknown or the times do not fit the text.
+
     """
     lib, rate, collector = _engine()
     collector.clear()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 VOICES = {"kal": "kal_diphone", "ked": "ked_diphone", "slt-hts": "cmu_us_slt_arctic_hts"}
@@ -59,6 +58,7 @@ def speak_all(orders: list[Order]) -> Iterator[Speech | None]:
 
     Raises:
         SynthesisError: if festival is not installed or fails as a whole.
+
     """
     if not available():
         raise SynthesisError("festival is not installed")

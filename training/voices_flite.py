@@ -9,7 +9,6 @@ import ctypes as c
 from functools import cache
 
 import numpy as np
-
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 VOICES = ("slt", "rms", "awb", "kal16")
@@ -86,6 +85,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
 
     Raises:
         SynthesisError: if the times of the words do not fit the text.
+
     """
     lib = _library()
     address, f0_mean, f0_spread = _voice(voice)

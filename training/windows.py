@@ -6,15 +6,15 @@ operation on log10 mel energies, so that no two epochs hear the same window.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.npu.log_mel import scale
 from amanuensis.training.shards import FRAMES_PER_S, N_MELS, Features
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
+from numpy.typing import NDArray
 
 SILENCE = -10.0  # log10 mel energy of digital silence, Whisper's floor
 FRAMES_PER_POSITION = 2  # mel frames of one encoder position
@@ -100,9 +100,7 @@ def cut(sound: Sound, start: int, end: int) -> Sound:
     return Sound(sound.mel[start:end], sound.phones[start // 2 : end // 2], kept, before)
 
 
-def disturb(
-    mel: Float32, amount: float, noise: Float32 | None, rng: np.random.Generator
-) -> Float32:
+def disturb(mel: Float32, amount: float, noise: Float32 | None, rng: np.random.Generator) -> Float32:
     """Return log10 mel energies at another level, through another channel, with noise mixed in.
 
     Args:
@@ -110,6 +108,7 @@ def disturb(
         amount: 0 (only the level changes) to 1.
         noise: float32 [frames, 80] to mix in, or None.
         rng: the source of all randomness.
+
     """
     if noise is not None:
         loud = np.log10(np.mean(10.0**mel) + 1e-10) - np.log10(np.mean(10.0**noise) + 1e-10)
@@ -140,7 +139,9 @@ def mask(mel: Float32, amount: float, rng: np.random.Generator) -> Float32:
     return mel
 
 
-def targets(sound: Sound, vocabulary: Vocabulary, prompt: bool, timed: bool) -> tuple[list[int], list[int], list[tuple[int, int]], list[int]]:
+def targets(
+    sound: Sound, vocabulary: Vocabulary, prompt: bool, timed: bool
+) -> tuple[list[int], list[int], list[tuple[int, int]], list[int]]:
     """Return (tokens, labels, guides, text tokens) of a window, as Whisper is trained."""
     head = _prompt(sound.before, vocabulary) if prompt else []
     body: list[tuple[int, tuple[int, int]]] = []
@@ -178,10 +179,12 @@ def _timestamp(frame: int, vocabulary: Vocabulary) -> int:
 def _shares(word: Word, n: int) -> list[tuple[int, int]]:
     """Share a word's encoder positions among its tokens."""
     edges = np.linspace(word.start, word.end, n + 1) / FRAMES_PER_POSITION
-    return [(int(a), max(int(a) + 1, int(np.ceil(b)))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(a), max(int(a) + 1, int(np.ceil(b)))) for a, b in itertools.pairwise(edges)]
 
 
-def finish(sound: Sound, vocabulary: Vocabulary, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator) -> Window:
+def finish(
+    sound: Sound, vocabulary: Vocabulary, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator
+) -> Window:
     """Return the window of a sound: disturbed, scaled, masked, with its targets."""
     mel = scale(disturb(sound.mel, recipe.augmentation, noise, rng))
     if recipe.augmentation > 0:

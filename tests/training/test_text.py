@@ -1,0 +1,91 @@
+"""Tests of the normal form of text and of the hold-out."""
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from amanuensis.training.text import (
+    HELD_OUT_ONE_IN,
+    is_held_out,
+    narrow_sentences,
+    normal_form,
+    read_general,
+    sentence,
+    speakable,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("Yes, it's all right.", "yes it's all right"),
+        ("Mr. Jones met Mrs. Smith", "mister jones met missus smith"),
+        ("a well-known man; here's a game!' cried Sam", "a well known man here's a game cried sam"),
+        ("'Tis twenty-six.", "tis twenty six"),
+    ],
+)
+def test_lines_have_one_normal_form(line: str, text: str) -> None:
+    """Case, marks, hyphens and abbreviations do not survive; apostrophes inside words do."""
+    made = sentence(line, "general")
+    assert made is not None
+    assert made.text == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "In 1999 it rained",
+        "caf\N{LATIN SMALL LETTER E WITH ACUTE} au lait",
+        "the NATO pact",
+        "",
+        " ".join(["word"] * 25),
+    ],
+)
+def test_lines_that_synthesisers_read_in_their_own_way_are_refused(line: str) -> None:
+    """Digits, accents, capital words, lone marks and overlong lines have no certain words."""
+    assert speakable(line) is None
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=("Cc",)), max_size=80))
+def test_spoken_and_written_words_correspond(line: str) -> None:
+    """Whatever the line, a sentence has as many spoken words as written ones, of letters and apostrophes only."""
+    made = sentence(line, "general")
+    if made is not None:
+        assert len(made.spoken.split(" ")) == len(made.text.split(" "))
+        assert re.fullmatch(r"[a-z']+( [a-z']+)*", made.text)
+        assert normal_form(made.text) == made.text
+
+
+def test_the_hold_out_depends_on_content_and_has_its_share() -> None:
+    """About one sentence in 200 is held out, always the same ones."""
+    share = sum(is_held_out(f"sentence number {i}") for i in range(40_000)) / 40_000
+    assert 0.8 / HELD_OUT_ONE_IN < share < 1.2 / HELD_OUT_ONE_IN
+
+
+def test_training_never_meets_a_held_out_sentence() -> None:
+    """The generator's two streams are disjoint, and listed sentences belong to the tests."""
+    train = {made.text for made in islice(narrow_sentences(1, held_out=False), 3_000)}
+    test = {made.text for made in islice(narrow_sentences(1, held_out=True), 30)}
+    assert not train & test
+    listed = frozenset(islice(sorted(train), 100))
+    excluded = {made.text for made in islice(narrow_sentences(1, held_out=False, exclude=listed), 3_000)}
+    assert not excluded & listed
+
+
+def test_a_text_folder_is_split_by_hash_and_by_its_test_files(tmp_path: Path) -> None:
+    """A sentence of a `*_test.txt` is a test wherever else it stands."""
+    (tmp_path / "general.txt").write_text("Mother is here.\nFather is there.\nIn 1999.\n")
+    (tmp_path / "general_test.txt").write_text("Father is there.\n")
+    train, test = read_general(tmp_path)
+    assert [made.text for made in train] == ["mother is here"]
+    assert [made.text for made in test] == ["father is there"]
+
+
+def test_no_text_folder_means_the_narrow_domain_only(tmp_path: Path) -> None:
+    """Without a folder there are no general sentences; a folder without general.txt is named."""
+    assert read_general(None) == ([], [])
+    with pytest.raises(FileNotFoundError, match=r"general\.txt"):
+        read_general(tmp_path)

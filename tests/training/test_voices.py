@@ -1,0 +1,70 @@
+"""Tests of the synthesisers, on the real libraries; skipped where one is not installed."""
+
+import re
+
+import numpy as np
+import pytest
+from amanuensis.training import voices_espeak, voices_festival, voices_flite
+from amanuensis.training.cast import Part, perform, perform_festival
+from amanuensis.training.speech import Manner, SynthesisError
+
+TEXT = "Turn on the kitchen lights, at twenty two past two two seven."
+ENGINES = [
+    pytest.param(
+        "flite:slt", marks=pytest.mark.skipif(not voices_flite.available(), reason="libflite1 is not installed")
+    ),
+    pytest.param(
+        "espeak:en-us+f3",
+        marks=pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed"),
+    ),
+    pytest.param(
+        "festival:kal", marks=pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
+    ),
+]
+
+
+@pytest.mark.parametrize("voice", ENGINES)
+def test_every_word_has_its_time(voice: str) -> None:
+    """Words follow each other inside the sound, with the pause of the comma between two of them."""
+    speech = perform(TEXT, Part(voice, Manner()))
+    seconds = len(speech.samples) / speech.rate
+    assert len(speech.words) == len(TEXT.split())
+    edges = np.array(speech.words)
+    assert (edges[:, 1] > edges[:, 0]).all()
+    assert (edges[1:, 0] >= edges[:-1, 1] - 1e-6).all()
+    assert edges[0, 0] >= 0
+    assert edges[-1, 1] <= seconds + 0.02
+    comma = TEXT.split().index("lights,")
+    assert edges[comma + 1, 0] - edges[comma, 1] > 0.05
+
+
+@pytest.mark.parametrize("voice", ENGINES)
+def test_phones_cover_the_sound_in_order(voice: str) -> None:
+    """Phone ends never go back and most phones are known."""
+    speech = perform(TEXT, Part(voice, Manner()))
+    ends = [end for end, _ in speech.phones]
+    assert ends == sorted(ends)
+    assert np.mean([phone < 200 for _, phone in speech.phones]) > 0.9
+
+
+@pytest.mark.parametrize("voice", ENGINES[:2])
+def test_tempo_makes_speech_shorter(voice: str) -> None:
+    """Half as fast again takes about two thirds of the time."""
+    slow = len(perform(TEXT, Part(voice, Manner())).samples)
+    fast = len(perform(TEXT, Part(voice, Manner(tempo=1.5))).samples)
+    assert 0.5 < fast / slow < 0.85
+
+
+@pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed")
+def test_an_unknown_voice_is_named() -> None:
+    """A voice that espeak-ng does not have is an error, not silence."""
+    with pytest.raises(SynthesisError, match=re.escape("'xx-nowhere'")):
+        voices_espeak.speak("hello", "xx-nowhere", Manner())
+
+
+@pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
+def test_festival_reads_a_list_in_one_run() -> None:
+    """Sentences come back in their order, each with its words."""
+    parts = [Part("festival:kal", Manner()), Part("festival:kal", Manner(tempo=1.2))]
+    spoken = perform_festival(["one two", "three"], parts)
+    assert [len(s.words) for s in spoken if s is not None] == [2, 1]

@@ -1,0 +1,63 @@
+"""Command line of the training: `python -m amanuensis.training run --work DIR --text DIR --minutes N`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from amanuensis.training import stages
+from amanuensis.training.stages import Job
+
+TEXT_ENV = "AMANUENSIS_TEXT_DIR"
+_STAGES: dict[str, Callable[[Job], None]] = {
+    "run": stages.run,
+    "text": stages.text,
+    "tokenizer": stages.tokenizer,
+    "synth": stages.synth,
+    "train": stages.train,
+    "export": stages.export,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m amanuensis.training",
+        description="Train the built-in model from synthetic speech. Every stage goes on where it stopped.",
+        epilog="example: python -m amanuensis.training run --work work --text TEXT_DIR --minutes 95",
+    )
+    parser.add_argument("stage", choices=[*_STAGES, "evaluate"])
+    parser.add_argument("--work", type=Path, default=Path("work"), help="folder of all data (default: work)")
+    parser.add_argument("--text", type=Path, help=f"folder with general.txt, one sentence a line (or {TEXT_ENV})")
+    parser.add_argument("--minutes", type=float, default=95, help="training time, after which the rate is 0")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of the trainer (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of the synthesis (default: 1)")
+    parser.add_argument("--shards", type=int, help="shards of 500 sentences (default: 1.5 a minute)")
+    parser.add_argument("--model", type=Path, help="evaluate: a model folder (default: the exported one and its int8)")
+    parser.add_argument("--speech", type=Path, help="evaluate: recorded speech (or AMANUENSIS_SPEECH_DIR)")
+    parser.add_argument("--json", action="store_true", help="evaluate: print JSON lines")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
+    a = _parser().parse_args(arguments)
+    folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
+    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards)
+    try:
+        if a.stage == "evaluate":
+            stages.evaluate(job, a.model, a.speech, a.json)
+        else:
+            _STAGES[a.stage](job)
+    except (OSError, ImportError, RuntimeError) as error:
+        print(f"training {a.stage}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The stages of the pipeline, each resumable: what is there already is not made again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARDS_BEFORE_TRAINING = 6
+SHARDS_PER_MINUTE = 1.5  # of training time: about half an hour of speech each
+_POLL_S = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asks for."""
+
+    work: Path
+    text: Path | None
+    minutes: float
+    device: str
+    seed: int
+    threads: int
+    jobs: int
+    shards: int | None = None
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards to synthesise."""
+        return self.shards or max(SHARDS_BEFORE_TRAINING, round(self.minutes * SHARDS_PER_MINUTE))
+
+    @property
+    def folder(self) -> Path:
+        """Where the model folder goes."""
+        return self.work / "builtin"
+
+    @property
+    def archive(self) -> Path:
+        """Where the packed model goes."""
+        return self.work / "builtin.bin"
+
+
+def text(job: Job) -> None:
+    """Print how many sentences there are, and some of them."""
+    from itertools import islice
+
+    from amanuensis.training.text import narrow_sentences, read_general
+
+    general, held_out = read_general(job.text)
+    print(f"general: {len(general)} sentences for training, {len(held_out)} held out")
+    for made in [*islice(narrow_sentences(job.seed, held_out=False), 10), *general[:10]]:
+        print(f"{made.domain}: {made.text}")
+
+
+def tokenizer(job: Job) -> None:
+    """Train the tokeniser."""
+    from amanuensis.training.tokenizer import train
+
+    train(job.work / "tokenizer.json", job.text, job.seed)
+
+
+def synth(job: Job) -> None:
+    """Synthesise test clips, then the shards."""
+    from amanuensis.training import synth as stage
+    from amanuensis.training import testset
+
+    testset.make(job.work / "test", job.text, job.seed, testset.Sizes())
+    stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed), job.jobs)
+
+
+def train(job: Job) -> None:
+    """Train until the minutes are over."""
+    from amanuensis.training import trainer
+
+    trainer.run(trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads))
+
+
+def export(job: Job) -> None:
+    """Write the model folder, the archive, and the folder that the archive expands to."""
+    from amanuensis.training import export as stage
+    from amanuensis.training.tokenizer import Vocabulary
+    from amanuensis.training.trainer import averaged_model
+
+    vocabulary = Vocabulary(job.work / "tokenizer.json")
+    model = averaged_model(job.work / "checkpoint.pt", vocabulary)
+    stage.export(model, job.work / "tokenizer.json", job.folder)
+    stage.pack(job.folder, job.archive)
+    print(f"{job.folder}: model folder; {job.archive}: {job.archive.stat().st_size} bytes packed", flush=True)
+
+
+def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -> None:
+    """Print word error rates of a model folder: by default the exported one and its int8 twin."""
+    from amanuensis.training import evaluate as stage
+
+    folders = [model] if model else [job.folder, job.archive.with_name(job.archive.name + ".expanded")]
+    utterances = stage.synthetic(job.work / "test") + stage.recorded(speech)
+    for folder in folders:
+        scores = stage.score(utterances, stage.transcriber(folder, job.threads)([u.sound for u in utterances]))
+        if as_json:
+            print(json.dumps({"model": folder.name, "scores": stage.as_json(scores)}))
+        else:
+            print(f"\n{folder}\n\n{stage.table(scores)}", flush=True)
+
+
+def run(job: Job) -> None:
+    """Run all stages, synthesis and training side by side."""
+    if job.text is None:
+        print("no text folder given (--text or AMANUENSIS_TEXT_DIR): training the narrow domain only", flush=True)
+    tokenizer(job)
+    arguments = [f"--work={job.work}", f"--seed={job.seed}", f"--jobs={job.jobs}", f"--shards={job.n_shards}"]
+    arguments += [f"--text={job.text}"] if job.text else []
+    synthesis = subprocess.Popen(["nice", sys.executable, "-m", "amanuensis.training", "synth", *arguments])
+    try:
+        _wait_for_shards(job, synthesis)
+        train(job)
+    finally:
+        synthesis.terminate()
+        synthesis.wait()
+    export(job)
+    evaluate(job, None, None, as_json=False)
+
+
+def _wait_for_shards(job: Job, synthesis: subprocess.Popen[bytes]) -> None:
+    wanted = min(SHARDS_BEFORE_TRAINING, job.n_shards)
+    while len(list((job.work / "shards").glob("*.jsonl"))) < wanted:
+        if synthesis.poll() is not None:
+            raise RuntimeError(f"synthesis ended with status {synthesis.returncode} before the first {wanted} shards")
+        time.sleep(_POLL_S)
