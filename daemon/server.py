@@ -39,7 +39,7 @@ library_log.setLevel(logging.WARNING)  # our own lines say what happens to conne
 
 STATS_S: Final = 1.0  # DESIGN 6: once a second
 MAX_QUEUED_FRAMES: Final = 4  # of a client, parsed but not taken yet; TCP holds the rest back
-RECEIVE_BUFFER_BYTES: Final = 2**18  # of the kernel: the less, the sooner a fast sender is slowed
+SOCKET_BUFFER_BYTES: Final = 2**18  # of the kernel, each way: the less, the sooner is a stalled client noticed
 
 
 class ServeError(Exception):
@@ -212,7 +212,7 @@ async def serve(config: Config, on_listening: Callable[[Address], None]) -> None
     folder = resolve(config.engine.model)
     settings = config.engine
     engine_config = EngineConfig(folder, settings.device, settings.threads, config.limits.sessions, settings.precision)
-    stop = _stop_signal()
+    stop = stop_signal()
     engine = await start_engine(engine_config)
     try:
         async with Daemon(config, engine, Tokenizer(folder)).listening() as address:
@@ -222,7 +222,7 @@ async def serve(config: Config, on_listening: Callable[[Address], None]) -> None
         await engine.aclose()
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -249,7 +249,8 @@ def _listener(address: Address) -> socket.socket:
         }
         why = hints.get(error.errno or 0, "check server.listen")
         raise ServeError(f"cannot listen on {address}: {error.strerror or error}: {why}") from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)  # inherited by connections
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)  # inherited by connections
     return listener
 
 
