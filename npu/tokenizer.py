@@ -192,12 +192,12 @@ class Tokenizer:
 def _load(folder: Path) -> _Vocabulary:
     if (path := folder / "tokenizer.json").exists():
         return _load_json(path)
-    vocab, merges = folder / "vocab.json", folder / "merges.txt"
-    if not (vocab.exists() and merges.exists()):
+    vocab, merges, names = (folder / name for name in ("vocab.json", "merges.txt", "added_tokens.json"))
+    if not (vocab.exists() and merges.exists() and names.exists()):
         raise TokenizerError(
             f"model folder {folder} has no tokeniser: tokenizer.json, or vocab.json, merges.txt and added_tokens.json"
         )
-    added = _read_json(folder / "added_tokens.json")
+    added = _read_json(names)
     base = _read_json(vocab)
     try:
         bpe = tokenizers.Tokenizer(models.BPE.from_file(str(vocab), str(merges)))
