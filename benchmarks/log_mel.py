@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
 from amanuensis.benchmarks.common import Spread, header, interleaved, report, timed
 from amanuensis.npu.log_mel import SAMPLE_RATE, Float32, IncrementalLogMel, log_mel_spectrogram
 

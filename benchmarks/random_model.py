@@ -9,11 +9,12 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-from amanuensis.npu.model_config import Dimensions
-from amanuensis.npu.model_files import expected_shapes
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from amanuensis.npu.model_config import Dimensions
+from amanuensis.npu.model_files import expected_shapes
 
 LANGUAGES = ("en", "zh", "de", "es", "fr")
 MERGED = ("the", "and", "one", "two", "light", "ing", "er", " the", " a", " one", " light", " turn", " on", " off")

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.devices.api import Backend, Decoder, DecoderOutput, Encoding
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.tokenizer import Tokenizer
-from numpy.typing import NDArray
 
 RAISED = 1000.0  # far above every logit of random weights
 

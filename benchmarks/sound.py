@@ -8,8 +8,9 @@ from io import BytesIO
 import numpy as np
 import soundfile
 import soxr
-from amanuensis.stream.vad import VoiceDetector
 from numpy.typing import NDArray
+
+from amanuensis.stream.vad import VoiceDetector
 
 SAMPLE_RATE = 16_000
 FRAME = 320  # samples of one voice decision

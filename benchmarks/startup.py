@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
 from amanuensis.benchmarks.common import Spread, header, report, timed
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.client import Client, Hello, connect

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from amanuensis.benchmarks.common import Spread, header, interleaved, report
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.benchmarks.sound import continuous_speech

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.benchmarks.scripted import ScriptedBackend
 from amanuensis.benchmarks.worker import serve_runs
 from amanuensis.npu.decode import WindowDecoder
@@ -24,7 +26,6 @@ from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Commit, Event
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession, Ticket
-from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 PACKET_S = 0.02  # as sound comes from a microphone

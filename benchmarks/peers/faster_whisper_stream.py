@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amanuensis.benchmarks.worker import serve_runs
 from numpy.typing import NDArray
+
+from amanuensis.benchmarks.worker import serve_runs
 
 SAMPLE_RATE = 16_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from amanuensis.benchmarks.common import Header, Spread, header, interleaved, report, timed
 
 

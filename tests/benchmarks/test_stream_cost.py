@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from amanuensis.benchmarks.stream_cost import compare, find_peers, readable
 from amanuensis.benchmarks.worker import Run, Worker, WorkerError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.benchmarks.sound import SAMPLE_RATE, continuous_speech
 from amanuensis.benchmarks.stream_ours import UNSTABLE_TOKENS, Script, Streamer, filler_tokens

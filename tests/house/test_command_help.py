@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from amanuensis.daemon.main import COMMANDS, build_parser, load
 
+from amanuensis.daemon.main import COMMANDS, build_parser, load
 from tests.helpers.daemon_process import run_command
 
 ROOT = Path(__file__).resolve().parents[2]

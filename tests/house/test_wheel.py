@@ -137,3 +137,17 @@ def test_wheel_answers_help(installed: Installed) -> None:
     """Both commands run from the wheel."""
     assert "transcribe" in run(installed.bin / "amanuensis", "--help", cwd=installed.neutral)
     assert "--input" in run(installed.bin / "amanuensis-listen", "--help", cwd=installed.neutral)
+
+
+def test_wheel_runs_the_main_job(installed: Installed) -> None:
+    """Nothing but the wheel: a recording becomes text, and the demo brings captions through the daemon."""
+    if not list((ROOT / "npu/builtin").glob("*")):
+        pytest.skip("the built-in model is not packaged in this tree")
+    code = "from importlib.resources import files; print(files('amanuensis.daemon') / 'data/demo.flac')"
+    clip = run(installed.bin / "python", "-c", code, cwd=installed.neutral).strip()
+    said = json.loads(run(installed.bin / "amanuensis", "transcribe", "--json", clip, cwd=installed.neutral))
+    assert "thursday" in said["text"].lower()
+    assert said["engine"]["encoder"] == "cpu"
+    lines = run(installed.bin / "amanuensis", "demo", "--json", "--speed", "8", cwd=installed.neutral).splitlines()
+    kinds = {json.loads(line).get("type") for line in lines}
+    assert {"ready", "partial", "commit", "final", "bye"} <= kinds

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from numpy.typing import NDArray
 
+from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from tests.helpers.daemon_process import DaemonProcess, running_daemon
 
 

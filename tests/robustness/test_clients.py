@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 import msgpack
 import numpy as np
 import pytest
-from amanuensis.daemon.client import PROTO, ClientError, Hello, connect
-from amanuensis.stream.formats import AudioFormat
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
@@ -22,6 +20,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from amanuensis.daemon.client import PROTO, ClientError, Hello, connect
+from amanuensis.stream.formats import AudioFormat
 from tests.helpers.daemon_process import MONO_16K, DaemonProcess, caption, check_whole, speak, text_of
 
 HELLO = {"type": "hello", "proto": PROTO, "role": "speak", "audio": {"enc": "s16le", "rate": 16_000, "ch": 1}}

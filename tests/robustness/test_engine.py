@@ -9,9 +9,9 @@ import signal
 from pathlib import Path
 
 import numpy as np
-from amanuensis.daemon.client import Hello, connect
 from numpy.typing import NDArray
 
+from amanuensis.daemon.client import Hello, connect
 from tests.helpers.daemon_process import MONO_16K, DaemonProcess, caption, check_whole, running_daemon, speak, text_of
 
 
