@@ -1,0 +1,104 @@
+"""Models for the engine process that tests can steer from outside, through files and named pipes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.window import WindowJob, WindowResult
+
+INFO = EngineInfo("steered", "cpu", "cpu", "a test", "float32", 80, False, ("en",), "free", 30.0)
+
+
+def result(tokens: tuple[int, ...]) -> WindowResult:
+    """Return a hypothesis of given tokens."""
+    zeros = (0.0,) * len(tokens)
+    frames = tuple(range(len(tokens)))
+    return WindowResult(tokens, zeros, frames, 0, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
+
+
+class Steered:
+    """Answers with the prompt and the sum of the features; what else it does stands in the first draft token.
+
+    Attributes:
+        info: what it says of itself.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.info = INFO
+        self._folder = folder
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        """Do one job as its draft says."""
+        with (self._folder / "started").open("a") as file:
+            file.write(f"{job.prompt[0]}\n")
+        match job.draft[:1]:
+            case (1,):  # wait until the test puts a byte into the pipe
+                with (self._folder / "gate").open("rb", buffering=0) as gate:
+                    gate.read(1)
+            case (2,):
+                os.kill(os.getpid(), signal.SIGKILL)
+            case (3,):
+                raise EngineError("token 3\n  is not  allowed")
+            case (4,):
+                raise ZeroDivisionError("by\nnothing")
+        return result((*job.prompt, round(float(np.abs(job.features).sum()))))
+
+
+def steered(config: EngineConfig) -> Steered:
+    """Open a model that does what jobs say; its folder holds the pipe `gate` and the list `started`."""
+    return Steered(config.model)
+
+
+def broken(config: EngineConfig) -> Steered:
+    """Fail as for a broken model folder."""
+    raise EngineError(f"{config.model}: config.json\nis broken")
+
+
+def buggy(config: EngineConfig) -> Steered:
+    """Fail as a bug would."""
+    raise RuntimeError("a bug\nof two lines")
+
+
+def crashing(config: EngineConfig) -> Steered:
+    """Die while loading."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def crashing_later(config: EngineConfig) -> Steered:
+    """Load the first time, die while loading after that."""
+    mark = config.model / "loaded"
+    if mark.exists():
+        return crashing(config)
+    mark.touch()
+    return Steered(config.model)
+
+
+def stopping(config: EngineConfig) -> Steered:
+    """Hang with all threads while loading."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    raise AssertionError
+
+
+def nonsense(config: EngineConfig) -> Steered:
+    """Write bytes to the parent that are no message."""
+    control = sys.argv[sys.argv.index("--control") + 1]
+    os.write(int(control), b"\xff" * 64)
+    threading.Event().wait()
+    raise AssertionError
+
+
+def environment(config: EngineConfig) -> Steered:
+    """Write down what the process was given."""
+    threads = [os.environ[name] for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")]
+    own_session = os.getsid(0) == os.getpid()
+    (config.model / "environment").write_text(f"{' '.join(threads)} {os.nice(0)} {own_session}")
+    return Steered(config.model)
