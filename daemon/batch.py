@@ -6,17 +6,16 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.daemon.captioner import Captioner
 from amanuensis.daemon.commands.common import complain
-from amanuensis.daemon.config import Config
 from amanuensis.daemon.console import notice
 from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, write_transcript
-from amanuensis.daemon.pipeline import Pipeline, open_pipeline
+from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.progress import Bar, progress_bar
 from amanuensis.daemon.sources.base import Source, SourceError
 from amanuensis.daemon.sources.choose import InputRequest, open_source
@@ -62,15 +61,22 @@ class Batch:
     """A run over files. The engine is started for the first one that can be read.
 
     Args:
-        config: settings.
+        start: starts the pipeline, as `open_pipeline` does.
         raw: format of files without a header.
         printing: what goes to standard output.
         ticks: decode as live captions are, instead of window by window.
 
     """
 
-    def __init__(self, config: Config, raw: AudioFormat | None, printing: Printing, *, ticks: bool) -> None:
-        self._config = config
+    def __init__(
+        self,
+        start: Callable[[], contextlib.AbstractAsyncContextManager[Pipeline]],
+        raw: AudioFormat | None,
+        printing: Printing,
+        *,
+        ticks: bool,
+    ) -> None:
+        self._start = start
         self._raw = raw
         self._printing = printing
         self._ticks = ticks
@@ -108,7 +114,7 @@ class Batch:
         spec = STDIN if name == STDIN else f"file:{name}"
         async with open_source(InputRequest(spec, self._raw, speed=0.0), complain) as source:
             if self._pipeline is None:
-                self._pipeline = await self._stack.enter_async_context(open_pipeline(self._config))
+                self._pipeline = await self._stack.enter_async_context(self._start())
             with bar.task(name, source.duration_s):
                 return await self._caption(name, source, self._pipeline, bar)
 

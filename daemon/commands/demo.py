@@ -150,13 +150,14 @@ class Summary:
 
     def as_map(self, *, complete: bool) -> dict[str, Any]:
         """Return the figures; the word error rate only where all of the conversation was played."""
+        from amanuensis.stream.english import normalise_english
         from amanuensis.stream.wer import wer
 
         reference = " ".join(turn["text"] for turn in json.loads(SCRIPT.read_text(encoding="utf-8")))
-        text = " ".join("".join(self._words).split())
+        text = "".join(self._words)
         return {
             "words": len(self._words),
-            "wer": round(wer(reference, text), 4) if complete else None,
+            "wer": round(wer(normalise_english(reference), normalise_english(text)), 4) if complete else None,
             "commit_delay_ms": median(self._delays_ms),  # media time, from a word's end to its commit
             "lag_ms": median(self._lags_ms),
             "audio_ms": round(self.sent_ms),

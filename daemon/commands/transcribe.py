@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,14 +67,14 @@ def add_parser(subparsers: SubParsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Transcribe every file; 1 if one of them failed."""
     from amanuensis.daemon.batch import Batch, Printing
-    from amanuensis.daemon.pipeline import load
+    from amanuensis.daemon.pipeline import load, open_pipeline
 
     if args.json and args.formats and args.output is None:
         raise UsageError("--json and -f both want standard output: add -o FILE or -o FOLDER")
     jobs = plan(args.files, args.formats or [], args.output)
     text = None if args.json or args.output else (args.formats or ["txt"])[0]
     printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1)
-    batch = Batch(load(args), raw_format(args), printing, ticks=args.stream)
+    batch = Batch(partial(open_pipeline, load(args)), raw_format(args), printing, ticks=args.stream)
     return asyncio.run(batch.run(jobs))
 
 

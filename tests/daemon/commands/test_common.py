@@ -6,6 +6,7 @@ import argparse
 from typing import get_args
 
 import pytest
+
 from amanuensis.daemon.commands.common import (
     DEVICES,
     ENCODINGS,
