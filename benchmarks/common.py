@@ -124,7 +124,7 @@ def report(head: Header, figures: Mapping[str, Any], lines: Sequence[str], *, as
     if as_json:
         print(json.dumps({**figures, "header": asdict(head)}))
         return
-    print(f"{head.device}, {head.cores} cores, {head.threads} thread(s), load before {head.load_average}")
+    print(f"{head.device}, {head.cores} cores, threads {head.threads or 'auto'}, load before {head.load_average}")
     print(f"model {head.model}, commit {head.commit}, `{head.command}`")
     print(", ".join(f"{name} {number}" for name, number in head.versions.items()))
     print(*lines, sep="\n")

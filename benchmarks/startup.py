@@ -69,7 +69,9 @@ async def one_start(model: str | None, threads: int) -> Start:
     """Start a daemon, speak into it for a minute of media time, and stop it."""
     words = ["serve", "--listen", "127.0.0.1:0", *(["--model", model] if model else []), "--threads", str(threads)]
     started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
     assert process.stdout is not None
     try:
         line = (await process.stdout.readline()).decode().split()
