@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat, PcmDecoder
 from amanuensis.stream.ledger import AudioLedger
@@ -13,7 +15,6 @@ from amanuensis.stream.ring import SampleRing
 from amanuensis.stream.segmenter import EndReason, Segmenter, SegmentEvent
 from amanuensis.stream.vad import VoiceDetector
 from amanuensis.stream.voice_map import VoiceMap
-from numpy.typing import NDArray
 
 __all__ = ["BLOCK_S", "Intake"]
 
@@ -36,7 +37,6 @@ class Intake:
         self.ring = SampleRing(round((config.max_pending_s + RING_MARGIN_S) * MODEL_RATE))
         self.voices = VoiceMap()
         self.decoder = PcmDecoder(fmt)
-        self._pre_roll = round(config.endpoint.pre_roll_ms * MODEL_RATE / 1000)
         self._resampler = Resampler(fmt.rate)
         self._detector = VoiceDetector(config.vad)
         self._segmenter = Segmenter(config.endpoint)
@@ -60,8 +60,7 @@ class Intake:
     @property
     def undecided(self) -> bool:
         """Whether speech may just have begun that is in no utterance yet."""
-        segmenter = self._segmenter
-        return not segmenter.in_utterance and segmenter.quiet_until + self._pre_roll < segmenter.position
+        return self._segmenter.undecided
 
     def push(self, data: bytes) -> list[SegmentEvent]:
         """Take raw bytes, at most BLOCK_S of sound; return the starts and ends of utterances in them."""
@@ -83,7 +82,7 @@ class Intake:
         events = self._detect(self._resampler.flush())
         tail = self._detector.flush()
         self.voices.push(tail)
-        events += self._segmenter.push(tail)
+        events += self._segmenter.push(tail, self.newest)
         return events + self._segmenter.flush(self.newest, "end")
 
     def hint(self, text_seems_finished: bool | None) -> None:

@@ -91,7 +91,7 @@ class Segmenter:
         self._floor = 0  # end of the utterance before
         self._start: int | None = None  # of the open utterance
         self._first_speech: int | None = None  # start of speech that has not opened an utterance yet
-        self._speech_frames = 0  # of it
+        self._speech_samples = 0  # of it
         self._last_speech = 0  # end of the newest speech frame
         self._finished: bool | None = None
 
@@ -132,11 +132,18 @@ class Segmenter:
         """
         self._finished = text_seems_finished
 
-    def push(self, decisions: list[bool]) -> list[SegmentEvent]:
-        """Take decisions of the voice detector, in order; return the starts and ends that they cause."""
+    def push(self, decisions: list[bool], end_sample: int | None = None) -> list[SegmentEvent]:
+        """Take decisions of the voice detector, in order; return the starts and ends that they cause.
+
+        Args:
+            decisions: one for each 320 samples at 16 kHz.
+            end_sample: where the audio ends, when the last frame is shorter (`VoiceDetector.flush`); nothing follows.
+
+        """
         events: list[SegmentEvent] = []
         for speech in decisions:
-            self._step(speech, events)
+            frame_end = self._position + FRAME_SAMPLES
+            self._step(speech, frame_end if end_sample is None else min(frame_end, end_sample), events)
         return events
 
     def flush(self, end_sample: int | None = None, reason: EndReason = "end") -> list[SegmentEvent]:
@@ -149,16 +156,15 @@ class Segmenter:
         """
         end = self._position if end_sample is None else end_sample
         events: list[SegmentEvent] = []
-        if self._start is None and self._first_speech is not None:
+        if self._start is None and self._first_speech is not None and self._first_speech < end:
             self._open(events)
         if self._start is not None:
             self._close(self._tail_end(end), end, reason, events)
         self._first_speech = None
         return events
 
-    def _step(self, speech: bool, events: list[SegmentEvent]) -> None:
-        begin = self._position
-        self._position += FRAME_SAMPLES
+    def _step(self, speech: bool, frame_end: int, events: list[SegmentEvent]) -> None:
+        begin, self._position = self._position, frame_end
         if speech:
             self._on_speech(begin, events)
         elif self._start is not None:
@@ -174,9 +180,9 @@ class Segmenter:
         if self._start is not None:
             return
         if self._first_speech is None:
-            self._first_speech, self._speech_frames = begin, 0
-        self._speech_frames += 1
-        if self._speech_frames * FRAME_MS >= self._config.min_speech_ms:
+            self._first_speech, self._speech_samples = begin, 0
+        self._speech_samples += self._position - begin
+        if self._speech_samples >= _samples(self._config.min_speech_ms):
             self._open(events)
 
     def _on_pause(self, events: list[SegmentEvent]) -> None:
@@ -189,9 +195,8 @@ class Segmenter:
             return
         speaking = self._silence == 0
         self._close(self._position, self._position, "length", events)
-        if speaking:
-            self._first_speech = self._position
-            self._open(events)
+        if speaking:  # the next frame of speech opens the next utterance at once
+            self._first_speech, self._speech_samples = self._position, _samples(self._config.min_speech_ms)
 
     def _open(self, events: list[SegmentEvent]) -> None:
         assert self._first_speech is not None

@@ -8,8 +8,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import webrtcvad
-from amanuensis.stream.resample import MODEL_RATE
 from numpy.typing import NDArray
+
+from amanuensis.stream.resample import MODEL_RATE
 
 __all__ = ["FRAME_MS", "FRAME_SAMPLES", "NoiseFloor", "VadConfig", "VoiceDetector"]
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from amanuensis.stream.formats import AudioFormat, FormatError, PcmDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.formats import AudioFormat, FormatError, PcmDecoder
 
 
 def decode(data: bytes, encoding: str = "s16le", channels: int = 1) -> np.ndarray:

@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import pytest
-from amanuensis.stream.ledger import FATES, AudioLedger, Fate, LedgerError, Span, Totals
-from amanuensis.stream.resample import MODEL_RATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.ledger import FATES, AudioLedger, Fate, LedgerError, Span, Totals
+from amanuensis.stream.resample import MODEL_RATE
 
 RATES = st.sampled_from([8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
 FATE = st.sampled_from(FATES)

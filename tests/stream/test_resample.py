@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from amanuensis.stream.resample import MODEL_RATE, Quality, Resampler
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.resample import MODEL_RATE, Quality, Resampler
 
 RATES = [8000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000]
 

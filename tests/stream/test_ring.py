@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from amanuensis.stream.ring import SampleRing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.ring import SampleRing
 
 
 def ramp(start: int, stop: int) -> np.ndarray:

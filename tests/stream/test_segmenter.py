@@ -1,6 +1,9 @@
 """Tests of stream/segmenter.py."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from amanuensis.stream.segmenter import (
     SHERPA_RULES,
     Segmenter,
@@ -10,8 +13,6 @@ from amanuensis.stream.segmenter import (
     SpeechStart,
 )
 from amanuensis.stream.vad import FRAME_SAMPLES
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 RUNS = st.lists(st.integers(1, 120), max_size=14)  # frames of silence, speech, silence, ...
 CONFIGS = st.builds(
@@ -50,7 +51,7 @@ def test_utterances_hold_all_speech(runs: list[int], config: SegmenterConfig, ta
     decisions = frames(*runs)
     end = max(0, (len(decisions) - 1) * FRAME_SAMPLES + tail)  # the last frame was completed with zeros
     segmenter = Segmenter(config)
-    spans = utterances(segmenter.push(decisions) + segmenter.flush(end))
+    spans = utterances(segmenter.push(decisions[:-1]) + segmenter.push(decisions[-1:], end) + segmenter.flush(end))
     bounds = [position for span in spans for position in span]
     assert bounds == sorted(bounds)
     assert all(0 <= start < stop <= end for start, stop in spans)
@@ -58,7 +59,7 @@ def test_utterances_hold_all_speech(runs: list[int], config: SegmenterConfig, ta
     for i, n in enumerate(runs):
         start, stop = at, min(at + n * FRAME_SAMPLES, end)
         at += n * FRAME_SAMPLES
-        if i % 2 and n * 20 >= config.min_speech_ms:
+        if i % 2 and stop - start >= samples(config.min_speech_ms):
             inside = sum(max(0, min(stop, b) - max(start, a)) for a, b in spans)
             assert inside == stop - start
     assert not segmenter.in_utterance
@@ -209,6 +210,21 @@ def test_a_length_cut_goes_on_without_a_hole() -> None:
     segmenter = Segmenter(SegmenterConfig(max_utterance_ms=2000))
     events = segmenter.push(frames(0, 150))
     assert events == [SpeechStart(0), SpeechEnd(32_000, 0, "length"), SpeechStart(32_000)]
+
+
+def test_a_length_cut_at_the_end_leaves_nothing_empty() -> None:
+    """When the audio ends where an utterance was cut, no empty one follows."""
+    segmenter = Segmenter(SegmenterConfig(max_utterance_ms=2000))
+    assert len(segmenter.push(frames(0, 100))) == 2
+    assert segmenter.flush() == []
+
+
+def test_a_shorter_last_frame_ends_with_the_audio() -> None:
+    """No utterance reaches beyond the audio into the zeros that completed the last frame."""
+    segmenter = Segmenter(SegmenterConfig(max_utterance_ms=2000))
+    segmenter.push(frames(0, 99))
+    assert segmenter.push([True], 99 * FRAME_SAMPLES + 7) == []
+    assert segmenter.flush() == [SpeechEnd(99 * FRAME_SAMPLES + 7, 0, "end")]
 
 
 def test_a_length_cut_in_a_pause_waits_for_speech() -> None:

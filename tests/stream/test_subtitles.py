@@ -6,10 +6,11 @@ import re
 from itertools import pairwise
 
 import pytest
-from amanuensis.stream.events import Word
-from amanuensis.stream.subtitles import WORD_JOINER, Cue, CueRules, make_cues, to_json, to_srt, to_text, to_vtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.events import Word
+from amanuensis.stream.subtitles import WORD_JOINER, Cue, CueRules, make_cues, to_json, to_srt, to_text, to_vtt
 
 TIMES = r"(\d{2,}):([0-5]\d):([0-5]\d)[,.](\d{3})"
 TEXTS = st.text(st.sampled_from("aé語 .?&<>-:{}\\\n\r\u2028\u00a07"), max_size=12) | st.sampled_from(

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from amanuensis.stream.segmenter import Segmenter
-from amanuensis.stream.vad import FRAME_SAMPLES, NoiseFloor, VadConfig, VoiceDetector
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from amanuensis.stream.segmenter import Segmenter
+from amanuensis.stream.vad import FRAME_SAMPLES, NoiseFloor, VadConfig, VoiceDetector
 
 RATE = 16_000
 
