@@ -19,7 +19,6 @@ from amanuensis.npu.model_files import expected_shapes
 LANGUAGES = ("en", "zh", "de", "es", "fr")
 MERGED = ("the", "and", "one", "two", "light", "ing", "er", " the", " a", " one", " light", " turn", " on", " off")
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
-SCORE_GAIN = 3.0  # sharpens attention, so that outputs depend on sound and text
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class RandomModel:
     alignment_heads: tuple[tuple[int, int], ...] | None = None
     manifest: bool = True  # write amanuensis.json
     embedding_gain: float = 1.0  # above 1: surer of its tokens
-    weight_std: float | None = None  # of the linear layers; None: variance kept, attention sharpened
+    score_gain: float = 3.0  # above 1: sharper attention, so that outputs depend on sound and text
+    residual_gain: float = 1.0  # of what a layer adds; GPT-2's initialisation takes (2 * layers) ** -0.5
 
 
 def make_random_model(folder: Path, model: RandomModel | None = None) -> Path:
@@ -118,8 +118,8 @@ def random_tensors(dimensions: Dimensions, model: RandomModel) -> Iterator[tuple
         elif "embed" in name:
             yield name, noise * np.float32(0.02 * (model.embedding_gain if "tokens" in name else 1))
         else:
-            gain = SCORE_GAIN if "q_proj" in name else 1.0
-            yield name, noise * np.float32(model.weight_std or gain * np.prod(shape[1:]) ** -0.5)
+            gain = {"q_proj": model.score_gain, "out_proj": model.residual_gain, "fc2": model.residual_gain}
+            yield name, noise * np.float32(gain.get(name.split(".")[-2], 1.0) * np.prod(shape[1:]) ** -0.5)
 
 
 def sinusoids(length: int, width: int) -> NDArray[np.float32]:
