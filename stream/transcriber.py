@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
@@ -25,7 +27,6 @@ from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, unc
 from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import ENCODER_FRAME, TimedWord, WordTokenizer, timed_words, tokens_of
-from numpy.typing import NDArray
 
 __all__ = ["JobKind", "StreamContext", "Transcriber", "WindowAudio"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, IncrementalLogMel
 from amanuensis.stream.ring import SampleRing
 from amanuensis.stream.voice_map import VoiceMap
-from numpy.typing import NDArray
 
 __all__ = ["UtteranceAudio"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from amanuensis.stream.vad import FRAME_SAMPLES
 
 __all__ = ["VoiceMap"]
@@ -32,8 +33,10 @@ class VoiceMap:
 
     def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of [start, stop) that are speech: disjoint, in order, positions in 16 kHz samples."""
-        begin = max(start // FRAME_SAMPLES, self._first)
-        frames = np.frombuffer(self._decisions, np.int8)[begin - self._first : -(-stop // FRAME_SAMPLES) - self._first]
+        begin, end = max(start // FRAME_SAMPLES, self._first), -(-stop // FRAME_SAMPLES)
+        if start >= stop or begin >= end:
+            return []
+        frames = np.frombuffer(self._decisions, np.int8)[begin - self._first : end - self._first]
         edges = np.flatnonzero(np.diff(frames, prepend=np.int8(0), append=np.int8(0)))
         positions = ((edges + begin) * FRAME_SAMPLES).clip(start, stop).tolist()
         return list(zip(positions[::2], positions[1::2], strict=True))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from amanuensis.npu.window import WindowResult
 from amanuensis.stream.events import Commit, Event, Final, Marked, Partial, Word
 from amanuensis.stream.session import StreamSession, Ticket
-
 from tests.helpers.scripted_engine import ScriptedEngine
 from tests.helpers.talk import cut_in_pieces
 

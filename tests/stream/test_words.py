@@ -1,0 +1,65 @@
+"""Tokens and attention peaks to words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amanuensis.stream.words import clamp_times, text_of, timed_words, to_ms, tokens_of
+from tests.helpers.scripted_engine import Said, ScriptedTokenizer
+from tests.helpers.words import result, words
+
+TOKENIZER = ScriptedTokenizer([Said(f" w{k}", 0, 0) for k in range(40)])
+
+
+def tokens(n: int) -> tuple[int, ...]:
+    """Return the tokens of the first n words."""
+    return tuple(token for k in range(n) for token in (8 * k, 8 * k + 1))
+
+
+def test_words_meet_between_their_peaks() -> None:
+    """Neighbours share the middle of their peaks; a pause leaves a gap."""
+    found = timed_words(result(tokens(3), (10, 20, 30, 40, 140, 150)), TOKENIZER, 32_000, (32_000, 96_000), None)
+    assert [word.text for word in found] == [" w0", " w1", " w2"]
+    assert found[0].end == found[1].start == 32_000 + 25 * 320 + 160
+    assert found[1].end == 32_000 + 40 * 320 + 160 + 4_800
+    assert found[2].start == 32_000 + 140 * 320 + 160 - 4_800
+    assert found[0].start == 32_000
+    assert found[0].conf == round(math.exp(-0.1), 16)
+
+
+@given(
+    st.lists(st.integers(0, 500), min_size=2, max_size=40).map(sorted), st.integers(0, 90_000), st.integers(0, 90_000)
+)
+def test_times_are_in_order(frames: list[int], low: int, length: int) -> None:
+    """Whatever the attention does, times are monotone and inside the bounds."""
+    n = len(frames) // 2
+    found = timed_words(result(tokens(n), tuple(frames[: 2 * n])), TOKENIZER, 0, (low, low + length), None)
+    times = [time for word in found for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert all(low <= time <= low + length for time in times)
+
+
+def test_unlikely_tokens_give_low_confidence() -> None:
+    """Confidence is the geometric mean of the probabilities, at most 1."""
+    unlikely = replace(result(tokens(1), (1, 2)), logprobs=(-2.0, -4.0))
+    assert math.isclose(timed_words(unlikely, TOKENIZER, 0, (0, 9_999), None)[0].conf, math.exp(-3))
+    certain = replace(result(tokens(1), (1, 2)), logprobs=(0.1, 0.1))
+    assert timed_words(certain, TOKENIZER, 0, (0, 9_999), None)[0].conf == 1.0
+
+
+def test_parts_are_joined() -> None:
+    """Text and tokens of several words are those of each, in order."""
+    found = words("a b")
+    assert text_of(found) == " a b"
+    assert tokens_of(found) == (1, 2, 1, 2)
+    assert to_ms(8_000) == 500
+
+
+def test_times_can_be_clamped() -> None:
+    """No time lies before what was committed."""
+    found = clamp_times(words("a b"), 5_000)
+    assert [(word.start, word.end) for word in found] == [(5_000, 5_000), (6_400, 11_200)]
