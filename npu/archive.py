@@ -21,9 +21,10 @@ from typing import Any, Literal
 import numpy as np
 import safetensors
 import safetensors.numpy
+from numpy.typing import NDArray
+
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.npu.engine.api import EngineError
-from numpy.typing import NDArray
 
 MAGIC = b"amanuensis-model\n"
 VERSION = 1

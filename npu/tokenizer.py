@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
+from tokenizers import models, pre_tokenizers
+
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.window import FRAME_S, Task
-from tokenizers import models, pre_tokenizers
 
 N_TIMESTAMPS = 1501  # 0.00 s to 30.00 s in steps of FRAME_S
 SPACELESS_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})

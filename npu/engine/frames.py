@@ -15,9 +15,10 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
 from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
-from numpy.typing import NDArray
 
 MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
 

@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import suppress
 
 import numpy as np
+
 from amanuensis.npu.engine.api import (
     EngineBusyError,
     EngineConfig,

@@ -6,8 +6,9 @@ import mmap
 import os
 
 import numpy as np
-from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
 from numpy.typing import NDArray
+
+from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
 
 MAX_MELS = 128  # large-v3
 SLOT_BYTES = MAX_MELS * MAX_WINDOW_FRAMES * 4

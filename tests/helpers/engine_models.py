@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,6 +22,18 @@ def result(tokens: tuple[int, ...]) -> WindowResult:
     zeros = (0.0,) * len(tokens)
     frames = tuple(range(len(tokens)))
     return WindowResult(tokens, zeros, frames, 0, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
+
+
+def wait_for_ever() -> NoReturn:
+    """Never return."""
+    while True:
+        threading.Event().wait()
+
+
+def signal_self(number: signal.Signals) -> NoReturn:
+    """Send a fatal signal; it may reach another thread first, so this one waits for its effect."""
+    os.kill(os.getpid(), number)
+    wait_for_ever()
 
 
 class Steered:
@@ -44,7 +57,7 @@ class Steered:
                 with (self._folder / "gate").open("rb", buffering=0) as gate:
                     gate.read(1)
             case (2,):
-                os.kill(os.getpid(), signal.SIGKILL)
+                signal_self(signal.SIGKILL)
             case (3,):
                 raise EngineError("token 3\n  is not  allowed")
             case (4,):
@@ -69,8 +82,7 @@ def buggy(config: EngineConfig) -> Steered:
 
 def crashing(config: EngineConfig) -> Steered:
     """Die while loading."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
+    signal_self(signal.SIGKILL)
 
 
 def crashing_later(config: EngineConfig) -> Steered:
@@ -84,16 +96,14 @@ def crashing_later(config: EngineConfig) -> Steered:
 
 def stopping(config: EngineConfig) -> Steered:
     """Hang with all threads while loading."""
-    os.kill(os.getpid(), signal.SIGSTOP)
-    raise AssertionError
+    signal_self(signal.SIGSTOP)
 
 
 def nonsense(config: EngineConfig) -> Steered:
     """Write bytes to the parent that are no message."""
     control = sys.argv[sys.argv.index("--control") + 1]
     os.write(int(control), b"\xff" * 64)
-    threading.Event().wait()
-    raise AssertionError
+    wait_for_ever()
 
 
 def environment(config: EngineConfig) -> Steered:
