@@ -96,7 +96,7 @@ async def captions(client: Client, source: FileSource, stop: asyncio.Event, *, a
     from amanuensis.daemon.console import make_printer
 
     printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to stop")
-    summary = Summary()
+    summary = Summary(source.speed)
     speaking = asyncio.create_task(speak(client, source, stop, summary))
     try:
         async for event in client:
@@ -126,13 +126,17 @@ async def speak(client: Client, source: FileSource, stop: asyncio.Event, summary
 class Summary:
     """What the demonstration measured.
 
+    Args:
+        speed: of the sound; 0 is as fast as possible, where delays mean nothing.
+
     Attributes:
         sent_ms: sound that was sent so far.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float) -> None:
         self.sent_ms = 0.0
+        self._speed = speed
         self._words: list[str] = []
         self._delays_ms: list[float] = []
         self._lags_ms: list[float] = []
@@ -142,7 +146,8 @@ class Summary:
         """Take the next event at the time at which it came."""
         if event["type"] == "commit":
             self._words += [word["text"] for word in event["words"]]
-            self._delays_ms += [self.sent_ms - word["to"] for word in event["words"]]
+            if self._speed > 0:
+                self._delays_ms += [(self.sent_ms - word["to"]) / self._speed for word in event["words"]]
         elif event["type"] == "stats":
             self._lags_ms.append(event["lag_ms"])
         elif event["type"] == "final":
@@ -158,7 +163,7 @@ class Summary:
         return {
             "words": len(self._words),
             "wer": round(wer(normalise_english(reference), normalise_english(text)), 4) if complete else None,
-            "commit_delay_ms": median(self._delays_ms),  # media time, from a word's end to its commit
+            "commit_delay_ms": median(self._delays_ms),  # from a word's end to its commit
             "lag_ms": median(self._lags_ms),
             "audio_ms": round(self.sent_ms),
             "engine": dict(self._engine),
@@ -194,7 +199,7 @@ def median(values: list[float]) -> float | None:
 def serve_flags(args: argparse.Namespace) -> list[str]:
     """Return the flags of ours that are for the daemon."""
     given = [(name, getattr(args, name)) for name in ENGINE_FLAGS if getattr(args, name) is not None]
-    return [word for name, value in given for word in (f"--{name}", str(value))]
+    return ["--quiet", *(word for name, value in given for word in (f"--{name}", str(value)))]
 
 
 def greet(url: str, client: Client, source: FileSource) -> None:

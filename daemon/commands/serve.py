@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from amanuensis.daemon.commands.common import (
@@ -40,7 +41,9 @@ def add_parser(subparsers: SubParsers) -> None:
         "--listen", metavar="HOST:PORT", help="where to listen (default: 127.0.0.1:8770; port 0: a free one)"
     )
     parser.add_argument("--check", action="store_true", help="check the settings, print them and leave")
-    parser.add_argument("--verbose", action="store_true", help="tell on stderr who comes and goes")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--quiet", action="store_true", help="tell on stderr of errors only")
+    told.add_argument("--verbose", action="store_true", help="tell on stderr who comes and goes")
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
@@ -59,13 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
     from amanuensis.daemon.server import serve
 
-    level = logging.INFO if args.verbose else logging.WARNING
+    level = logging.INFO if args.verbose else logging.ERROR if args.quiet else logging.WARNING
     logging.basicConfig(level=level, format="amanuensis: %(message)s")  # nothing, where --debug has set it up before
-    asyncio.run(serve(config, announce))
+    asyncio.run(serve(config, partial(announce, with_page=not args.quiet)))
     return 0
 
 
-def announce(address: Address) -> None:
+def announce(address: Address, *, with_page: bool) -> None:
     """Say where programs and people find the daemon."""
     print(f"listening ws://{address}/v1/session", flush=True)
-    complain(f"captions page: http://{address}/captions")
+    if with_page:
+        complain(f"captions page: http://{address}/captions")

@@ -96,7 +96,8 @@ def pulseaudio_command(folder: Path) -> list[str]:
 def wait_until_up(process: subprocess.Popen[bytes], env: dict[str, str], log: Path) -> None:
     """Wait until the sound server answers; each try waits for an answer by itself."""
     for _ in range(START_S * 10):
-        if subprocess.run(["pactl", "info"], env=env, capture_output=True, timeout=START_S).returncode == 0:
+        asked = subprocess.run(["pactl", "info"], check=False, env=env, capture_output=True, timeout=START_S)
+        if asked.returncode == 0:
             return
         try:
             process.wait(timeout=0.1)

@@ -1,0 +1,120 @@
+"""`amanuensis listen` with a real PortAudio, a real sound server and a sound that plays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amanuensis.stream.english import normalise_english
+from amanuensis.stream.wer import wer
+from tests.microphone.conftest import SoundServer
+
+Process = asyncio.subprocess.Process
+COMMAND = (sys.executable, "-m", "amanuensis.daemon.main")
+ANSWER_S = 60  # bound of every wait for an answer of a program
+CLIPS = ("narrow_seen_003.flac", "narrow_seen_008.flac")
+MAX_WER = 0.34  # of two short sentences: one word in three may be wrong, none may be missing as a whole
+
+
+@pytest.fixture(scope="module")
+def clips(repository: Path) -> dict[Path, str]:
+    """Synthetic sentences that the model has not seen, and their texts."""
+    folder = repository / "tests" / "data" / "synthetic"
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    return {folder / row["path"]: row["text"] for row in rows if row["path"] in CLIPS}
+
+
+@asynccontextmanager
+async def listening(server: SoundServer, *flags: str) -> AsyncIterator[Process]:
+    """`amanuensis listen` that hears the microphone already."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*COMMAND, "listen", *flags, env=server.env, stdout=pipe, stderr=pipe)
+    try:
+        await line_with(process.stderr, "listening to")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def line_with(stream: asyncio.StreamReader | None, words: str) -> str:
+    """The next line that contains the words."""
+    assert stream is not None
+    async with asyncio.timeout(ANSWER_S):
+        while line := (await stream.readline()).decode():
+            if words in line:
+                return line
+    raise AssertionError(f"no line with {words!r} came")
+
+
+async def next_event(process: Process, kind: str) -> dict[str, Any]:
+    """The next event of a kind."""
+    event: dict[str, Any] = json.loads(await line_with(process.stdout, f'"type":"{kind}"'))
+    return event
+
+
+async def over(process: Process) -> tuple[int, str, str]:
+    """Exit status, rest of standard output and rest of stderr of a program that ends by itself."""
+    async with asyncio.timeout(ANSWER_S):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_words_come_out(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+    """What is played into the sink is captioned, with words before the utterance is over; Ctrl-C ends in good order."""
+    async with listening(sound_server, "--json") as process:
+        heard = []
+        for path in clips:
+            player = sound_server.play(path)
+            await next_event(process, "partial")
+            heard.append((await next_event(process, "final"))["text"])
+            assert await asyncio.to_thread(player.wait, ANSWER_S) == 0
+        process.send_signal(signal.SIGINT)
+        status, out, _ = await over(process)
+    heard += [event["text"] for event in map(json.loads, out.splitlines()) if event["type"] == "final"]
+    assert status == 0
+    reference, text = " ".join(clips.values()), " ".join(heard)
+    assert wer(normalise_english(reference), normalise_english(text)) <= MAX_WER, text
+
+
+@pytest.mark.parametrize("how", ["unplug", "kill"])
+async def test_a_microphone_that_goes_is_told(sound_server: SoundServer, how: str) -> None:
+    """When the source or the whole sound server goes, the program says so and ends with status 1."""
+    async with listening(sound_server) as process:
+        await asyncio.to_thread(getattr(sound_server, how))
+        status, out, err = await over(process)
+    assert status == 1
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("amanuensis: the microphone 'default' has gone")
+    assert "--list-inputs" in last
+
+
+async def test_inputs_are_listed(sound_server: SoundServer) -> None:
+    """The microphone of the sound server stands in the list, with its index."""
+    pipe = asyncio.subprocess.PIPE
+    for words in (("listen", "--list-inputs"), ("devices",)):
+        process = await asyncio.create_subprocess_exec(*COMMAND, *words, env=sound_server.env, stdout=pipe, stderr=pipe)
+        status, out, err = await over(process)
+        assert (status, err) == (0, "")
+        assert "*  0  default  (ALSA, " in out
+
+
+async def test_an_unknown_microphone_lists_the_choices(sound_server: SoundServer) -> None:
+    """A name that is not there is answered with those that are."""
+    pipe = asyncio.subprocess.PIPE
+    words = ("listen", "--input", "piano")
+    process = await asyncio.create_subprocess_exec(*COMMAND, *words, env=sound_server.env, stdout=pipe, stderr=pipe)
+    status, out, err = await over(process)
+    assert (status, out) == (1, "")
+    assert err == "amanuensis: input 'piano' is not a sound input; choose by index from: 0 'default'\n"
