@@ -9,8 +9,9 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from amanuensis.daemon.config import Address
 from websockets.datastructures import Headers
+
+from amanuensis.daemon.config import Address
 
 
 @dataclass(frozen=True, slots=True)

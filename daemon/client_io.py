@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from amanuensis.daemon.hub import ClientQueue
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+
+from amanuensis.daemon.hub import ClientQueue
 
 CLOSE_S: Final = 2.0  # for the closing handshake; then the socket is cut
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455 section 5.5

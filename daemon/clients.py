@@ -6,6 +6,9 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
 from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import NO_SESSION, Chunk, Connection
@@ -16,8 +19,6 @@ from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, End, Flush, Hello, Mark, Ping, ProtocolError
 from amanuensis.daemon.sessions import RETRY_AFTER_S, EndedSession, Sessions
 from amanuensis.stream.events import Bye, Error, Pong
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ GOING_AWAY: Final = 1001
 INTERNAL: Final = 1011
 IDLE: Final = 4408
 ACK_S: Final = 0.1  # an ack for each so much audio, and once a second for what is left
-MULAW_SILENCE: Final = b"\xff"  # G.711: the code of +0
+LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,6 @@ class LiveSession:
         self._bytes_at_ack = 0
         self._newest_chunk = -1
         self._acked_chunk = -1
-        self._zero = MULAW_SILENCE if fmt.encoding == "mulaw" else b"\0"
 
     async def run(self) -> Ending:
         """Publish events until the session is over; return why it is."""
@@ -105,10 +104,8 @@ class LiveSession:
     async def hear(self, chunk: Chunk) -> None:
         """Take a chunk; returns once there is room for the next one."""
         if chunk.missing_bytes:
-            self._report_missing(chunk.missing_bytes)
+            await self._skip(chunk.missing_bytes)
         second = self._format.bytes_per_s  # at most so much at once: what waits stays bounded
-        for start in range(0, chunk.missing_bytes, second):
-            await self._hear_piece(self._zero * min(second, chunk.missing_bytes - start))
         for start in range(0, len(chunk.data), second):
             await self._hear_piece(chunk.data[start : start + second])
         self._newest_chunk = chunk.n
@@ -147,12 +144,14 @@ class LiveSession:
         self.pump.feed(data)
         await self.pump.room()
 
-    def _report_missing(self, missing_bytes: int) -> None:
-        """Say what the client lost; silence is put in its place, so that media times stay true."""
-        fmt = self._format
-        start, stop = (n // fmt.frame_bytes for n in (self._received_bytes, self._received_bytes + missing_bytes))
-        why = "not received: the client lost this audio"
-        self.pump.emit(Gap(1000 * start / fmt.rate, 1000 * stop / fmt.rate, why))
+    async def _skip(self, missing_bytes: int) -> None:
+        """Leave out sound that the client lost; a sample that was cut by the loss is completed with zeros."""
+        rest = -self._received_bytes % self._format.frame_bytes
+        if rest:
+            self.pump.feed(bytes(rest))
+        self.pump.skip((missing_bytes - rest) // self._format.frame_bytes, LOST_BY_CLIENT)
+        self._received_bytes += missing_bytes
+        await self.pump.room()
 
     def configure(self, message: Configure) -> None:
         """Change settings.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgpack
+
 from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.npu.window import Task
 from amanuensis.stream.formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat, Encoding

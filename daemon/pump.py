@@ -79,6 +79,10 @@ class Pump:
         """Take raw PCM of the session's format."""
         self._step(lambda: self.session.receive(data))
 
+    def skip(self, n_samples: int, why: str) -> None:
+        """Take note that the source lost so many samples of each channel: they become a gap."""
+        self._step(lambda: self.session.skip(n_samples, why))
+
     def flush(self, label: str | int | None = None) -> None:
         """Make everything heard so far final."""
         self.waiting_marks += label is not None
@@ -98,11 +102,12 @@ class Pump:
         self.session.configure(changes)
 
     async def room(self) -> None:
-        """Wait until the engine has caught up so far that more audio may come.
+        """Wait until the engine has caught up so far that more audio may come; give other streams a turn anyway.
 
         It never waits while no job is in the engine: then the session needs more audio to go on.
         """
-        while self._fault is None and not self._closed and self.session.queue_ms > self._max_backlog_ms:
+        await asyncio.sleep(0)
+        while self._fault is None and not self._closed and self.session.lag_ms > self._max_backlog_ms:
             self._submit_due()
             if not self._jobs:
                 return

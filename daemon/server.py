@@ -14,6 +14,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import websockets.asyncio.server
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
 from amanuensis.daemon import http as pages
 from amanuensis.daemon.access import Access
 from amanuensis.daemon.clients import Client
@@ -27,11 +33,6 @@ from amanuensis.daemon.sessions import RETRY_AFTER_S, Sessions
 from amanuensis.npu.engine.api import Engine, EngineConfig
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.words import WordTokenizer
-from websockets.asyncio.server import ServerConnection
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 log = logging.getLogger(__name__)
 library_log = logging.getLogger("amanuensis.websockets")

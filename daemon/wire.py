@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
 import msgpack
+
 from amanuensis.daemon.protocol import ALL_WANTED, EventEncoding
 from amanuensis.stream.events import Commit, Event, Ready, Snapshot, SpeakerRevised, Word
 

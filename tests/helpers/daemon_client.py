@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from amanuensis.daemon.config import Address, Config, LimitSettings, ServerSettings
-from amanuensis.daemon.server import Daemon
-from amanuensis.stream.config import StreamConfig
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from amanuensis.daemon.config import Address, Config, LimitSettings, ServerSettings
+from amanuensis.daemon.server import Daemon
+from amanuensis.stream.config import StreamConfig
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 Event: TypeAlias = dict[str, Any]
