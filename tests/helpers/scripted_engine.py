@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.tokenizer import TokenWord
@@ -69,19 +69,16 @@ class ScriptedEngine:
     p_nothing: float = 0.0
     p_loop: float = 0.0
     jitter_ms: float = 0.0
-    random: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
 
     def answer(self, job: WindowJob, start_ms: float, end_ms: float, *, final: bool) -> WindowResult:
-        """Return the hypothesis for a window whose audio is [start_ms, end_ms)."""
+        """Return the hypothesis for a window whose audio is [start_ms, end_ms); the same for the same window."""
+        chance = random.Random(f"{self.seed} {end_ms}")
         first = 1 + max((token // 2 // VARIANTS for token in job.forced), default=-1)
         heard = [k for k in range(first, len(self.said)) if self._is_heard(k, start_ms, end_ms)]
-        if not final and self.random.random() < self.p_nothing:
+        if chance.random() < self.p_nothing and not final:
             heard = []
         spelt = [(k, self._variant(k, start_ms, end_ms, final=final)) for k in heard]
-        if spelt and not final and self.random.random() < self.p_loop:
+        if chance.random() < self.p_loop and spelt and not final:
             spelt += [spelt[-1]] * 12
         tokens = [2 * (VARIANTS * k + variant) + half for k, variant in spelt for half in (0, 1)]
         frames = self._frames([k for k, _ in spelt], start_ms, end_ms)
@@ -112,14 +109,16 @@ class ScriptedEngine:
         is_cut = word.start_ms < start_ms or (word.end_ms > end_ms and not final)
         near = word.end_ms > end_ms - self.unstable_ms and not final
         p = self.p_edge if is_cut else self.p_unstable if near else 0.0
-        return self.random.randrange(1, VARIANTS) if self.random.random() < p else 0
+        chance = random.Random(f"{self.seed} {k} {end_ms}") if p else None
+        return chance.randrange(1, VARIANTS) if chance and chance.random() < p else 0
 
     def _frames(self, heard: Sequence[int], start_ms: float, end_ms: float) -> list[int]:
         frames: list[int] = []
+        chance = random.Random(f"{self.seed} {start_ms} {end_ms}")
         for k in heard:
             word = self.said[k]
             for share in (0.3, 0.7):
                 at = word.start_ms + share * (word.end_ms - word.start_ms)
-                at = min(max(at + self.random.uniform(-1, 1) * self.jitter_ms, start_ms), end_ms - FRAME_MS)
+                at = min(max(at + chance.uniform(-1, 1) * self.jitter_ms, start_ms), end_ms - FRAME_MS)
                 frames.append(max(round((at - start_ms) / FRAME_MS), frames[-1] if frames else 0))
         return frames
