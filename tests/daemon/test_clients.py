@@ -28,6 +28,7 @@ from tests.helpers.daemon_client import (
     running,
     speak,
 )
+from tests.helpers.held_engine import HeldEngine
 from tests.helpers.tone_engine import GAP_S, WORD_S, ToneEngine, say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0, 2, 4]
@@ -319,22 +320,11 @@ def _stalled_watcher(port: int, session: str) -> socket.socket:
     return stalled
 
 
-class HeldEngine(ToneEngine):
-    """An engine that answers only when it is let."""
-
-    __slots__ = ("go",)
-
-    async def decode(self, stream: int, job: Any, deadline_s: float) -> Any:
-        await self.go.wait()
-        return await ToneEngine.decode(self, stream, job, deadline_s)
-
-
 async def test_fast_sender_waits_and_loses_nothing() -> None:
     """A file sent at full speed to a stalled engine is held back by TCP, bounded, and then read whole."""
     words = [k % 7 for k in range(200)]
     data = pcm(say(words))
     engine = HeldEngine()
-    engine.go = asyncio.Event()
     options = {"stream": StreamConfig(max_pending_s=30), "backlog_s": 5}
     async with (
         running(engine, **options) as (daemon, address),

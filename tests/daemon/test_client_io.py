@@ -1,0 +1,72 @@
+"""Keep-alive and closing, with clients that do not take part."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from amanuensis.daemon.live_session import LiveSession
+from tests.helpers.daemon_client import connected, cut, hello, pcm, running
+from tests.helpers.held_engine import HeldEngine
+from tests.helpers.tone_engine import say, spell
+
+UPGRADE = (
+    "GET /v1/session HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: amanuensis.v1\r\n\r\n"
+)
+
+
+def masked(text: str) -> bytes:
+    """Return a text frame of a client, RFC 6455 section 5.2, masked with zeros."""
+    data = text.encode()
+    return bytes([0x81, 0x80 | 126, *len(data).to_bytes(2, "big"), 0, 0, 0, 0]) + data
+
+
+async def test_client_that_answers_no_ping_is_closed() -> None:
+    """A client that is gone without a word is closed with 1011 after two intervals."""
+    async with running(ping_s=0.1) as (daemon, address):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(UPGRADE.encode() + masked(json.dumps(hello())))
+        raw = await reader.read()
+        writer.close()
+        while len(daemon.sessions):
+            await asyncio.sleep(0)
+    assert b"\x03\xf3no answer to a ping for 0.1 s" in raw  # 1011 and its reason, in the close frame
+
+
+async def test_speaker_that_waits_for_the_engine_is_alive() -> None:
+    """A client whose pongs lie behind audio that is not read yet is not taken for dead."""
+    engine = HeldEngine()
+    words = [k % 7 for k in range(60)]
+    async with (
+        running(engine, ping_s=0.1, backlog_s=2) as (daemon, address),
+        connected(address, hello(), ping_interval=None) as client,
+    ):
+        await client.until(type="ready")
+        session = daemon.sessions.find("latest")
+        assert isinstance(session, LiveSession)
+        sender = asyncio.create_task(_send(client.socket, cut(pcm(say(words)), [32000])))
+        await client.until(type="stats")  # a second: ten intervals
+        assert session.pump.session.lag_ms > 2000
+        engine.go.set()
+        await sender
+        assert await client.over() == (1000, "end")
+    assert client.text == spell(words)
+
+
+async def test_client_that_does_not_close_is_cut_off() -> None:
+    """A client that ignores the close frame does not keep its connection."""
+    async with running() as (_, address):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(UPGRADE.encode() + masked("not a hello"))
+        raw = await reader.read()
+        assert b"bad_message" in raw
+        assert b"\x11\x30" in raw  # 4400
+        writer.close()
+
+
+async def _send(socket: object, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        await socket.send(chunk)  # type: ignore[attr-defined]
+    await socket.send('{"type":"end"}')  # type: ignore[attr-defined]

@@ -1,0 +1,41 @@
+"""What the daemon counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from amanuensis.daemon.metrics import Gauges, Metrics
+from amanuensis.npu.engine.api import EngineStats
+from tests.helpers.tone_engine import INFO
+
+
+def test_metrics_say_where_windows_really_ran() -> None:
+    """Encodes and decodes are counted by the device that did them, beside what stands now."""
+    metrics = Metrics()
+    info = replace(INFO, encoder="npu")
+    stats = EngineStats({"npu": 5, "cpu": 2}, {"cpu": 7}, 1, 3, 4, 2.5)
+    metrics.watch_engine(info, lambda: stats, lambda: Gauges(1, 2, 3, 1500.0, 250.0))
+    metrics.words.inc(9)
+    metrics.refused.labels("full").inc()
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+    assert samples["amanuensis_engine_encodes_total", "npu"] == 5
+    assert samples["amanuensis_engine_encodes_total", "cpu"] == 2
+    assert samples["amanuensis_engine_decodes_total", "cpu"] == 7
+    assert samples["amanuensis_engine_info", "cpu", "npu", "tones", "float32"] == 1
+    assert samples["amanuensis_engine_restarts_total",] == 1
+    assert samples["amanuensis_lag_seconds",] == 1.5
+    assert samples["amanuensis_words_total",] == 9
+    assert samples["amanuensis_refused_total", "full"] == 1
+
+
+def test_daemons_do_not_share_counters() -> None:
+    """Two daemons in one process count for themselves."""
+    first, second = Metrics(), Metrics()
+    first.words.inc(3)
+    assert second.registry.get_sample_value("amanuensis_words_total") == 0

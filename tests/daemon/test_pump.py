@@ -1,0 +1,193 @@
+"""The driver between one stream and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from amanuensis.daemon.pump import Pump
+from amanuensis.npu.engine.api import EngineError, EngineLostError, SupersededError
+from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.events import Commit, Event, Final, Gap, Marked, Warning  # noqa: A004
+from amanuensis.stream.formats import AudioFormat
+from amanuensis.stream.session import StreamSession
+from tests.helpers.daemon_client import cut, pcm
+from tests.helpers.tone_engine import INFO, ToneEngine, ToneTokenizer, say, spell
+
+WORDS = [0, 1, 2, 3, 4, 5]
+SOUND = pcm(say(WORDS))
+
+
+def made(engine: ToneEngine, **options: Any) -> Pump:
+    """Return a pump over a fresh session."""
+    session = StreamSession(StreamConfig(), AudioFormat(), ToneTokenizer(), INFO)
+    return Pump(session, engine, engine.open_stream(), **options)
+
+
+async def run(pump: Pump, data: bytes = SOUND) -> list[Event]:
+    """Feed sound as fast as there is room, and return all events."""
+
+    async def feed() -> None:
+        for piece in cut(data, [3200]):
+            pump.feed(piece)
+            await pump.room()
+        pump.end()
+
+    feeding = asyncio.create_task(feed())
+    events = [event async for event in pump.events()]
+    await feeding
+    return events
+
+
+def text(events: list[Event]) -> str:
+    """Return the committed text."""
+    return "".join(word.text for event in events if isinstance(event, Commit) for word in event.words).strip()
+
+
+class Odd(ToneEngine):
+    """An engine that does something else with its first jobs."""
+
+    __slots__ = ("first", "odd")
+
+    def __init__(self, odd: Any, first: int = 1) -> None:
+        super().__init__()
+        self.odd, self.first = odd, first
+
+    async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+        result = await ToneEngine.decode(self, stream, job, deadline_s)
+        if self.jobs > self.first:
+            return result
+        answer = self.odd(result) if callable(self.odd) else self.odd
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+async def test_sound_becomes_events_in_order() -> None:
+    """All words come, the last event is the final, and nothing is left in the engine."""
+    answers: list[float] = []
+    pump = made(ToneEngine(), on_answer=answers.append)
+    events = await run(pump)
+    assert text(events) == spell(WORDS)
+    assert isinstance(events[-1], Final)
+    assert len(answers) > 3
+    assert pump.compute_ms == 2.0 * len(answers)
+    assert pump.used is not None
+
+
+async def test_finals_have_the_earlier_deadline() -> None:
+    """A final window is due before a tick that was submitted at the same time."""
+    deadlines: list[tuple[bool, float]] = []
+
+    class Watched(ToneEngine):
+        __slots__ = ()
+
+        async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+            deadlines.append((len(job.options.temperatures) > 1, deadline_s))
+            return await ToneEngine.decode(self, stream, job, deadline_s)
+
+    await run(made(Watched(), clock=lambda: 100.0))
+    assert {100.1, 100.5} == {deadline for _, deadline in deadlines}
+    assert all((deadline == 100.1) == is_final for is_final, deadline in deadlines)
+
+
+async def test_superseded_job_costs_nothing() -> None:
+    """A window that was replaced by a newer one loses no word."""
+    assert text(await run(made(Odd(SupersededError("newer"))))) == spell(WORDS)
+
+
+async def test_failed_job_is_tried_again() -> None:
+    """A window that the engine could not do is told and done again."""
+    events = await run(made(Odd(EngineError("a hiccup"))))
+    assert text(events) == spell(WORDS)
+    assert [event.code for event in events if isinstance(event, Warning)] == ["engine_failed"]
+
+
+async def test_lost_engine_is_remembered_until_it_answers() -> None:
+    """The reason stands while the engine is gone, the sound becomes a gap, and it is forgotten on an answer."""
+    engine = ToneEngine(fail_with=EngineLostError("gone"))
+    pump = made(engine)
+    events = await run(pump)
+    assert pump.engine_lost == "gone"
+    assert any(isinstance(event, Gap) for event in events)
+    revived = made(Odd(EngineLostError("gone")))
+    await run(revived)
+    assert revived.engine_lost is None
+
+
+async def test_fault_is_raised_and_does_not_hang() -> None:
+    """An answer that makes no sense ends the stream with its exception; a source that still feeds is not troubled."""
+    pump = made(Odd(lambda result: replace(result, tokens=(99,), frames=(1,), logprobs=(-0.1,)), first=99))
+    with pytest.raises(IndexError):
+        await run(pump)
+    pump.feed(SOUND)
+    pump.end()
+    await pump.room()
+
+
+async def test_fault_of_the_engine_is_raised() -> None:
+    """An exception that no engine should raise is not swallowed."""
+    with pytest.raises(ZeroDivisionError):
+        await run(made(Odd(ZeroDivisionError())))
+
+
+async def test_marks_are_counted_until_answered() -> None:
+    """`waiting_marks` goes up with marks and flushes that have a name, and down with their answers."""
+    pump = made(ToneEngine())
+    pump.feed(SOUND)
+    pump.mark("a")
+    pump.flush("b")
+    pump.flush()
+    assert pump.waiting_marks == 2
+    pump.end()
+    marked = [event.id async for event in pump.events() if isinstance(event, Marked)]
+    assert (marked, pump.waiting_marks) == (["a", "b"], 0)
+
+
+async def test_skipped_sound_is_a_gap() -> None:
+    """What the source lost is told once, with its times."""
+    pump = made(ToneEngine())
+    pump.feed(SOUND)
+    pump.skip(16000, "lost")
+    pump.end()
+    gaps = [event for event in [event async for event in pump.events()] if isinstance(event, Gap)]
+    start_ms = len(SOUND) / 32
+    assert gaps == [Gap(start_ms, start_ms + 1000, "lost")]
+    assert pump.session.ledger.totals().gap == 16000
+
+
+async def test_closing_takes_jobs_back() -> None:
+    """When nobody reads the events any more the jobs in the engine are cancelled, and `room` waits for nothing."""
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Stuck(ToneEngine):
+        __slots__ = ()
+
+        async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            raise AssertionError
+
+    pump = made(Stuck(), max_backlog_ms=100)
+    reader = asyncio.create_task(anext(_finals(pump)))
+    pump.feed(SOUND)
+    waiter = asyncio.create_task(pump.room())
+    await started.wait()
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+    await pump.aclose()
+    await waiter
+    assert cancelled.is_set()
+
+
+async def _finals(pump: Pump) -> Any:
+    async for event in pump.events():
+        if isinstance(event, Final):
+            yield event
