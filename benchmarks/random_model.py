@@ -38,6 +38,7 @@ class RandomModel:
     alignment_heads: tuple[tuple[int, int], ...] | None = None
     manifest: bool = True  # write amanuensis.json
     embedding_gain: float = 1.0  # above 1: surer of its tokens
+    eot_bonus: float = 0.0  # added to the logit of <|endoftext|>, so that hypotheses end
     score_gain: float = 3.0  # above 1: sharper attention, so that outputs depend on sound and text
     residual_gain: float = 1.0  # of what a layer adds; GPT-2's initialisation takes (2 * layers) ** -0.5
 
@@ -66,8 +67,11 @@ def make_random_model(folder: Path, model: RandomModel | None = None) -> Path:
     _write_json(folder / "generation_config.json", _generation_json(model, vocabulary))
     if model.manifest:
         _write_json(folder / "amanuensis.json", {"name": "random", "audio_context": "free", "window_s": 30})
-    tensors = {f"model.{name}": value.astype(DTYPES[model.dtype]) for name, value in random_tensors(dimensions, model)}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    tensors = dict(random_tensors(dimensions, model))
+    end = tensors["decoder.embed_tokens.weight"][vocabulary["<|endoftext|>"]]
+    tensors["decoder.layer_norm.bias"] += model.eot_bonus * end / np.square(end).sum()
+    stored = {f"model.{name}": value.astype(DTYPES[model.dtype]) for name, value in tensors.items()}
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 

@@ -18,7 +18,6 @@ GRAPH_VERSION = 1  # raise it when a graph changes, so that older prepared files
 BESIDE = ".prepared"
 BUILDING = ".building-"
 GRAPHS = ("encoder", "cross", "decoder")
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Build = Callable[[Path], None]
@@ -42,17 +41,22 @@ def prepare(files: ModelFiles, precision: str, runtime: str, build: Build) -> Pa
     for root in roots:
         if (root / key).is_dir():
             return root / key
+    errors: list[OSError] = []
     for root in roots:
         try:
             return _build_in(root, key, build)
         except OSError as error:
-            if error.errno in FULL:
-                raise ModelError(
-                    f"{root}: no space for the prepared graphs of {files.folder.name}; free some and start again"
-                ) from None
-            if error.errno not in UNWRITABLE:
-                raise ModelError(f"{root}: the prepared graphs cannot be written ({error}); check the disk") from None
-    raise ModelError(f"{roots[-1]}: not writable, nor is {roots[0]}; make one writable or set XDG_CACHE_HOME")
+            errors.append(error)
+    raise _no_place(files, roots, errors)
+
+
+def _no_place(files: ModelFiles, roots: list[Path], errors: list[OSError]) -> ModelError:
+    places = " and ".join(f"{root} ({error.strerror})" for root, error in zip(roots, errors, strict=True))
+    if any(error.errno in FULL for error in errors):
+        return ModelError(f"no space for the prepared graphs of {files.folder}: {places}; free some and start again")
+    return ModelError(
+        f"no place for the prepared graphs of {files.folder}: {places}; make one writable or set XDG_CACHE_HOME"
+    )
 
 
 def discard(prepared: Path) -> None:
