@@ -29,6 +29,7 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
             task.cancel()
         stop.set()
 
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stopped)
     try:
@@ -36,5 +37,6 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
-        for number in STOP_SIGNALS:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

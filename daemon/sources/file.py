@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import soundfile
+
 from amanuensis.daemon.sources.base import Chunk, Pacer, Source, SourceError, chunk_s
 from amanuensis.stream.formats import MAX_CHANNELS, AudioFormat, Encoding, FormatError
 

@@ -7,6 +7,7 @@ first copied to a temporary file.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator
@@ -27,11 +28,12 @@ NAME: Final = "-"
 class PipeReader:
     """Reads a binary stream in a thread of its own, so that a silent pipe holds up nothing, not even the exit.
 
-    At most MAX_QUEUED reads wait; then the thread waits, and the sender with it.
+    At most MAX_QUEUED reads wait; then the thread waits, and the sender with it. It reads the descriptor: a thread that
+    waits inside a buffered file would hold its lock, which Python wants when it exits.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        self._stream = stream  # keeps its descriptor open
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[bytes | OSError] = asyncio.Queue()
         self._room = threading.Semaphore(MAX_QUEUED)
@@ -59,9 +61,7 @@ class PipeReader:
         while item and not isinstance(item, OSError):
             self._room.acquire()
             try:
-                item = (
-                    self._stream.read1(READ_BYTES) if hasattr(self._stream, "read1") else self._stream.read(READ_BYTES)
-                )
+                item = os.read(self._stream.fileno(), READ_BYTES)
             except OSError as error:
                 item = error
             try:

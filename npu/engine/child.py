@@ -112,9 +112,9 @@ class Child:
 
     def kill(self, why: str) -> None:
         """Kill the process for a reason that `gone` tells."""
+        if self._process.returncode is None and not self.killed_why:
+            self._process.kill()  # once: a second signal would take the exit status away from asyncio's watcher
         self.killed_why = self.killed_why or why
-        if self._process.returncode is None:
-            self._process.kill()
 
     async def gone(self) -> str:
         """Make sure that the process is dead and return why it died."""
