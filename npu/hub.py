@@ -33,7 +33,6 @@ TIMEOUT_S = 20.0  # for an answer of the hub; data may take longer
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
-_NOTHING = re.compile(r"(?!)")
 
 
 class HubError(EngineError):
@@ -44,7 +43,9 @@ class HubError(EngineError):
 class RemoteFile:
     """A file of a repository and what its content must be."""
 
+    repository: str
     name: str
+    url: str
     size: int
     sha256: str  # of large files, or ""
     git_sha1: str  # of small ones: the hash of the git blob
@@ -81,7 +82,7 @@ def pull(name: str, *, as_name: str | None = None, report: Callable[[Progress], 
         with _only_pull_into(part):
             revision, files = list_files(repository)
             _check_room(part, files)
-            _fetch_all(repository, revision, files, part, report)
+            _fetch_all(files, part, report)
             (part / ORIGIN).write_text(json.dumps({"repository": repository, "revision": revision}) + "\n")
             check_model(part)
             part.rename(target)
@@ -105,8 +106,8 @@ def list_files(repository: str) -> tuple[str, list[RemoteFile]]:
 
     with _speaking_of(repository):
         info = HfApi(endpoint=_endpoint()).model_info(repository, files_metadata=True, timeout=TIMEOUT_S)
-    wanted = [_remote_file(repository, item) for item in info.siblings or () if MODEL_FILE.fullmatch(item.rfilename)]
-    names = {file.name for file in wanted}
+    siblings = [item for item in info.siblings or () if MODEL_FILE.fullmatch(item.rfilename)]
+    names = {item.rfilename for item in siblings}
     has_weights = WEIGHTS in names or f"{WEIGHTS}.index.json" in names
     has_tokens = "tokenizer.json" in names or {"vocab.json", "merges.txt"} <= names
     if not ("config.json" in names and has_weights and has_tokens) or not info.sha:
@@ -114,59 +115,55 @@ def list_files(repository: str) -> tuple[str, list[RemoteFile]]:
             f"{repository}: is no Whisper model in the form that is needed "
             f"(config.json, tokenizer.json, {WEIGHTS}); it has {', '.join(sorted(names)) or 'none of these'}"
         )
-    skipped = _SHARD if WEIGHTS in names else _NOTHING
-    return info.sha, [file for file in wanted if file.name != ORIGIN and not skipped.fullmatch(file.name)]
+    unwanted = {ORIGIN, *filter(_SHARD.fullmatch, names if WEIGHTS in names else ())}
+    return info.sha, [_remote_file(repository, info.sha, item) for item in siblings if item.rfilename not in unwanted]
 
 
-def _remote_file(repository: str, sibling: Any) -> RemoteFile:
+def _remote_file(repository: str, revision: str, sibling: Any) -> RemoteFile:
+    from huggingface_hub import hf_hub_url
+
     size, blob, lfs = sibling.size, sibling.blob_id or "", sibling.lfs
     sha256 = str(lfs["sha256"]) if lfs else ""
     if size is None or not (sha256 or blob):
         raise HubError(f"{repository}: {_endpoint()} states no size and hash for {sibling.rfilename}; use another hub")
-    return RemoteFile(sibling.rfilename, size, sha256, blob)
+    url = hf_hub_url(repository, sibling.rfilename, revision=revision, endpoint=_endpoint())
+    return RemoteFile(repository, sibling.rfilename, url, size, sha256, blob)
 
 
-def _fetch_all(
-    repository: str, revision: str, files: Sequence[RemoteFile], part: Path, report: Callable[[Progress], None]
-) -> None:
+def _fetch_all(files: Sequence[RemoteFile], part: Path, report: Callable[[Progress], None]) -> None:
     total, done = sum(file.size for file in files), 0
     for file in files:
 
         def arrived(n: int, name: str = file.name, before: int = done) -> None:
             report(Progress(name, before + n, total))
 
-        _fetch(repository, revision, file, part, arrived)
+        _fetch(file, part / file.name, arrived)
         done += file.size
 
 
-def _fetch(repository: str, revision: str, file: RemoteFile, part: Path, arrived: Callable[[int], None]) -> None:
+def _fetch(file: RemoteFile, path: Path, arrived: Callable[[int], None]) -> None:
     """Fetch what is missing of a file and check it; what was left by another revision is fetched anew, once."""
-    path = part / file.name
     for _ in range(2):
         held = path.stat().st_size if path.exists() else 0
         if held < file.size:
-            _download(repository, revision, file, path, held, arrived)
+            _download(file, path, held, arrived)
         arrived(file.size)
         if _is_right(path, file):
             return
         path.unlink(missing_ok=True)
         if held == 0:
             break
-    raise HubError(f"{repository}: {file.name} is not what the hub promised (its hash differs); pull again")
+    raise HubError(f"{file.repository}: {file.name} is not what the hub promised (its hash differs); pull again")
 
 
-def _download(
-    repository: str, revision: str, file: RemoteFile, path: Path, held: int, arrived: Callable[[int], None]
-) -> None:
-    from huggingface_hub import hf_hub_url
+def _download(file: RemoteFile, path: Path, held: int, arrived: Callable[[int], None]) -> None:
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-    url = hf_hub_url(repository, file.name, revision=revision, endpoint=_endpoint())
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # a compressed answer could not be gone on with
-    with path.open("ab") as out, _speaking_of(repository):
+    with path.open("ab") as out, _speaking_of(file.repository):
         http_get(
-            url,
+            file.url,
             out,
             resume_size=held,
             headers=headers,
@@ -244,7 +241,7 @@ def _speaking_of(repository: str) -> Iterator[None]:
     except Exception as error:  # the library passes on those of the HTTP client that it happens to use
         why = one_line(error) or type(error).__name__
         raise HubError(
-            f"{repository}: {_endpoint()} cannot be reached ({why}); check the network, or name another hub in HF_ENDPOINT"
+            f"{repository}: {_endpoint()} cannot be reached ({why}); check the network (HF_ENDPOINT names another hub)"
         ) from error
 
 

@@ -1,0 +1,210 @@
+"""`amanuensis models`: list, fetch, import, export, describe and remove models."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from amanuensis.daemon.commands.common import SubParsers, UsageError, complain
+
+if TYPE_CHECKING:
+    from amanuensis.npu.hub import Progress
+    from amanuensis.npu.store import ModelInfo
+
+EXAMPLES: Final = """\
+examples:
+  amanuensis models list
+  amanuensis models pull base.en
+  amanuensis models info base.en
+  amanuensis models export builtin ./my-model
+  amanuensis models import ./my-model --name mine"""
+ACTIONS: Final = {
+    "list": "show the models on this machine",
+    "pull": "fetch a model from the Hugging Face hub (HF_ENDPOINT names another one)",
+    "import": "install a folder in the Hugging Face Whisper format",
+    "export": "write a model to a folder that other engines open as well",
+    "info": "describe a model: size, languages, licence, content hash",
+    "rm": "remove an installed model",
+}
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """Add `models` and its actions."""
+    parser = subparsers.add_parser(
+        "models",
+        help="list, fetch, import, export and remove models",
+        description="The models on this machine. Only `pull` uses the network.",
+        epilog=EXAMPLES,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = {name: actions.add_parser(name, help=text, description=text) for name, text in ACTIONS.items()}
+    add["pull"].add_argument("model", metavar="MODEL", help="tiny.en, base, small ... or a repository OWNER/NAME")
+    add["import"].add_argument("path", metavar="PATH", type=Path, help="folder of the model")
+    add["export"].add_argument("model", metavar="MODEL", help="an installed model, or builtin")
+    add["export"].add_argument("folder", metavar="DIR", type=Path, help="new or empty folder")
+    add["info"].add_argument("model", metavar="MODEL", help="an installed model, builtin, or a path")
+    add["rm"].add_argument("model", metavar="MODEL", help="an installed model")
+    add["rm"].add_argument("-y", "--yes", action="store_true", help="do not ask")
+    for name in ("pull", "import"):
+        add[name].add_argument("--name", metavar="NAME", help="install it under this name")
+    for action in add.values():
+        action.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one action; errors come as exceptions with one line."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": show_list,
+        "pull": pull,
+        "import": import_folder,
+        "export": export,
+        "info": show_info,
+        "rm": remove,
+    }
+    return actions[args.action](args)
+
+
+def show_list(args: argparse.Namespace) -> int:
+    """List the models."""
+    from amanuensis.npu.store import list_models, models_folder
+
+    models = list_models()
+    if args.json:
+        print(json.dumps({"folder": str(models_folder()), "models": [as_map(info) for info in models]}))
+        return 0
+    for info in models:
+        print(f"{info.name:20} {megabytes(info.size_bytes):>9}  {info.problem or summary(info)}")
+    if not models:
+        complain("no models on this machine; `amanuensis models pull base.en` fetches one")
+    return 0
+
+
+def pull(args: argparse.Namespace) -> int:
+    """Fetch a model."""
+    from amanuensis.npu.hub import pull as pull_model
+
+    with progress_bar(args.model) as report:
+        folder = pull_model(args.model, as_name=args.name, report=report)
+    return done(args, folder.name, folder, "installed")
+
+
+def import_folder(args: argparse.Namespace) -> int:
+    """Install a folder."""
+    from amanuensis.npu.store import import_model
+
+    folder = import_model(args.path, args.name)
+    return done(args, folder.name, folder, "installed")
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write a model to a folder."""
+    from amanuensis.npu.store import export_model
+
+    export_model(args.model, args.folder)
+    return done(args, args.model, args.folder, "written")
+
+
+def show_info(args: argparse.Namespace) -> int:
+    """Describe a model."""
+    from amanuensis.npu.model_files import ModelFiles
+    from amanuensis.npu.store import BUILTIN, describe, resolve
+
+    folder = resolve(args.model)
+    content_hash = ModelFiles.load(folder).content_hash()
+    info = as_map(describe(folder)) | {"content_hash": content_hash} | origin(folder)
+    if args.model == BUILTIN:
+        info |= {"name": BUILTIN, "builtin": True}
+    if args.json:
+        print(json.dumps(info))
+        return 0
+    for key, value in info.items():
+        if value not in (None, "", False):
+            print(f"{key.replace('_', ' '):16} {in_words(value)}")
+    return 0
+
+
+def remove(args: argparse.Namespace) -> int:
+    """Remove a model after asking."""
+    from amanuensis.npu.store import BUILTIN, models_folder, remove_model
+
+    folder = models_folder() / args.model
+    if not args.yes and args.model != BUILTIN and folder.is_dir():
+        if not sys.stdin.isatty():
+            raise UsageError(f"removing model {args.model!r} needs an answer: give --yes")
+        print(f"Remove model {args.model} ({folder})? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            complain("nothing was removed")
+            return 1
+    remove_model(args.model)
+    return done(args, args.model, folder, "removed")
+
+
+def done(args: argparse.Namespace, name: str, path: Path, what: str) -> int:
+    """Tell what was done."""
+    print(json.dumps({"name": name, "path": str(path), what: True}) if args.json else f"{name} {what}: {path}")
+    return 0
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
+    """Give what shows the progress of a pull: a bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total, description=f"{title}: {progress.file}")
+
+        yield report
+
+
+def as_map(info: ModelInfo) -> dict[str, Any]:
+    """Return what is known of a model as JSON takes it."""
+    values = asdict(info)
+    dimensions, manifest = values.pop("dimensions") or {}, values.pop("manifest") or {}
+    manifest.pop("name", None)
+    card = str(info.card) if info.card else None
+    return values | {"path": str(info.path), "card": card} | manifest | {"dimensions": dimensions}
+
+
+def summary(info: ModelInfo) -> str:
+    """Describe a model in a few words."""
+    speaks = f"{len(info.languages)} languages" if info.multilingual else "English"
+    return f"{info.parameters / 1e6:.1f} M parameters, {speaks}" + (f", {info.licence}" if info.licence else "")
+
+
+def origin(folder: Path) -> dict[str, Any]:
+    """Return where a pulled model came from."""
+    from amanuensis.npu.store import ORIGIN
+
+    try:
+        return {"origin": json.loads((folder / ORIGIN).read_text(encoding="utf-8"))}
+    except (OSError, ValueError):
+        return {}
+
+
+def in_words(value: object) -> str:
+    """Return a value for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def megabytes(size: int) -> str:
+    """Return a size in megabytes."""
+    return f"{size / 1e6:.1f} MB"
