@@ -20,6 +20,7 @@ from amanuensis.benchmarks.clips import RATE, SYNTHETIC, Clip, join, load_clips
 from amanuensis.benchmarks.common import header, report
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
+from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.english import normalise_english
@@ -160,7 +161,9 @@ class _Newest:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench wer`."""
-    parser.add_argument("--model", type=Path, required=True, metavar="PATH", help="model folder")
+    parser.add_argument(
+        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
+    )
     parser.add_argument("--clips", type=Path, default=SYNTHETIC, metavar="DIR", help="clips (default: the tests')")
     parser.add_argument(
         "--speech",
@@ -178,9 +181,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    model = load_model(EngineConfig(args.model, threads=args.threads))
+    folder = resolve(args.model)
+    model = load_model(EngineConfig(folder, threads=args.threads))
     config = StreamConfig(policy=args.policy, max_window_s=args.window)
-    scores = measure(Listener(model, Tokenizer(args.model), config), collect(args.clips, args.speech, args.limit))
+    scores = measure(Listener(model, Tokenizer(folder), config), collect(args.clips, args.speech, args.limit))
     figures = {name: score.figures() for name, score in scores.items()}
     lines = [_line(name, score.figures()) for name, score in scores.items()]
     report(header(model.info.model, args.threads), {"sets": figures}, lines, as_json=args.json)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from amanuensis.npu import store
+
 ROOT = Path(__file__).resolve().parents[1]
-TEST_VARIABLES = ("AMANUENSIS_SPEECH_DIR", "AMANUENSIS_TEST_MODEL")
+TEST_VARIABLES = ("AMANUENSIS_SPEECH_DIR", "AMANUENSIS_BUILTIN")
 XDG_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
 
 
@@ -48,12 +50,8 @@ def speech_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def builtin_model(own_folders: None) -> Path:
-    """The built-in model, expanded; AMANUENSIS_TEST_MODEL names another folder in its place."""
-    from amanuensis.npu import store
-
-    given = os.environ.get("AMANUENSIS_TEST_MODEL")
-    if given:
-        return Path(given)
-    if not list((ROOT / "npu/builtin").glob("*")):
-        pytest.skip("the built-in model is not packaged in this tree")
-    return store.resolve("builtin")
+    """The built-in model, expanded (or the folder in AMANUENSIS_BUILTIN); skips by name where it is not packaged."""
+    try:
+        return store.builtin_folder()
+    except store.StoreError as error:
+        pytest.skip(str(error))

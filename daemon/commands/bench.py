@@ -18,6 +18,7 @@ MEASUREMENTS: Final = {
         "CPU seconds per second of audio, against other systems where script/peers installed them",
     ),
     "startup": ("startup", "time from start to captions, and memory"),
+    "wer": ("streaming_wer", "word errors of live captions against those of whole recordings"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
 }
 EXAMPLES: Final = """\
