@@ -16,10 +16,11 @@ __all__ = ["CHANGEABLE", "Policy", "StreamConfig", "StreamConfigError"]
 
 Policy = Literal["agreement", "alignatt"]
 CHANGEABLE: Final = ("tick_ms", "language", "prompt", "hotwords")  # while a session runs
-FALLBACK_TEMPERATURES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # openai/whisper transcribe()
+FALLBACK_TEMPERATURES: Final = (0.0, 0.4, 0.8)  # half of the steps of openai/whisper: each is a whole decode
 MAX_HOTWORDS: Final = 100
 MAX_PROMPT_CHARS: Final = 1000
 MAX_TEXT_TOKENS: Final = 224  # half of the decoder's 448 positions
+LIVE_WINDOW_S: Final = 15.0  # whisper_streaming's bound; every tick pays for the whole window
 LONGEST_WINDOW_S: Final = 30.0  # Whisper's positions end here
 
 
@@ -35,7 +36,7 @@ class StreamConfig:
         tick_ms: decode again after so much new audio, 100 to 5000; more when the engine is slower.
         policy: "agreement" commits what two successive hypotheses share (LocalAgreement-2); "alignatt" commits on
             the first pass what lies far enough from the edge of the audio.
-        max_window_s: longest window that is decoded, 4 to 30; None: what the model reads well.
+        max_window_s: longest window that is decoded, 4 to 30; None: what the model reads well, live at most 15.
         max_utterance_s: an utterance without a pause is made final at a word boundary after so long.
         max_pending_s: audio that may wait for a stalled engine; more becomes a gap, 10 to 600.
         language: two-letter code; None: detect it once and keep it.
@@ -130,9 +131,10 @@ class StreamConfig:
             values["hotwords"] = tuple(values["hotwords"])
         return replace(self, **values)
 
-    def window_limit_s(self, info: EngineInfo) -> float:
+    def window_limit_s(self, info: EngineInfo, *, live: bool) -> float:
         """Return the longest window to decode, in seconds: what is set, but never more than the model takes."""
-        return min(self.max_window_s or info.max_window_s, info.max_window_s, LONGEST_WINDOW_S)
+        usual = LIVE_WINDOW_S if live else LONGEST_WINDOW_S
+        return min(self.max_window_s or usual, info.max_window_s, LONGEST_WINDOW_S)
 
     def options(self, language: str | None, *, final: bool, max_tokens: int) -> DecodeOptions:
         """Return how to decode: ticks greedily at temperature 0, finals with beams and fallback."""

@@ -39,6 +39,8 @@ CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
 GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes for one
 KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
+COMMIT_WITHIN: Final = 8 * MODEL_RATE  # samples without a commit after which the older half of them is forced
+STALLED_S: Final = 2.0  # voiced audio without words after which a window starts anew there
 CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
 PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
 SURELY_COVERED_S: Final = 0.15  # voiced audio without words that a tick may leave for its words to be final
@@ -269,11 +271,42 @@ class Transcriber:
             context.language = result.language
 
     def _on_tick(self, window: _Window, words: list[TimedWord], judgement: Judgement) -> list[Event]:
-        n = self._settled_words(words, window.stop) if self._trusted else 0
+        words = words[: judgement.n_words]
+        n = self._settled_words(words, window.stop) if judgement.verdict is not Verdict.LOOP else 0
+        late = self._late_words(words, window.stop)
+        self._context.counters.forced_commits += max(0, late - n)
+        n = max(n, late)
         events = self._commit(words[:n])
-        self._hypothesis = words[n : judgement.n_words]
-        self._cut_in_pause(window.stop)
+        last_end = max([word.end for word in (*self._hypothesis, *words)], default=self._window_start)
+        self._hypothesis = words[n:]
+        if self._is_stalled(last_end, window.stop):
+            events += self._start_anew()
+        else:
+            self._cut_in_pause(window.stop)
         return [*events, *self._context.captions.partial(self._hypothesis)]
+
+    def _late_words(self, words: Sequence[TimedWord], audio_end: int) -> int:
+        """Return how many words must be committed, agreed or not, because nothing was for too long."""
+        since = max(self._context.captions.end, self._window_start)
+        if audio_end - since < COMMIT_WITHIN:
+            return 0
+        return sum(word.last < audio_end - COMMIT_WITHIN // 2 for word in words)
+
+    def _is_stalled(self, last_end: int, audio_end: int) -> bool:
+        """Whether the last two hypotheses left out seconds of speech at their end, as Whisper does at times."""
+        since = min(max(last_end, self._context.captions.end), audio_end)
+        return _seconds(self._audio.voiced_spans(since, audio_end)) >= STALLED_S
+
+    def _start_anew(self) -> list[Event]:
+        """Commit what was heard and start the window behind it, without prompt."""
+        events = self._commit(self._hypothesis)
+        self._hypothesis = []
+        if self._forced:
+            position = self._audio.quietest(self._forced[-1].last, self._context.captions.end)
+            self._move_window(max(position, self._window_start), len(self._forced))
+        self._context.prompt.clear()
+        self._context.counters.looked_again += 1
+        return events
 
     def _settled_words(self, words: Sequence[TimedWord], audio_end: int) -> int:
         edge = round(self._context.config.edge_ms * MODEL_RATE / 1000)
@@ -395,7 +428,7 @@ def _window_limit(context: StreamContext) -> int:
     """Return the longest window in samples, a multiple of encoder frames, padding left out."""
     pad = PADDED_PAD_FRAMES if context.info.audio_context == "padded" else FREE_PAD_FRAMES
     longest = (MAX_FRAMES - pad) * HOP_SAMPLES
-    limit = min(round(context.config.window_limit_s(context.info) * MODEL_RATE), longest)
+    limit = min(round(context.config.window_limit_s(context.info, live=context.ticks) * MODEL_RATE), longest)
     return limit - limit % ENCODER_FRAME
 
 

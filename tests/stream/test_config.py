@@ -66,10 +66,14 @@ def test_the_model_must_know_the_task_and_language() -> None:
 
 
 def test_the_window_is_what_the_model_reads() -> None:
-    """A longer window than the model's is not used."""
-    assert StreamConfig().window_limit_s(INFO) == 12
-    assert StreamConfig(max_window_s=8).window_limit_s(INFO) == 8
-    assert StreamConfig(max_window_s=30).window_limit_s(INFO) == 12
+    """A longer window than the model's is not used, and live windows are shorter unless told otherwise."""
+    long = replace(INFO, max_window_s=28.0)
+    assert StreamConfig().window_limit_s(INFO, live=True) == 12
+    assert StreamConfig(max_window_s=8).window_limit_s(INFO, live=True) == 8
+    assert StreamConfig(max_window_s=30).window_limit_s(INFO, live=True) == 12
+    assert StreamConfig().window_limit_s(long, live=True) == 15
+    assert StreamConfig().window_limit_s(long, live=False) == 28
+    assert StreamConfig(max_window_s=30).window_limit_s(long, live=True) == 28
 
 
 def test_only_finals_are_costly() -> None:

@@ -97,7 +97,7 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
     said = script(n_words, seed)
     end = round(said[-1].end_ms * 16) + 4_000
     engine = ScriptedEngine(said, seed, p_edge, p_unstable, unstable_ms=900)
-    transcriber = begin(said, info=LONG)
+    transcriber = begin(said, StreamConfig(max_window_s=28), LONG)
     plain: list[str] = []
     previous: list[TimedWord] = []
     for newest in range(TICK, min(end, 14 * 16_000), TICK):

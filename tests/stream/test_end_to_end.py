@@ -1,0 +1,210 @@
+"""From sound to captions with the real model, decoded in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amanuensis.benchmarks.clips import RATE, SYNTHETIC, Clip, join, load_clips
+from amanuensis.benchmarks.streaming_wer import Heard, Listener
+from amanuensis.npu.engine.api import EngineConfig
+from amanuensis.npu.loading import LoadedModel, load_model
+from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.english import normalise_english
+from amanuensis.stream.events import Commit, Event, Partial
+from amanuensis.stream.wer import Errors, word_errors
+from tests.helpers.drive import check_captions
+
+Samples = np.ndarray
+
+
+@cache
+def model() -> LoadedModel:
+    """Load the built-in model, or the folder that MODEL_UNDER_TEST names."""
+    return load_model(EngineConfig(folder(), threads=1))
+
+
+@cache
+def folder() -> Path:
+    """Return the model's folder."""
+    if named := os.environ.get("MODEL_UNDER_TEST"):
+        return Path(named)
+    store = pytest.importorskip("amanuensis.npu.store", reason="there is no model store yet")
+    try:
+        return Path(store.resolve("builtin"))
+    except Exception as error:
+        pytest.skip(f"the built-in model is not there: {error}")
+
+
+def listener(config: StreamConfig | None = None, loaded: LoadedModel | None = None) -> Listener:
+    """Return what runs audio through the pipeline."""
+    return Listener(loaded or model(), Tokenizer(folder()), config or StreamConfig())
+
+
+@cache
+def clips() -> tuple[Clip, ...]:
+    """Return the synthetic clips."""
+    return tuple(load_clips(SYNTHETIC))
+
+
+def narrow() -> list[Clip]:
+    """Return the clips that the built-in model reads best: numbers, times, commands."""
+    return [clip for clip in clips() if clip.set == "narrow_seen"]
+
+
+@cache
+def long_mixture() -> tuple[Samples, str, Heard, Heard, tuple[tuple[float, Event], ...]]:
+    """Return a recording of minutes with pauses, noise, tones and silence, and what was made of it both ways."""
+    mixture = join([*narrow() * 3, *clips()], "long", seed=5)
+    events: list[tuple[float, Event]] = []
+    streamed = listener().streaming(mixture.samples, lambda at, event: events.append((at, event)))
+    return mixture.samples, mixture.text, listener().offline(mixture.samples), streamed, tuple(events)
+
+
+def errors(reference: str, heard: Heard) -> Errors:
+    """Count word errors after normalisation."""
+    return word_errors(normalise_english(reference).split(), normalise_english(heard.text).split())
+
+
+def test_streaming_is_as_good_as_offline() -> None:
+    """Over minutes, streamed captions are at most one word in a hundred worse than the whole recording's."""
+    samples, text, offline, streamed, _ = long_mixture()
+    assert len(samples) > 120 * RATE
+    assert errors(text, streamed).rate <= errors(text, offline).rate + 0.01
+
+
+def test_events_of_a_long_recording_are_in_order() -> None:
+    """Commits, partials and finals of minutes of captions obey the protocol."""
+    samples, _, _, _, events = long_mixture()
+    check_captions([event for _, event in events], len(samples) * 1000 / RATE)
+
+
+def test_long_captions_do_not_loop() -> None:
+    """No phrase of three or more words is committed four times in a row."""
+    words = normalise_english(long_mixture()[3].text).split()
+    for n in (3, 4, 5, 6):
+        for k in range(len(words) - 4 * n):
+            phrase = words[k : k + n]
+            assert [words[k + m * n : k + (m + 1) * n] for m in range(4)] != [phrase] * 4, phrase
+
+
+def silence() -> Samples:
+    """Return 10 s of digital silence."""
+    return np.zeros(10 * RATE, np.float32)
+
+
+def hiss() -> Samples:
+    """Return 10 s of noise that comes and goes."""
+    noise = np.random.default_rng(1).normal(0, 0.05, 10 * RATE)
+    return (noise * (np.arange(10 * RATE) // RATE % 2)).astype(np.float32)
+
+
+def hum() -> Samples:
+    """Return 10 s of a 50 Hz hum with harmonics."""
+    t = np.arange(10 * RATE) / RATE
+    return sum(0.05 / k * np.sin(2 * np.pi * 50 * k * t) for k in (1, 2, 3, 5)).astype(np.float32)
+
+
+def chords() -> Samples:
+    """Return 10 s of chords that change twice a second."""
+    t = np.arange(10 * RATE) / RATE
+    root = np.array([220.0, 262.0, 330.0, 196.0])[(t * 2).astype(int) % 4]
+    return sum(0.05 * np.sin(2 * np.pi * np.cumsum(root * r) / RATE) for r in (1, 1.25, 1.5)).astype(np.float32)
+
+
+def clicks() -> Samples:
+    """Return 10 s with 20 short bursts, as of typing."""
+    rng = np.random.default_rng(2)
+    samples = np.zeros(10 * RATE, np.float32)
+    for at in rng.integers(0, 9 * RATE, 20):
+        samples[at : at + 2000] += (rng.normal(0, 0.2, 2000) * np.exp(-np.arange(2000) / 400)).astype(np.float32)
+    return samples
+
+
+@pytest.mark.parametrize("sound", [silence, hiss, hum, chords, clicks])
+def test_no_text_without_speech(sound: Callable[[], Samples]) -> None:
+    """Silence, noise, hum, music and clicks give no committed words, live or offline."""
+    assert listener().streaming(sound()).text == ""
+    assert listener().offline(sound()).text == ""
+
+
+def test_drafts_change_nothing() -> None:
+    """Verifying the last hypothesis gives the same events as decoding each window from the start."""
+
+    class WithoutDrafts(LoadedModel):
+        def __init__(self) -> None:
+            self.info = model().info
+
+        def decode(self, job: WindowJob) -> WindowResult:
+            return model().decode(replace(job, draft=()))
+
+    samples = join(narrow()[:8], "some").samples
+    with_drafts: list[Event] = []
+    without: list[Event] = []
+    listener().streaming(samples, lambda _, event: with_drafts.append(event))
+    listener(loaded=WithoutDrafts()).streaming(samples, lambda _, event: without.append(event))
+    assert texts(with_drafts) == texts(without)
+
+
+def texts(events: Sequence[Event]) -> list[str]:
+    """Return what commits and partials say, in order."""
+    return [
+        "".join(word.text for word in event.words) if isinstance(event, Commit) else f"({event.text})"
+        for event in events
+        if isinstance(event, Commit | Partial)
+    ]
+
+
+def test_new_words_come_every_two_seconds() -> None:
+    """While people speak on and on, a new word is shown at least every 2 s of audio."""
+    speech = np.concatenate([trimmed(clip.samples) for clip in narrow()])
+    gaps_ms = listener().streaming(speech).show_gaps_ms
+    assert len(speech) > 30 * RATE
+    assert max(gaps_ms) <= 2000
+
+
+def test_only_what_was_said_is_shown() -> None:
+    """When the sender dies in mid-speech, what was committed before is what the whole stream has there."""
+    samples = np.concatenate([clip.samples for clip in narrow()[:6]])
+    whole: list[tuple[float, Event]] = []
+    listener().streaming(samples, lambda at, event: whole.append((at, event)))
+    cut: list[tuple[float, Event]] = []
+    half = len(samples) // 2 // 1600 * 1600
+    listener().streaming(samples[:half], lambda at, event: cut.append((at, event)))
+    half_ms = half * 1000 / RATE
+    before = [event for at, event in whole if at < half_ms and isinstance(event, Commit)]
+    assert [event for at, event in cut if at < half_ms and isinstance(event, Commit)] == before
+    assert before
+    assert all(word.end_ms <= half_ms for _, event in cut if isinstance(event, Commit) for word in event.words)
+
+
+def test_the_first_and_last_words_are_heard() -> None:
+    """A recording that begins and ends in speech, to the sample, loses no word at either end."""
+    same = 0
+    for clip in narrow():
+        offline = normalise_english(listener().offline(np.pad(clip.samples, RATE)).text).split()
+        tight = normalise_english(listener().streaming(trimmed(clip.samples)).text).split()
+        same += bool(offline and tight) and offline[0] == tight[0] and offline[-1] == tight[-1]
+    assert same >= 0.8 * len(narrow())
+
+
+def trimmed(samples: Samples) -> Samples:
+    """Return a clip without the silence at its ends."""
+    loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
+    return samples[loud[0] : loud[-1] + 1]
+
+
+def test_recorded_speech_is_streamed_as_well_as_offline(speech_dir: Path) -> None:
+    """On recordings of people the live text is at most one word in a hundred worse than the offline text."""
+    spoken = [clip for clip in load_clips(speech_dir, limit=6) if clip.seconds > 1]
+    mixture = join(spoken, "recorded")
+    live, offline = listener().streaming(mixture.samples), listener().offline(mixture.samples)
+    assert errors(mixture.text, live).rate <= errors(mixture.text, offline).rate + 0.01
