@@ -98,10 +98,10 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
 
     With `--debug` an exception passes through, so that its traceback is seen.
     """
-    if args.debug:
-        import logging
+    from amanuensis.daemon.logs import set_up
 
-        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    set_up(debug=args.debug)
+    if args.debug:
         return run(args)
     try:
         status = run(args)

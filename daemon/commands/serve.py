@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
     from amanuensis.daemon.server import serve
 
-    level = logging.INFO if args.verbose else logging.ERROR if args.quiet else logging.WARNING
-    logging.basicConfig(level=level, format="amanuensis: %(message)s")  # nothing, where --debug has set it up before
+    if not args.debug:
+        logging.getLogger().setLevel(logging.INFO if args.verbose else logging.ERROR if args.quiet else logging.WARNING)
     asyncio.run(serve(config, partial(announce, with_page=not args.quiet)))
     return 0
 
