@@ -1,10 +1,11 @@
 """Python client of the native protocol (docs/protocol.md).
 
-    async with connect("ws://127.0.0.1:8765/v1/session", audio=AudioFormat("s16le", 16_000, 1)) as client:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(send(client))     # await client.send_audio(data) ...; await client.end()
-            async for event in client:          # dicts, as in the protocol
-                ...
+    hello = Hello("speak", AudioFormat("s16le", 16_000, 1))
+    async with connect("ws://127.0.0.1:8770/v1/session", hello) as client:
+        sending = asyncio.create_task(send(client))  # await client.send_audio(data) ...; await client.end()
+        async for event in client:                   # dicts, as in the protocol
+            ...
+        await sending
 
 Read events while sending: `send_audio` waits when the server takes no more, and a server closes clients that do not
 read.
