@@ -7,6 +7,7 @@ flags; a later layer wins. Unknown keys are refused.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -278,11 +279,5 @@ def _toml_line(name: str, value: Any, key: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, int | float):
-        return repr(value)
-    escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in str(value))
-    return f'"{escaped}"'
+    """Return a value as TOML has it: like JSON, but for one character that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard, TypeVar
 
@@ -88,14 +87,6 @@ class Fields:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.wrong(name, f"a whole number from {low} to {high}")
         return value
-
-    def number(self, name: str, low: float, high: float) -> float:
-        value = self._values.get(name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise self.wrong(name, f"a number from {low:g} to {high:g}")
-        if not low <= value <= high:
-            raise self.wrong(name, f"a number from {low:g} to {high:g}")
-        return float(value)
 
     def label(self, name: str, max_chars: int) -> str | int:
         """Read an identifier of the client's own: a short string or a whole number."""

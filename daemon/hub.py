@@ -125,8 +125,3 @@ class Hub:
         outgoing = Outgoing(entry)
         for client in self.clients:
             client.put(outgoing)
-
-    def close(self, code: int, reason: str) -> None:
-        """End all clients after what waits was sent."""
-        for client in self.clients:
-            client.close(code, reason)

@@ -168,6 +168,41 @@ async def test_sound_that_the_client_lost_is_a_gap() -> None:
     assert late["to"] > start_ms + 5000
 
 
+async def test_lost_sound_may_cut_a_sample() -> None:
+    """When the loss begins inside a sample, every later one keeps its place."""
+    audio = {"enc": "f32le", "rate": 8000, "ch": 2}
+    async with running() as (daemon, address), connected(address, hello(audio=audio)) as client:
+        await client.until(type="ready")
+        session = daemon.sessions.find("latest")
+        assert isinstance(session, LiveSession)
+        await client.send(msgpack.packb({"t": "a", "n": 0, "d": bytes(805)}))
+        await client.send(msgpack.packb({"t": "a", "n": 1, "at": 8000, "d": bytes(800)}))
+        await client.send({"type": "end"})
+        assert await client.over() == (1000, "end")
+    totals = session.pump.session.ledger.totals()
+    assert (totals.received, totals.gap, totals.silence) == (8100, 8000 - 101, 201)
+
+
+async def test_watcher_that_talks_nonsense_is_told() -> None:
+    """A watcher's wrong messages are answered, its pings too, and it may hide what it does not want."""
+    async with running() as (_, address), AsyncExitStack() as stack:
+        speaker = await stack.enter_async_context(connected(address, hello()))
+        await speaker.until(type="ready")
+        watcher = await stack.enter_async_context(connected(address, hello("watch"), "/v1/watch/latest"))
+        await watcher.until(type="snapshot")
+        await watcher.send(b"sound")
+        assert (await watcher.until(type="error"))["code"] == "bad_message"
+        await watcher.send({"type": "flush"})
+        await watcher.until(type="error", code="not_allowed")
+        await watcher.send({"type": "config", "want": []})
+        await watcher.settled()
+        await speaker.send(SOUND)
+        await speaker.send({"type": "end"})
+        await watcher.over()
+    assert watcher.text == spell(WORDS)
+    assert not watcher.find(type="partial")
+
+
 async def test_hole_between_chunks_ends_the_session_in_order() -> None:
     """A missing chunk closes the speaker with 4400; what it had said becomes final for the watchers."""
     audio = {"enc": "s16le", "rate": 16000, "ch": 1}

@@ -129,6 +129,16 @@ async def test_fault_is_raised_and_does_not_hang() -> None:
     await pump.room()
 
 
+async def test_source_that_breaks_the_order_is_told_by_events() -> None:
+    """Sound after `end` is a fault of the program: it does not pass in silence."""
+    pump = made(ToneEngine())
+    pump.feed(SOUND)
+    pump.end()
+    pump.feed(SOUND)
+    with pytest.raises(ValueError, match="after the end"):
+        [event async for event in pump.events()]
+
+
 async def test_fault_of_the_engine_is_raised() -> None:
     """An exception that no engine should raise is not swallowed."""
     with pytest.raises(ZeroDivisionError):
