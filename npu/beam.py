@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.hypothesis import Hypothesis
 from amanuensis.npu.rules import Rules, log_sum_exp
 from amanuensis.npu.window_pass import WindowPass, logprob
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Tokens = tuple[int, ...]

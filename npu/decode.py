@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from amanuensis.npu.alignment import AttentionRows
 from amanuensis.npu.beam import decode_beam
 from amanuensis.npu.devices.api import Backend, Decoder, Encoding

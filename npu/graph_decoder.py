@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from onnx import TensorProto
+
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.graph_encoder import cross_names
 from amanuensis.npu.graph_layers import LayerBuilder, Precision
 from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
 from amanuensis.npu.quantise import quantise_rows
-from onnx import TensorProto
 
 IDS, POSITIONS, ROWS, LAST, TOTAL = "ids", "positions", "rows", "last", "total"
 LOGITS, ATTENTION = "logits", "attention"

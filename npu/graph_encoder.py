@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from onnx import TensorProto
+
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.graph_layers import LayerBuilder, Precision
 from amanuensis.npu.model_files import ModelFiles
-from onnx import TensorProto
 
 FEATURES, STATES = "features", "states"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.quantise import FULL_RANGE, REDUCED_RANGE, quantise_rows
 from amanuensis.npu.weights import Weights
-from numpy.typing import NDArray
 
 Precision = Literal["float32", "int8", "int8_reduced"]
 NORM_EPSILON = 1e-5  # torch's layer norm

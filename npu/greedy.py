@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.hypothesis import Hypothesis, is_looping
 from amanuensis.npu.window_pass import WindowPass, logprob
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Choice = Callable[[Float32], int]  # from logits [vocabulary] under the rules to a token
@@ -78,4 +79,5 @@ def _decode(window: WindowPass, logits: Float32, draft: Sequence[int], choose: C
 
 def _must_stop(window: WindowPass, tokens: list[int]) -> bool:
     """Return whether the next token may not be added: too many, a loop, or too near the end of the sound."""
-    return len(tokens) >= window.limit or is_looping(tokens) or window.at_edge(len(tokens))
+    said = (*window.rules.forced, *tokens)
+    return len(tokens) >= window.limit or is_looping(said) or window.at_edge(len(tokens))

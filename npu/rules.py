@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.hotwords import HotwordTrie
 from amanuensis.npu.model_config import Generation
 from amanuensis.npu.tokenizer import Tokenizer
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 NEVER = np.float32(-np.inf)

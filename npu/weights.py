@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amanuensis.npu.model_config import FETCH_AGAIN, read_json
-from amanuensis.npu.model_error import ModelError
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+
+from amanuensis.npu.model_config import FETCH_AGAIN, read_json
+from amanuensis.npu.model_error import ModelError
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.alignment import AttentionRows
 from amanuensis.npu.devices.api import Decoder
 from amanuensis.npu.rules import Rules, log_sum_exp
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from amanuensis.npu.model_config import Dimensions, Generation
 from numpy.typing import NDArray
+
+from amanuensis.npu.model_config import Dimensions, Generation
 
 
 @dataclass(frozen=True, slots=True)

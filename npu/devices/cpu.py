@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
+
 from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
 from amanuensis.npu.devices.api import DecoderOutput, Encoding
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.prepared import discard, prepare
-from numpy.typing import NDArray
 
 PrecisionChoice = Literal["auto", "float32", "int8"]
 SINGLE_THREAD_WIDTH = 512  # up to base, a decoder step is too small to gain from a second thread
@@ -57,7 +58,7 @@ class CpuModel:
         self.threads = threads or auto_threads()
         self._encoder, self._cross, self._decoder = self._open()
         self._cross_names = [output.name for output in self._cross.get_outputs()]
-        self._caches = Caches(files.dimensions)
+        self.caches = Caches(files.dimensions)
 
     @property
     def dimensions(self) -> Dimensions:
@@ -82,7 +83,7 @@ class CpuModel:
         """Return a decoder with an empty cache on the model's buffers; the encoding is one of this model's."""
         if not isinstance(encoding, CpuEncoding):
             raise TypeError(f"an encoding of the CPU is needed, not {type(encoding).__name__}")
-        return CpuDecoder(self._decoder, self._caches, encoding, len(self.generation.alignment_heads))
+        return CpuDecoder(self._decoder, self.caches, encoding, len(self.generation.alignment_heads))
 
     def _open(self) -> list[ort.InferenceSession]:
         """Open the prepared graphs; damaged ones are built again once."""
@@ -148,6 +149,11 @@ class Caches:
             if len(sources) > len(array):
                 array = self._arrays[name] = np.zeros((len(sources), *self._shape), np.float32)  # noqa: PLW2901
             array[: len(sources), :, :length] = rows
+
+    def wipe(self) -> None:
+        """Fill the buffers with zeros; decoding does not need it, for no row is read before it is written."""
+        for array in self._arrays.values():
+            array[:] = 0
 
     def rows(self, length: int) -> dict[str, NDArray[np.float32]]:
         """Return the first `length` rows of beam 0, float32 [heads, length, size] each."""

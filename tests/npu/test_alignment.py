@@ -1,0 +1,81 @@
+"""Attention to frames."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from amanuensis.npu.alignment import FILTER_WIDTH, AttentionRows, median_filter, monotone_path
+
+SCORES = arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.integers(-5, 5))
+
+
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=20), elements=st.integers(0, 9)))
+def test_median_filter_equals_sorting(values: np.ndarray) -> None:
+    """The filter gives the middle of seven sorted values, mirrored at the ends."""
+    half = FILTER_WIDTH // 2
+    if values.shape[-1] <= half:
+        np.testing.assert_array_equal(median_filter(values), values)
+        return
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(half, half)], mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, FILTER_WIDTH, axis=-1)
+    np.testing.assert_array_equal(median_filter(values), np.median(windows, axis=-1))
+
+
+@given(SCORES)
+def test_monotone_path_is_the_best_one(scores: np.ndarray) -> None:
+    """No other non-decreasing choice of frames has a greater sum."""
+    rows, frames = scores.shape
+    path = monotone_path(scores)
+    assert list(path) == sorted(path)
+    best = max(
+        sum(scores[row, frame] for row, frame in enumerate(choice))
+        for choice in combinations_with_replacement(range(frames), rows)
+    )
+    assert sum(scores[row, frame] for row, frame in enumerate(path)) == best
+
+
+def diagonal(rows: int, frames: int, heads: int = 2) -> np.ndarray:
+    """Return attention that moves on by ten frames a row, float32 [heads, rows, frames], over a fixed background."""
+    attention = np.full((heads, rows, frames), 0.01, np.float32)
+    attention[:, :, 5] = 0.9  # what every row attends to says nothing
+    for row in range(rows):
+        attention[:, row, 10 * row + 3 : 10 * row + 13] += 0.3
+    return attention
+
+
+def test_frames_follow_the_attention_that_moves() -> None:
+    """A frame that all rows attend to is normalised away, and each row is placed where it alone attends."""
+    rows = AttentionRows(2, 20, 120)
+    rows.append(diagonal(10, 120))
+    frames = rows.frames(2)
+    assert len(frames) == 8
+    assert all(10 * row + 3 <= frame < 10 * row + 13 for row, frame in enumerate(frames, start=2))
+
+
+@pytest.mark.parametrize("split", [1, 4, 9])
+def test_peaks_do_not_depend_on_how_rows_came(split: int) -> None:
+    """Rows appended at once or one by one, and after a truncation, give the same peaks."""
+    attention = diagonal(10, 120)
+    whole, pieces = AttentionRows(2, 20, 120), AttentionRows(2, 20, 120)
+    whole.append(attention)
+    pieces.append(attention[:, :split])
+    pieces.append(attention[:, :1])
+    pieces.truncate(split)
+    for row in range(split, 10):
+        pieces.append(attention[:, row : row + 1])
+    peaks = [whole.peak(row) for row in range(4, 10)]
+    assert peaks == [pieces.peak(row) for row in range(4, 10)]
+    assert [peak // 10 for peak in peaks] == [4, 5, 6, 7, 8, 9]
+
+
+def test_no_rows_have_no_frames() -> None:
+    """A window without tokens has no frames."""
+    rows = AttentionRows(1, 4, 10)
+    rows.append(np.ones((1, 2, 10), np.float32))
+    assert rows.frames(2) == ()

@@ -1,0 +1,46 @@
+"""What is read from /proc/cpuinfo."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from amanuensis.npu.cpu_features import MAX_AUTO_THREADS, auto_threads, has_int8_dot, physical_cores
+
+LAPTOP = "".join(
+    f"processor\t: {k}\nphysical id\t: 0\ncore id\t: {k // 2}\nflags\t\t: fpu sse2 avx2 {{flag}}\n\n" for k in range(4)
+)
+
+
+@pytest.fixture
+def cpuinfo(tmp_path: Path) -> Path:
+    """A machine of two cores with two threads each."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(LAPTOP.format(flag="avx_vnni"))
+    return path
+
+
+@pytest.mark.parametrize(("flag", "expected"), [("avx_vnni", True), ("avx512_vnni", True), ("avx512f", False)])
+def test_vnni_is_found_in_the_flags(cpuinfo: Path, flag: str, expected: bool) -> None:
+    """Int8 is chosen by the flags that stand for int8 dot products."""
+    cpuinfo.write_text(LAPTOP.format(flag=flag))
+    assert has_int8_dot(cpuinfo) is expected
+
+
+def test_threads_of_a_core_count_once(cpuinfo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four hyper-threads are two cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
+    assert physical_cores(cpuinfo) == 2
+
+
+def test_unreadable_cpuinfo_is_no_error(tmp_path: Path) -> None:
+    """Without /proc the CPU is taken as plain, with as many cores as the process may use."""
+    assert has_int8_dot(tmp_path / "nothing") is False
+    assert physical_cores(tmp_path / "nothing") == len(os.sched_getaffinity(0))
+
+
+def test_auto_threads_are_bounded() -> None:
+    """At least one thread, at most four."""
+    assert 1 <= auto_threads() <= MAX_AUTO_THREADS
