@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from amanuensis.npu.hub import Progress
     from amanuensis.npu.store import ModelInfo
 
-EXAMPLES: Final = """\
-examples:
-  amanuensis models list
-  amanuensis models pull base.en
-  amanuensis models info base.en
-  amanuensis models export builtin ./my-model
-  amanuensis models import ./my-model --name mine"""
+EXAMPLE_OF: Final = {
+    "list": "amanuensis models list --json",
+    "pull": "amanuensis models pull base.en",
+    "import": "amanuensis models import ./my-model --name mine",
+    "export": "amanuensis models export builtin ./my-model",
+    "info": "amanuensis models info base.en",
+    "rm": "amanuensis models rm base.en --yes",
+}
 ACTIONS: Final = {
     "list": "show the models on this machine",
     "pull": "fetch a model from the Hugging Face hub (HF_ENDPOINT names another one)",
@@ -40,10 +41,13 @@ def add_parser(subparsers: SubParsers) -> None:
         "models",
         help="list, fetch, import, export and remove models",
         description="The models on this machine. Only `pull` uses the network.",
-        epilog=EXAMPLES,
+        epilog="examples:\n" + "".join(f"  {example}\n" for example in EXAMPLE_OF.values()),
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = {name: actions.add_parser(name, help=text, description=text) for name, text in ACTIONS.items()}
+    add = {
+        name: actions.add_parser(name, help=text, description=text, epilog=f"example:\n  {EXAMPLE_OF[name]}")
+        for name, text in ACTIONS.items()
+    }
     add["pull"].add_argument("model", metavar="MODEL", help="tiny.en, base, small ... or a repository OWNER/NAME")
     add["import"].add_argument("path", metavar="PATH", type=Path, help="folder of the model")
     add["export"].add_argument("model", metavar="MODEL", help="an installed model, or builtin")
