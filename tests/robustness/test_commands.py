@@ -182,7 +182,7 @@ def test_port_in_use_is_named(builtin_model: Path) -> None:
         (["serve", "--threads", "-1"], "-1"),
     ],
 )
-def test_wrong_settings_are_named(clip: Path, words: list[str], named: str) -> None:
+def test_wrong_settings_are_named(builtin_model: Path, clip: Path, words: list[str], named: str) -> None:
     """A wrong flag fails with one line that names its value."""
     done = run_command(*(str(clip) if word == "clip.wav" else word for word in words))
     assert done.returncode in (1, 2)
