@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.daemon.client import Client, Hello, connect
 from amanuensis.stream.formats import AudioFormat
-from numpy.typing import NDArray
 
 COMMAND = (sys.executable, "-m", "amanuensis.daemon.main")
 MONO_16K = AudioFormat("f32le", 16_000, 1)
