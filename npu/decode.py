@@ -14,7 +14,7 @@ from amanuensis.npu.devices.api import Backend, Decoder, Encoding
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.greedy import Float32, decode_greedy, decode_sampled
 from amanuensis.npu.hotwords import HotwordTrie
-from amanuensis.npu.hypothesis import Hypothesis, compression_ratio, needs_fallback
+from amanuensis.npu.hypothesis import MAX_COMPRESSION_RATIO, Hypothesis, compression_ratio, needs_fallback
 from amanuensis.npu.language import detect_language
 from amanuensis.npu.rules import Rules, make_rules
 from amanuensis.npu.tokenizer import Tokenizer
@@ -36,6 +36,7 @@ class _Scored:
     """A hypothesis with what the gates look at."""
 
     hypothesis: Hypothesis
+    frames: tuple[int, ...]
     temperature: float
     ratio: float
 
@@ -67,11 +68,10 @@ class WindowDecoder:
         window = self._window(job, decoder, encoding, language)
         scored, no_speech_prob = self._ladder(job, window)
         hypothesis = scored.hypothesis
-        frames = window.frames(len(hypothesis.tokens))
         return WindowResult(
             tokens=hypothesis.tokens,
             logprobs=hypothesis.logprobs,
-            frames=frames,
+            frames=scored.frames,
             accepted=hypothesis.accepted,
             complete=hypothesis.complete,
             no_speech_prob=no_speech_prob,
@@ -120,21 +120,27 @@ class WindowDecoder:
         return replace(self._rules[options.timestamps], hotwords=trie, forced=job.forced)
 
     def _ladder(self, job: WindowJob, window: WindowPass) -> tuple[_Scored, float]:
-        """Try the temperatures in turn until a hypothesis passes the gates; the last one counts in any case."""
+        """Try the temperatures in turn until a hypothesis passes the gates; return it with the no-speech probability.
+
+        When none passes, the surest of those that do not repeat themselves counts, as in faster-whisper: where
+        openai/whisper keeps the last one, hard speech ends in what the highest temperature made up.
+        """
         by_beam = job.options.beam_size > 1 and job.options.temperatures[0] == 0
         draft = () if by_beam or job.options.temperatures[0] > 0 else job.draft[: window.limit]
         at_sot, logits = window.prefill(draft)
         no_speech_prob = _probability(at_sot, self._tokenizer.no_speech)
-        for attempt, temperature in enumerate(job.options.temperatures):
-            if attempt:
+        failed: list[_Scored] = []
+        for temperature in job.options.temperatures:
+            if failed:
                 window.rewind(0)
                 draft, logits = (), logits[:1]
             hypothesis = _decode(window, logits, draft, temperature, job)
             ratio = compression_ratio(self._tokenizer.decode(hypothesis.tokens))
-            scored = _Scored(hypothesis, temperature, ratio)
+            scored = _Scored(hypothesis, window.frames(len(hypothesis.tokens)), temperature, ratio)
             if not needs_fallback(ratio, hypothesis.avg_logprob, no_speech_prob):
-                break
-        return scored, no_speech_prob
+                return scored, no_speech_prob
+            failed.append(scored)
+        return _surest(failed), no_speech_prob
 
 
 def _decode(
@@ -145,6 +151,11 @@ def _decode(
     if job.options.beam_size > 1:
         return decode_beam(window, logits[0], job.options.beam_size)
     return decode_greedy(window, logits, draft)
+
+
+def _surest(scored: Sequence[_Scored]) -> _Scored:
+    plain = [each for each in scored if each.ratio <= MAX_COMPRESSION_RATIO]
+    return max(plain or scored, key=lambda each: each.hypothesis.avg_logprob)
 
 
 def _probability(logits: Float32, token: int) -> float:

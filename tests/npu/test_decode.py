@@ -184,11 +184,23 @@ def test_beam_replay_explains_the_score(english: Bench) -> None:
 
 
 def test_ladder_is_climbed_while_the_gates_fail(english: Bench) -> None:
-    """Unsure hypotheses are sampled at each temperature in turn; the last one counts in any case."""
-    unsure = english.decode(job(1), temperatures=LADDER)
-    assert unsure.avg_logprob < -1
-    assert unsure.temperature == LADDER[-1]
-    assert unsure.accepted == 0
+    """Unsure hypotheses are sampled at each temperature in turn; when none passes the surest one counts."""
+    for seed in range(6):
+        alone = [english.decode(job(seed), temperatures=(temperature,)) for temperature in LADDER]
+        assert all(result.avg_logprob < -1 for result in alone)
+        plain = [result for result in alone if result.compression_ratio <= 2.4] or alone
+        surest = max(plain, key=lambda result: result.avg_logprob)
+        result = english.decode(job(seed), temperatures=LADDER)
+        assert_same(result, surest)
+        assert result.temperature == surest.temperature
+
+
+def test_ladder_ends_with_the_first_that_passes(english: Bench) -> None:
+    """A hypothesis that passes the gates is not sampled again."""
+    word = ("light",)
+    result = english.decode(job(1), temperatures=LADDER, hotwords=word, hotword_bonus=50.0, max_tokens=3)
+    assert result.avg_logprob > -1
+    assert result.temperature == LADDER[0]
 
 
 def test_sampling_repeats_with_its_seed(english: Bench) -> None:

@@ -141,7 +141,7 @@ def test_shards_and_bare_names_are_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     np.testing.assert_array_equal(ModelFiles.load(folder).weights[TENSOR.removeprefix("model.")], whole)
     (folder / names[1]).unlink()
-    with pytest.raises(ModelError, match="00002-of-00002.safetensors: missing, though"):
+    with pytest.raises(ModelError, match=r"00002-of-00002\.safetensors: missing, though"):
         ModelFiles.load(folder)
 
 
