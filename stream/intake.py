@@ -43,6 +43,11 @@ class Intake:
         self._received = 0
 
     @property
+    def received(self) -> int:
+        """Source samples of each channel that came in."""
+        return self._received
+
+    @property
     def received_ms(self) -> float:
         """Media time of the end of the audio that came in."""
         return self.ledger.to_ms(self._received)

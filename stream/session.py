@@ -15,26 +15,25 @@ from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.captions import CaptionWriter
 from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.context import StreamContext
 from amanuensis.stream.counters import Counters
-from amanuensis.stream.events import Commit, Event, FinalReason, Gap, Marked, Speech, Warning, Word  # noqa: A004
-from amanuensis.stream.events import Final as FinalEvent
+from amanuensis.stream.events import Event, Gap, Speech, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.intake import BLOCK_S, Intake
 from amanuensis.stream.ledger import AudioLedger, Fate
+from amanuensis.stream.marks import MAX_MARKS, MarkQueue
 from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.segmenter import SegmentEvent, SpeechEnd, SpeechStart
-from amanuensis.stream.transcriber import JobKind, StreamContext, Transcriber
+from amanuensis.stream.sound_check import SoundCheck
+from amanuensis.stream.transcriber import JobKind, Transcriber
+from amanuensis.stream.transcript import Transcript, Utterance
 from amanuensis.stream.utterance_audio import UtteranceAudio
 from amanuensis.stream.words import WordTokenizer, to_ms
 
-__all__ = ["StreamSession", "Ticket", "Utterance"]
+__all__ = ["MAX_MARKS", "StreamSession", "Ticket", "Utterance"]
 
 MAX_ATTEMPTS: Final = 3  # of an engine at the same audio, before it becomes a gap
-MAX_MARKS: Final = 64  # that wait for their answer
-KEPT_UTTERANCES: Final = 500  # in the transcript
-CLIPPED_SHARE: Final = 0.01  # of all samples: more is worth a warning
-MIN_CLIPPED: Final = 1_000
 PROMPT_PAUSE: Final = 5 * MODEL_RATE  # samples; after a longer pause the text before it says little about what comes
 
 
@@ -47,25 +46,6 @@ class Ticket:
     final: bool
     audio_start_ms: float
     audio_end_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """A finished utterance, as the transcript keeps it."""
-
-    utt: int
-    reason: FinalReason
-    text: str
-    words: tuple[Word, ...]
-    start_ms: float
-    end_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    id: str | int
-    position: int
-    at_ms: float
 
 
 class StreamSession:
@@ -109,10 +89,9 @@ class StreamSession:
         self._outstanding: Ticket | None = None
         self._covered = 0  # audio is in a job up to here
         self._attempts = 0
-        self._marks: deque[_Mark] = deque()
-        self._transcript: deque[Utterance] = deque(maxlen=KEPT_UTTERANCES)
-        self._words: list[Word] = []  # committed words of the open utterance
-        self._warned: set[str] = set()
+        self._marks = MarkQueue()
+        self._transcript = Transcript()
+        self._sound_check = SoundCheck(self._intake.decoder)
         self._ended = False
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
@@ -132,7 +111,7 @@ class StreamSession:
             for event in self._intake.push(bytes(view[start : start + block_bytes])):
                 events += self._on_segment(event)
             events += self._advance()
-        return [*events, *self._sound_warnings()]
+        return [*events, *self._sound_check.warnings(self._intake.received)]
 
     def skip(self, n_samples: int, why: str) -> list[Event]:
         """Take note that the source lost `n_samples` samples of each channel: time goes on, their fate is `gap`.
@@ -212,7 +191,7 @@ class StreamSession:
             for event in self._intake.flush("flush"):
                 events += self._on_segment(event)
         if id is not None:
-            self._add_mark(id)
+            self._marks.add(id, self._intake.newest, self.received_ms)
         return [*events, *self._advance()]
 
     def mark(self, id: str | int) -> list[Event]:  # noqa: A002 - the name on the wire
@@ -222,7 +201,7 @@ class StreamSession:
             ValueError: too many marks wait for their answer.
 
         """
-        self._add_mark(id)
+        self._marks.add(id, self._intake.newest, self.received_ms)
         return self._advance()
 
     def end(self) -> list[Event]:
@@ -293,7 +272,7 @@ class StreamSession:
     @property
     def transcript(self) -> tuple[Utterance, ...]:
         """The newest finished utterances, oldest first; bounded."""
-        return tuple(self._transcript)
+        return self._transcript.utterances
 
     @property
     def config(self) -> StreamConfig:
@@ -344,7 +323,7 @@ class StreamSession:
             if self._ended:
                 self.ledger.settle_rest("silence")
         self._intake.drop_before(self._needed_from())
-        return [*events, *self._answer_marks()]
+        return [*events, *self._marks.answer(self._is_final_before)]
 
     def _needed_from(self) -> int:
         return self._utterances[0].window_start if self._utterances else self._settled
@@ -385,47 +364,13 @@ class StreamSession:
         return Transcriber(self._context, audio, start, intake.newest)
 
     def _noted(self, events: list[Event]) -> list[Event]:
-        """Write committed words and finals into the transcript."""
-        for event in events:
-            if isinstance(event, Commit):
-                self._words += event.words
-            elif isinstance(event, FinalEvent):
-                words, self._words = tuple(self._words), []
-                self._transcript.append(
-                    Utterance(event.utt, event.reason, event.text, words, event.start_ms, event.end_ms)
-                )
-        return events
-
-    def _add_mark(self, id: str | int) -> None:  # noqa: A002 - the name on the wire
-        if len(self._marks) >= MAX_MARKS:
-            raise ValueError(f"mark {id!r}: {MAX_MARKS} marks are waiting already; wait for `marked`")
-        self._marks.append(_Mark(id, self._intake.newest, self._intake.received_ms))
-
-    def _answer_marks(self) -> list[Event]:
-        events: list[Event] = []
-        while self._marks and self._is_final_before(self._marks[0].position):
-            mark = self._marks.popleft()
-            events.append(Marked(mark.id, mark.at_ms))
+        self._transcript.note(events)
         return events
 
     def _is_final_before(self, position: int) -> bool:
         if self._utterances:
             return self._utterances[0].start >= position
         return self._ended or not self._intake.undecided
-
-    def _sound_warnings(self) -> list[Event]:
-        decoder = self._intake.decoder
-        heard = max(1, round(self.received_ms * decoder.format.rate * decoder.format.channels / 1000))
-        found = {
-            "non_finite": (decoder.non_finite > 0, "the audio has NaN or infinite samples: they are taken as silence"),
-            "clipped": (
-                decoder.clipped > max(MIN_CLIPPED, CLIPPED_SHARE * heard),
-                "the audio is clipped: lower the level at the source",
-            ),
-        }
-        new = [code for code, (is_so, _) in found.items() if is_so and code not in self._warned]
-        self._warned.update(new)
-        return [Warning(code, found[code][1]) for code in new]
 
     def _count(self, kind: JobKind) -> None:
         if kind.final:

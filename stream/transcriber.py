@@ -6,34 +6,23 @@ Positions are 16 kHz samples from the start of the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge
 from amanuensis.stream.align_att import attended_words
-from amanuensis.stream.captions import CaptionWriter
-from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.counters import Counters
+from amanuensis.stream.context import StreamContext, WindowAudio
 from amanuensis.stream.cut import ends_sentence, find_cut
 from amanuensis.stream.events import EngineUse, Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
-from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
-from amanuensis.stream.words import ENCODER_FRAME, TimedWord, WordTokenizer, timed_words, tokens_of
+from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, tokens_of
 
-__all__ = ["JobKind", "StreamContext", "Transcriber", "WindowAudio"]
+__all__ = ["JobKind", "Transcriber"]
 
-MAX_FRAMES: Final = 3_000  # log-mel frames of a window, padding included
-FREE_PAD_FRAMES: Final = 40  # 0.4 s of silence after the audio of a model that takes any length
-PADDED_PAD_FRAMES: Final = 200  # 2 s for stock weights, which were trained with silence after the speech
-PADDED_MIN_FRAMES: Final = 300
 CUT_FROM: Final = 0.5  # of the longest window: a good pause is looked for from here on
 CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
 GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes for one
@@ -48,36 +37,6 @@ CONFIDENT: Final = -0.7  # mean log-probability at which the detected language i
 CONFIDENT_VOICED_S: Final = 1.5
 MIN_AUDIO: Final = 2 * ENCODER_FRAME  # less is not worth a decode
 MAX_FORCED_TOKENS: Final = 120  # of the decoder's 224 text positions
-
-
-class WindowAudio(Protocol):
-    """The sound of one utterance."""
-
-    def features(self, start: int, stop: int, pad_frames: int) -> NDArray[np.float32]:
-        """Return scaled log-mel of [start, stop) and `pad_frames` of silence, float32 [n_mels, n_frames]."""
-        ...
-
-    def voiced_spans(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return the parts of [start, stop) that are speech, in order."""
-        ...
-
-    def quietest(self, start: int, stop: int) -> int:
-        """Return the quietest position in [start, stop)."""
-        ...
-
-
-@dataclass(slots=True)
-class StreamContext:
-    """What the utterances of one stream share."""
-
-    config: StreamConfig
-    info: EngineInfo
-    tokenizer: WordTokenizer
-    captions: CaptionWriter
-    prompt: PromptMemory
-    counters: Counters = field(default_factory=Counters)
-    language: str | None = None
-    ticks: bool = True  # False: recordings, where only finished windows are decoded
 
 
 class JobKind(Enum):
@@ -113,7 +72,7 @@ class Transcriber:
         self._origin = start
         self._window_start = start
         self._decoded_end = max(start, heard)
-        self._limit = _window_limit(context)
+        self._limit = context.window_limit()
         self._forced: list[TimedWord] = []
         self._hypothesis: list[TimedWord] = []
         self._trusted = False  # the hypothesis passed every gate
@@ -194,7 +153,7 @@ class Transcriber:
         n_frames = (stop - self._window_start) // HOP_SAMPLES
         budget = token_budget((stop - self._window_start) / MODEL_RATE, len(forced), context.config.gates)
         job = WindowJob(
-            features=self._audio.features(self._window_start, stop, _pad_frames(n_frames, context.info)),
+            features=self._audio.features(self._window_start, stop, context.pad_frames(n_frames)),
             prompt=() if again else context.prompt.tokens,
             forced=forced,
             draft=tokens_of(self._hypothesis),
@@ -309,7 +268,7 @@ class Transcriber:
         return events
 
     def _settled_words(self, words: Sequence[TimedWord], audio_end: int) -> int:
-        edge = round(self._context.config.edge_ms * MODEL_RATE / 1000)
+        edge = self._context.edge
         if self._context.config.policy == "alignatt":
             peak = self._forced[-1].last if self._forced else self._window_start
             return attended_words(words, peak, audio_end, edge)
@@ -422,21 +381,6 @@ class Transcriber:
         self._forced += words
         self._wrote_words |= bool(words)
         return self._context.captions.commit(words)
-
-
-def _window_limit(context: StreamContext) -> int:
-    """Return the longest window in samples, a multiple of encoder frames, padding left out."""
-    pad = PADDED_PAD_FRAMES if context.info.audio_context == "padded" else FREE_PAD_FRAMES
-    longest = (MAX_FRAMES - pad) * HOP_SAMPLES
-    limit = min(round(context.config.window_limit_s(context.info, live=context.ticks) * MODEL_RATE), longest)
-    return limit - limit % ENCODER_FRAME
-
-
-def _pad_frames(n_frames: int, info: EngineInfo) -> int:
-    """Return how many frames of silence follow the audio of a window, so that the whole is an even number."""
-    if info.audio_context == "free":
-        return FREE_PAD_FRAMES + n_frames % 2
-    return max(PADDED_PAD_FRAMES, PADDED_MIN_FRAMES - n_frames) + n_frames % 2
 
 
 def _seconds(spans: Sequence[tuple[int, int]]) -> float:

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from amanuensis.stream.config import StreamConfig, StreamConfigError
 from amanuensis.stream.events import Commit, Final, Gap, Marked, Partial, Speech, Warning  # noqa: A004
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.helpers.drive import Driver, check_captions, committed
 from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTokenizer
 from tests.helpers.talk import cut_in_pieces, pcm, script, speak
@@ -49,7 +49,7 @@ def check_ledger(session: StreamSession, n_samples: int) -> None:
     assert totals.transcribed + totals.silence + totals.gap == n_samples
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 20),
     sizes=st.lists(st.integers(1, 2 * SECOND), min_size=1, max_size=5).filter(lambda s: sum(s) > 200 * len(s)),
@@ -73,7 +73,7 @@ def test_every_word_is_committed_once(
     check_ledger(session, len(data) // 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 20),
     rate=st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000]),

@@ -14,9 +14,10 @@ from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge
 from amanuensis.stream.captions import CaptionWriter
 from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.context import StreamContext
 from amanuensis.stream.events import Commit, Event, Final, Partial
 from amanuensis.stream.prompt import PromptMemory
-from amanuensis.stream.transcriber import JobKind, StreamContext, Transcriber
+from amanuensis.stream.transcriber import JobKind, Transcriber
 from amanuensis.stream.words import TimedWord, timed_words
 from tests.helpers.drive import check_captions, committed
 from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTokenizer
@@ -90,7 +91,7 @@ def answer(engine: ScriptedEngine, kind: JobKind, job: WindowJob, start: int, st
     return engine.answer(job, start / 16, stop / 16, final=kind.final)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.8]), st.sampled_from([0.0, 0.4]), st.integers(3, 40))
 def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstable: float, n_words: int) -> None:
     """Tick by tick the commits are those of LocalAgreement-2 on two full decodes of the window."""
@@ -116,7 +117,7 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
         assert not shown or shown[-1] == "".join(word.text for word in current[len(plain) :])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     policy=st.sampled_from(["agreement", "alignatt"]),
