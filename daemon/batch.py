@@ -128,6 +128,8 @@ class Batch:
             complete = complete and not isinstance(event, Gap)
             tell(name, event, bar)
             bar.advance(captioner.session.committed_ms / 1000)
+        if transcript.shortfall:
+            bar.message(f"amanuensis: {name}: {transcript.shortfall}")
         info = pipeline.engine.info
         return Result(
             transcript=transcript,
@@ -135,7 +137,7 @@ class Batch:
             duration_ms=captioner.heard_ms,
             compute_ms=1000 * (time.perf_counter() - started_s),
             engine={"encoder": info.encoder, "decoder": info.decoder, "model": info.model},
-            complete=complete,
+            complete=complete and not transcript.dropped,
         )
 
     def _print(self, name: str, result: Result) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import numpy as np
+
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.sources.base import Chunk, Lost, Pause, Source

@@ -23,11 +23,12 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import msgpack
-from amanuensis.stream.formats import AudioFormat
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
+
+from amanuensis.stream.formats import AudioFormat
 
 PROTO: Final = "amanuensis.v1"
 OPEN_TIMEOUT_S: Final = 10.0

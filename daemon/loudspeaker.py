@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import soundfile
+
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.daemon.sources.microphone import portaudio, quiet_stderr
 

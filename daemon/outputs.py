@@ -47,6 +47,11 @@ class Transcript:
         self._utterances.setdefault(event.utt, []).extend(kept)
 
     @property
+    def shortfall(self) -> str | None:
+        """What a person should know if not all words were kept."""
+        return f"the last {self.dropped} words are not in the file: it holds {MAX_WORDS}" if self.dropped else None
+
+    @property
     def utterances(self) -> list[tuple[Word, ...]]:
         """The words of each utterance."""
         return [tuple(words) for _, words in sorted(self._utterances.items())]

@@ -107,6 +107,8 @@ async def listen(args: argparse.Namespace) -> int:
             finally:
                 for path, chosen in files:
                     write_transcript(path, chosen, transcript.utterances)
+                if files and transcript.shortfall:
+                    complain(transcript.shortfall)
     return 0
 
 

@@ -6,10 +6,13 @@ import argparse
 import asyncio
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from amanuensis.daemon.commands.common import SubParsers, UsageError, complain
+
+if TYPE_CHECKING:
+    from amanuensis.daemon.client import Client
 
 EXAMPLES: Final = """\
 examples:
@@ -45,16 +48,27 @@ async def watch(url: str, *, as_json: bool) -> None:
     """Print the events of a session until it ends."""
     from amanuensis.daemon.client import connect
     from amanuensis.daemon.console import make_printer
+    from amanuensis.daemon.signals import stop_on_signals
 
     # The token comes from the environment: on the command line every user of the machine could read it.
-    async with connect(url, token=os.environ.get(TOKEN_VARIABLE)) as client:
-        complain(f"watching session {client.session}")
-        printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
-        try:
-            async for event in client:
-                printer.show(event)
-        finally:
-            printer.close()
+    token = os.environ.get(TOKEN_VARIABLE)
+    with stop_on_signals() as stop:
+        async with connect(url, token=token) as client:
+            complain(f"watching session {client.session}")
+            printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
+            leaving = asyncio.create_task(leave(client, stop))
+            try:
+                async for event in client:
+                    printer.show(event)
+            finally:
+                leaving.cancel()
+                printer.close()
+
+
+async def leave(client: Client, stop: asyncio.Event) -> None:
+    """Close the connection when somebody asks for it."""
+    await stop.wait()
+    await client.aclose()
 
 
 def watch_url(url: str) -> str:

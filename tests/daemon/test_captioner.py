@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import soundfile
+
 from amanuensis.daemon.captioner import SILENCE_DBFS, Captioner, level_dbfs
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.pipeline import Pipeline
@@ -18,7 +19,6 @@ from amanuensis.daemon.sources.file import FileSource
 from amanuensis.npu.engine.api import EngineBusyError, EngineLostError
 from amanuensis.stream.events import Commit, Event, Final, Gap
 from amanuensis.stream.formats import AudioFormat
-
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
 
 RATE = 16_000

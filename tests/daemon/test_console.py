@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.console import (
     Captions,
     JsonLines,
@@ -18,8 +21,6 @@ from amanuensis.daemon.console import (
     newest,
     status_line,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 Event = Mapping[str, Any]
 

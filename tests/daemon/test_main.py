@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from amanuensis.daemon import main
 from amanuensis.daemon.commands.common import UsageError
 from amanuensis.daemon.sources.base import SourceError

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from amanuensis.daemon import outputs
 from amanuensis.daemon.outputs import OutputError, Transcript, format_for, write_transcript
 from amanuensis.npu.atomic import WriteError
@@ -35,6 +36,8 @@ def test_a_transcript_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         transcript.add(Commit(utt, HELLO))
     assert len(transcript.words) == 3
     assert transcript.dropped == 3
+    assert transcript.shortfall is not None
+    assert "last 3 words" in transcript.shortfall
 
 
 @pytest.mark.parametrize(

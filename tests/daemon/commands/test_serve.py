@@ -88,3 +88,12 @@ def test_the_demo_plays_through_the_daemon() -> None:
     assert summary["audio_ms"] == pytest.approx(52_700, abs=1000)
     assert summary["engine"]["encoder"] == "cpu"
     assert "/captions" in done.stderr
+
+
+def test_a_daemon_that_does_not_start_ends_the_demo() -> None:
+    """The daemon's own message stands before ours."""
+    done = amanuensis("demo", "--model", "/no/such/model")
+    assert (done.returncode, done.stdout) == (1, "")
+    first, last = done.stderr.splitlines()
+    assert "/no/such/model" in first
+    assert last == "amanuensis: the daemon did not start (exit status 1); its message stands above"

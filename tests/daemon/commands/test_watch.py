@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any, cast
 
 import pytest
@@ -42,6 +43,23 @@ async def test_a_session_is_shown_to_its_end(as_json: bool) -> None:
         assert [event["text"].strip() for event in events if event["type"] == "final"] == [spell((0, 1, 2))]
     else:
         assert out == f"{spell((0, 1, 2))}\n"
+
+
+async def test_leaving_is_no_failure() -> None:
+    """Ctrl-C leaves the session, which goes on without us."""
+    async with Daemon(
+        Config(ServerSettings(listen="127.0.0.1:0")), ToneEngine(), cast(Any, ToneTokenizer())
+    ).listening() as address:
+        hello = Hello("speak", AudioFormat("f32le", 16_000, 1))
+        async with (
+            connect(f"ws://{address}/v1/session", hello) as speaker,
+            running("watch", f"ws://{address}/v1/watch/{speaker.session}") as process,
+        ):
+            await line_with(process.stderr, "watching session")
+            process.send_signal(signal.SIGINT)
+            assert await over(process) == (0, "", "")
+            await speaker.end()
+            assert [event async for event in speaker][-1]["type"] == "bye"
 
 
 def test_nobody_to_watch() -> None:

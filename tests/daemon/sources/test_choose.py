@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.daemon.sources.choose import DEFAULT_RAW, InputRequest, open_source
 from amanuensis.daemon.sources.file import FileSource

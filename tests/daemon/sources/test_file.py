@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
+
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.daemon.sources.file import FileSource
 from amanuensis.stream.formats import AudioFormat
-from numpy.typing import NDArray
 
 RATE = 22_050
 

@@ -7,6 +7,9 @@ import sys
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.daemon.sources.microphone import (
     CaptureRing,
@@ -16,8 +19,6 @@ from amanuensis.daemon.sources.microphone import (
     portaudio,
     quiet_stderr,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 DEVICES = [
     InputDevice(0, "HDA Intel: ALC257 (hw:0,0)", "ALSA", 2, 48_000, False),

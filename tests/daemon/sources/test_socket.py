@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from amanuensis.daemon.sources.base import Chunk, Pause, SourceError
 from amanuensis.daemon.sources.socket import BUSY, SocketSource, split_tcp
 from amanuensis.stream.formats import AudioFormat

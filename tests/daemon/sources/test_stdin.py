@@ -13,12 +13,13 @@ from typing import IO
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.sources import stdin
 from amanuensis.daemon.sources.base import Source, SourceError
 from amanuensis.daemon.sources.stdin import open_stdin, pieces, whole_frames
 from amanuensis.stream.formats import AudioFormat
-from hypothesis import given
-from hypothesis import strategies as st
 
 RAW = AudioFormat("s16le", 16_000, 1)
 

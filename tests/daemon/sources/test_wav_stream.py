@@ -8,10 +8,11 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from amanuensis.daemon.sources.wav_stream import MAX_HEADER_BYTES, HeaderError, parse_wav_header
-from amanuensis.stream.formats import AudioFormat, FormatError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from amanuensis.daemon.sources.wav_stream import MAX_HEADER_BYTES, HeaderError, parse_wav_header
+from amanuensis.stream.formats import AudioFormat, FormatError
 
 
 def wav(subtype: str = "PCM_16", rate: int = 16_000, channels: int = 1, format_name: str = "WAV") -> bytes:
