@@ -100,23 +100,33 @@ async def _discard(websocket: ServerConnection) -> None:
 
 
 async def _write(websocket: ServerConnection, queue: ClientQueue) -> None:
-    with suppress(ConnectionClosed):
+    """Return once the queue is closed and all of it was sent."""
+    try:
         while (frame := await queue.get()) is not None:
             await websocket.send(frame)
+    except ConnectionClosed:
+        await _leave_it_to_the_reader()
 
 
 async def _keep_alive(websocket: ServerConnection, inbox: Inbox, queue: ClientQueue, ping_s: float) -> None:
-    """Return once the client neither answers a ping nor sends anything for `ping_s`."""
-    with suppress(ConnectionClosed):
+    """Return once the client neither answers a ping nor sends anything for `ping_s`.
+
+    A client whose audio waits to be decoded is alive: its pong lies behind what is not read yet.
+    """
+    try:
         while True:
             await asyncio.sleep(ping_s)
             before = inbox.frames
-            answered = await _ping(websocket, ping_s)
-            if not answered and not inbox.held and inbox.frames == before:
+            if not await _ping(websocket, ping_s) and not inbox.held and inbox.frames == before:
                 queue.abandon(NO_ANSWER, f"no answer to a ping for {ping_s:g} s")
                 return
-        # A client whose audio waits to be decoded is alive: its pong lies behind what we do not read yet.
-    await websocket.wait_closed()
+    except ConnectionClosed:
+        await _leave_it_to_the_reader()
+
+
+async def _leave_it_to_the_reader() -> None:
+    """Wait to be cancelled: the reader may still have frames that came before the connection was lost."""
+    await asyncio.get_running_loop().create_future()
 
 
 async def _ping(websocket: ServerConnection, timeout_s: float) -> bool:

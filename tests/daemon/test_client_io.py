@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 from amanuensis.daemon.live_session import LiveSession
 from tests.helpers.daemon_client import connected, cut, hello, pcm, running
@@ -53,6 +54,28 @@ async def test_speaker_that_waits_for_the_engine_is_alive() -> None:
         await sender
         assert await client.over() == (1000, "end")
     assert client.text == spell(words)
+
+
+async def test_what_came_before_the_end_is_heard() -> None:
+    """Frames that were received before the speaker's connection broke are not thrown away with it."""
+    engine = HeldEngine()
+    words = [k % 7 for k in range(9)]
+    data = pcm(say(words))
+    async with running(engine, ping_s=0.1, backlog_s=1) as (_, address), AsyncExitStack() as stack:
+        speaker = await stack.enter_async_context(connected(address, hello()))
+        await speaker.until(type="ready")
+        watcher = await stack.enter_async_context(connected(address, hello("watch"), "/v1/watch/latest"))
+        await watcher.until(type="snapshot")
+        frames = cut(data, [32000])
+        assert len(frames) == 5  # the second waits for the engine, three behind it for the second
+        for frame in frames:
+            await speaker.socket.send(frame)
+        await (await speaker.socket.ping())
+        speaker.socket.transport.abort()
+        await watcher.until(type="stats")  # up to a second, in which the server has noticed
+        engine.go.set()
+        assert await watcher.over() == (1000, "speaker_left")
+    assert watcher.text == spell(words)
 
 
 async def test_client_that_does_not_close_is_cut_off() -> None:

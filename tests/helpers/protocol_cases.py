@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+
 from amanuensis.daemon.wire import encode_event
 from amanuensis.stream import events as ev
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.engine.api import EngineBusyError, EngineInfo, EngineStats
 from amanuensis.npu.log_mel import mel_filters
 from amanuensis.npu.tokenizer import TokenWord
 from amanuensis.npu.window import WindowJob, WindowResult
-from numpy.typing import NDArray
 
 VOCABULARY = ("alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf")
 MARKERS_HZ = tuple(1900 + 250 * k for k in range(len(VOCABULARY)))  # below the 4 kHz of telephone sound
