@@ -84,6 +84,48 @@ async def test_invariants_hold_for_any_cuts_rates_and_pauses(
     assert totals.gap == 0
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.001, 1.5), st.sampled_from([0, 0, 0, 1, 777, 20_000])), min_size=1, max_size=12),
+    st.sampled_from(["s16le", "mulaw"]),
+    st.integers(0, 1),
+    st.data(),
+)
+async def test_every_sample_has_its_fate_whatever_is_lost(
+    chunks: list[tuple[float, int]], enc: str, odd: int, data: st.DataObject
+) -> None:
+    """With chunks that come twice and sound that the client lost: no hole in `seq`, and the ledger adds up."""
+    rate, width = 8000, 2 if enc == "s16le" else 1
+    sound = np.tile(say(WORDS, rate), 5)
+    source = pcm(sound) if enc == "s16le" else bytes(np.random.default_rng(0).integers(0, 256, len(sound), np.uint8))
+    received, lost_total = 0, 0  # bytes of sound and of losses; samples
+    async with running() as (daemon, address):
+        audio = {"enc": enc, "rate": rate, "ch": 1}
+        async with connected(address, hello(audio=audio)) as client:
+            await client.until(type="ready")
+            session = daemon.sessions.find("latest")
+            assert isinstance(session, LiveSession)
+            for n, (seconds, lost) in enumerate(chunks):
+                size = round(seconds * rate) * width + odd
+                at = received // width + lost
+                received = at * width if lost else received
+                frame = msgpack.packb({"t": "a", "n": n, "at": at, "d": source[received : received + size]})
+                received += len(source[received : received + size])
+                lost_total += lost
+                for _ in range(data.draw(st.sampled_from([1, 1, 2]))):
+                    await client.send(frame)
+            await client.send({"type": "end"})
+            assert await client.over() == (1000, "end")
+    check_invariants(client.events)
+    totals = session.pump.session.ledger.totals()
+    assert totals.received == received // width
+    assert totals.unsettled == 0
+    assert totals.transcribed + totals.silence + totals.gap == totals.received
+    assert lost_total - len(chunks) <= totals.gap <= lost_total
+    told_ms = sum(event["to"] - event["from"] for event in client.find(type="gap"))
+    assert told_ms == pytest.approx(1000 * totals.gap / rate)
+
+
 async def test_words_come_while_sound_is_sent() -> None:
     """Partial and committed words arrive during speech, never before they were said, at least one in 2 s."""
     words = [k % 7 for k in range(24)]
