@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
+
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training.speech import Manner, Speech
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from amanuensis.training import voices_espeak, voices_festival, voices_flite
 from amanuensis.training.augment import random_manner, with_formant
 from amanuensis.training.speech import Manner, Speech, SynthesisError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from amanuensis.npu.log_mel import log_mel_spectrogram
 from amanuensis.training.model import MAX_SOURCE, Whisper
 from amanuensis.training.speech import Float32

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import augment, cast
 from amanuensis.training.cast import Part

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import testset
 from amanuensis.training.speech import Float32
@@ -138,6 +139,7 @@ def as_json(scores: dict[tuple[str, str], Score]) -> list[dict[str, object]]:
 def transcriber(folder: Path, threads: int) -> Transcriber:
     """Return greedy decoding with an exported model folder, in float32."""
     import torch
+
     from amanuensis.training.decode import transcribe_all
     from amanuensis.training.export import load
     from amanuensis.training.tokenizer import Vocabulary

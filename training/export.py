@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file, save_file
+
 from amanuensis.npu import archive
 from amanuensis.training import tokenizer as names
 from amanuensis.training.losses import GUIDED_HEADS
 from amanuensis.training.model import MAX_SOURCE, MAX_TARGET, Dimensions, Whisper
 from amanuensis.training.tokenizer import Vocabulary, merges_and_vocabulary
-from safetensors.numpy import load_file, save_file
 
 MODEL_NAME = "builtin"
 WINDOW_S = 28.0  # the longest windows of speech seen in training

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
 from amanuensis.training.shards import FRAMES_PER_S, Item, Shard
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
@@ -24,8 +27,6 @@ from amanuensis.training.windows import (
     join,
     silence,
 )
-from torch import Tensor
-from torch.utils.data import IterableDataset
 
 _POOL = 96  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
@@ -57,18 +58,18 @@ class Stage:
 def stage_at(progress: float) -> Stage:
     """Return the curriculum at `progress` (0 to 1): single sentences until attention follows them, then all else."""
     heard = float(np.clip(progress / 0.5, 0, 1))
-    grown = float(np.clip((progress - 0.25) / 0.35, 0, 1))
+    grown = float(np.clip((progress - 0.5) / 0.35, 0, 1))
     last = progress > 0.92
     recipe = Recipe(
-        augmentation=0.35 if last else 0.1 + 0.5 * heard,
-        joined=0.04 + 0.31 * grown,
-        longest_s=8 + 20 * grown,
-        padded_full=0.015 * float(progress > 0.4),
-        cut=0.03 + 0.09 * grown,
-        prompted=0.05 + 0.15 * grown,
-        timed=0.08 + 0.17 * grown,
+        augmentation=0.35 if last else 0.1 + 0.4 * heard,
+        joined=0.04 + 0.2 * grown,
+        longest_s=8 + 16 * grown,
+        padded_full=0.01 * grown,
+        cut=0.04 + 0.08 * grown,
+        prompted=0.08 + 0.1 * grown,
+        timed=0.1 + 0.12 * grown,
     )
-    return Stage(recipe, narrow=0.6 - 0.25 * heard, batch_s=36 + 34 * heard)
+    return Stage(recipe, narrow=0.6 - 0.15 * heard, batch_s=36 + 20 * heard)
 
 
 class Windows(IterableDataset[Batch]):

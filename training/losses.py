@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from amanuensis.training.loader import Batch
 from amanuensis.training.model import Whisper
 from amanuensis.training.speech import UNKNOWN_PHONE
 from amanuensis.training.windows import IGNORED
-from torch import Tensor
 
 GUIDED_HEADS = (0, 1)  # of the last decoder layer
 LABEL_SMOOTHING = 0.05
@@ -30,8 +31,8 @@ class Weights:
 
 def weights_at(progress: float) -> Weights:
     """Return the weights at `progress` (0 to 1): phones and alignment are heavy first."""
-    late = min(1.0, progress / 0.5)
-    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 * (1 - late) + 0.15 * late, guide=1.0 - 0.8 * late)
+    late = min(1.0, progress / 0.9)
+    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 - 1.2 * late, guide=1.0 - 0.8 * late)
 
 
 @dataclass(frozen=True)

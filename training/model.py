@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from amanuensis.training.speech import PHONES
 from torch import Tensor, nn
+
+from amanuensis.training.speech import PHONES
 
 MAX_SOURCE = 1500  # encoder frames of 20 ms
 MAX_TARGET = 448  # tokens

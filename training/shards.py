@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, SAMPLE_RATE, log10_mel
 from amanuensis.training.speech import UNKNOWN_PHONE, Float32, Speech
-from numpy.typing import NDArray
 
 N_MELS = 80
 FRAMES_PER_S = SAMPLE_RATE // HOP_SAMPLES

@@ -94,15 +94,20 @@ def export(job: Job) -> None:
 def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -> None:
     """Print word error rates of a model folder: by default the exported one and its int8 twin."""
     from amanuensis.training import evaluate as stage
+    from amanuensis.training.card import comparison
 
     folders = [model] if model else [job.folder, job.archive.with_name(job.archive.name + ".expanded")]
     utterances = stage.synthetic(job.work / "test") + stage.recorded(speech)
+    forms = {}
     for folder in folders:
-        scores = stage.score(utterances, stage.transcriber(folder, job.threads)([u.sound for u in utterances]))
+        texts = stage.transcriber(folder, job.threads)([utterance.sound for utterance in utterances])
+        forms[folder.name] = stage.score(utterances, texts)
         if as_json:
-            print(json.dumps({"model": folder.name, "scores": stage.as_json(scores)}))
+            print(json.dumps({"model": folder.name, "scores": stage.as_json(forms[folder.name])}), flush=True)
         else:
-            print(f"\n{folder}\n\n{stage.table(scores)}", flush=True)
+            print(f"\n{folder}\n\n{stage.table(forms[folder.name])}", flush=True)
+    if not as_json:
+        print(f"\n{comparison(forms)}", flush=True)
 
 
 def run(job: Job) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import augment, demo, voices_festival
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from amanuensis.training.text import narrow_sentences, read_general
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from amanuensis.training.text import narrow_sentences, read_general
 
 N_TEXT_TOKENS = 768
 END, START, ENGLISH = "<|endoftext|>", "<|startoftranscript|>", "<|en|>"

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader
+
 from amanuensis.training.loader import Batch, Windows
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
 from amanuensis.training.tokenizer import Vocabulary
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils.data import DataLoader
 
 PEAK_RATE = 8e-4
 WARM_UP_STEPS = 300

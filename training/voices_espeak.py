@@ -10,6 +10,7 @@ import os
 from functools import cache
 
 import numpy as np
+
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 SYNCHRONOUS = 2

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 VOICES = {"kal": "kal_diphone", "ked": "ked_diphone", "slt-hts": "cmu_us_slt_arctic_hts"}

@@ -9,6 +9,7 @@ import ctypes as c
 from functools import cache
 
 import numpy as np
+
 from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 VOICES = ("slt", "rms", "awb", "kal16")

@@ -10,11 +10,12 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.log_mel import scale
 from amanuensis.training.shards import FRAMES_PER_S, N_MELS, Features
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
-from numpy.typing import NDArray
 
 SILENCE = -10.0  # log10 mel energy of digital silence, Whisper's floor
 FRAMES_PER_POSITION = 2  # mel frames of one encoder position

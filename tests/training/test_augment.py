@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from amanuensis.training import augment
 from amanuensis.training.speech import Manner, Speech
 

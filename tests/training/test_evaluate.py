@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from amanuensis.training import cast, testset
 from amanuensis.training.evaluate import Utterance, read_sound, recorded_text, score, table, word_errors
 from amanuensis.training.text import is_held_out, normal_form

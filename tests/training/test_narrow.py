@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from amanuensis.training.narrow import cardinal, narrow_sentence, ordinal
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from amanuensis.training.shards import Shard, ShardWriter, features
 from amanuensis.training.speech import Speech
 

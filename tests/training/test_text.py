@@ -5,6 +5,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.training.text import (
     HELD_OUT_ONE_IN,
     is_held_out,
@@ -14,8 +17,6 @@ from amanuensis.training.text import (
     sentence,
     speakable,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

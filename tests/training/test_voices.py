@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from amanuensis.training import voices_espeak, voices_festival, voices_flite
 from amanuensis.training.cast import Part, perform, perform_festival
 from amanuensis.training.speech import Manner, SynthesisError

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.training import tokenizer as names
 from amanuensis.training.shards import Features
 from amanuensis.training.tokenizer import Vocabulary, train
 from amanuensis.training.windows import IGNORED, SILENCE, Recipe, Sound, cut, disturb, finish, join, mask, targets
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
