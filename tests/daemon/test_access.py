@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from websockets.datastructures import Headers
+
 from amanuensis.daemon.access import Access
 from amanuensis.daemon.config import Address
-from websockets.datastructures import Headers
 
 TOKEN = "0123456789abcdef"
 LOCAL = Access(Address("127.0.0.1", 8770), None, ("https://captions.example",))

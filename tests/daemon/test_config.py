@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from amanuensis.daemon.config import Address, Config, ConfigError, config_files, load_config, parse_address
 
 TOKEN = "0123456789abcdef"

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgpack
 import pytest
-from amanuensis.daemon.connection import MAX_ERRORS, Chunk, Connection, Route
-from amanuensis.daemon.protocol import Configure, Flush, Hello, Ping, ProtocolError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amanuensis.daemon.connection import MAX_ERRORS, Chunk, Connection, Route
+from amanuensis.daemon.protocol import Configure, Flush, Hello, Ping, ProtocolError
 from tests.helpers.protocol_cases import HELLO
 
 SPEAK, WATCH = Route("session"), Route("watch", "abc")

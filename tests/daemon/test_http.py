@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.http import Site, answer, is_open, websocket_route
 from amanuensis.daemon.journal import Journal, JournalLimits

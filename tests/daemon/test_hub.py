@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import msgpack
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.hub import ClientQueue, Hub
 from amanuensis.daemon.journal import Entry
 from amanuensis.stream.events import Ack, Commit, EngineUse, Event, Partial, Speech, Stats, Word
-from hypothesis import given
-from hypothesis import strategies as st
 
 STATS = Stats(0, 0, 0, 0, EngineUse("cpu", "cpu", "m"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.journal import Journal, JournalLimits
 from amanuensis.stream.events import (
     Commit,
@@ -15,8 +18,6 @@ from amanuensis.stream.events import (
     Stats,
     Word,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ENGINE = EngineUse("cpu", "cpu", "m")
 

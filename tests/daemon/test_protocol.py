@@ -9,6 +9,9 @@ from typing import Any
 
 import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.daemon.protocol import (
     Audio,
     Configure,
@@ -23,9 +26,6 @@ from amanuensis.daemon.protocol import (
     parse_text,
 )
 from amanuensis.stream.formats import AudioFormat
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.helpers.protocol_cases import CLIENT_BINARY, CLIENT_TEXT, FOLDER, HELLO
 
 PARSED = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+
 from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from amanuensis.daemon.wire import WIRE_NAMES, encode_event, wire_map
-from amanuensis.stream import events as ev
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amanuensis.daemon.wire import WIRE_NAMES, encode_event, wire_map
+from amanuensis.stream import events as ev
 from tests.helpers.protocol_cases import FOLDER, SERVER, WORDS
 
 EVENT_TYPES = [cls for cls in vars(ev).values() if isinstance(cls, type) and issubclass(cls, ev.Event) and cls.type]
