@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from amanuensis.npu import archive
-from amanuensis.npu.archive import ArchiveError, content_hash, expand, pack, sinusoids
-from amanuensis.npu.atomic import WriteError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from amanuensis.npu import archive
+from amanuensis.npu.archive import ArchiveError, content_hash, expand, pack, sinusoids
+from amanuensis.npu.atomic import WriteError
 
 EMBEDDING = "model.decoder.embed_tokens.weight"
 CONV = "model.encoder.conv1.weight"

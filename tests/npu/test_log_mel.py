@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from amanuensis.npu import log_mel
-from amanuensis.npu.log_mel import HOP_SAMPLES, IncrementalLogMel, log_mel_spectrogram, mel_filters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from amanuensis.npu import log_mel
+from amanuensis.npu.log_mel import HOP_SAMPLES, IncrementalLogMel, log_mel_spectrogram, mel_filters
 
 TOLERANCE = 1e-6  # of features of about [-1, 1]: matrix products differ in the last bit with the number of frames
 

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from amanuensis.npu.tokenizer import Tokenizer, TokenizerError
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Bpe
+
+from amanuensis.npu.tokenizer import Tokenizer, TokenizerError
+from tests.helpers.tokenizer_fixture import FOLDER, LANGUAGES
+from tests.helpers.tokenizer_fixture import TEXTS as RECORDED_TEXTS
 
 TEXTS = [
     "Turn on the light. It's half past seven, isn't it?",
@@ -246,3 +249,15 @@ def test_bad_token_number(make_folder: FolderMaker) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(data))
     with pytest.raises(TokenizerError, match="'x'"):
         Tokenizer(folder)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_equals_openai_whisper(language: str) -> None:
+    """Texts in many scripts give the tokens and words that openai-whisper gave on a cut vocabulary of its own."""
+    tokenizer = Tokenizer(FOLDER)
+    recorded = json.loads((FOLDER / "answers.json").read_text())[language]
+    for text, answer in zip(RECORDED_TEXTS, recorded, strict=True):
+        ids = tokenizer.encode(text)
+        assert list(ids) == answer["tokens"]
+        words = [[word.text, list(ids[word.start : word.stop])] for word in tokenizer.split_words(ids, language)]
+        assert words == answer["words"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class Vocabulary:
         return folder
 
 
+ALPHABET = bytes_to_unicode()
 FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 VOCABULARIES = {
     "tiny.en": Vocabulary(multilingual=False),
@@ -95,15 +97,14 @@ def words_of(reference: OpenAiTokenizer, tokens: list[int]) -> list[tuple[str, l
 
 def spelt(token: bytes) -> str:
     """Return a token in the printable alphabet of byte-level BPE."""
-    alphabet = bytes_to_unicode()
-    return "".join(alphabet[byte] for byte in token)
+    return "".join(ALPHABET[byte] for byte in token)
 
 
 def parts(ranks: Mapping[bytes, int], token: bytes) -> list[bytes]:
     """Return the two tokens that were merged into this one."""
     pieces = [bytes([byte]) for byte in token]
     while len(pieces) > 2:
-        pairs = [ranks.get(left + right, len(ranks)) for left, right in zip(pieces, pieces[1:], strict=False)]
+        pairs = [ranks.get(left + right, len(ranks)) for left, right in pairwise(pieces)]
         at = pairs.index(min(pairs))
         pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
     return pieces
