@@ -20,7 +20,7 @@ from tests.microphone.conftest import SoundServer
 Process = asyncio.subprocess.Process
 COMMAND = (sys.executable, "-m", "amanuensis.daemon.main")
 ANSWER_S = 60  # bound of every wait for an answer of a program
-CLIPS = ("narrow_seen_003.flac", "narrow_seen_008.flac")
+CLIPS = ("narrow_seen_010.flac", "narrow_seen_012.flac")
 MAX_WER = 0.34  # of two short sentences: one word in three may be wrong, none may be missing as a whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import itertools
 import os
@@ -29,7 +30,7 @@ def piped(data: bytes) -> IO[bytes]:
     read, write = os.pipe()
 
     def fill() -> None:
-        with os.fdopen(write, "wb") as end:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(write, "wb") as end:
             end.write(data)
 
     threading.Thread(target=fill, daemon=True).start()
