@@ -28,7 +28,7 @@ class Supervision:
 
     beat_s: float = 0.5  # time between heartbeats
     silent_beats: int = 20  # so many missing in a row: the process hangs
-    loading_silent_beats: int = 120  # while the model is loaded, in long calls that let no other thread run
+    loading_silent_beats: int = 240  # while the model is loaded, in long calls that let no other thread run
     job_limit_s: float = 300.0  # one window; beyond a driver's own watchdog and large models on slow CPUs
     restarts: int = 5  # in a row without an answer between them; then the engine is lost
     backoff_s: float = 0.1  # before the second restart in a row; doubles each time

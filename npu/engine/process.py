@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 from collections import Counter
-from contextlib import suppress
 
 import numpy as np
 
@@ -125,6 +124,9 @@ class SupervisedEngine:
         loaded = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._supervise(loaded))
         self._supervisor.add_done_callback(self._supervisor_ended)
+        await asyncio.wait([loaded, self._supervisor], return_when=asyncio.FIRST_COMPLETED)
+        if self._gone:
+            raise self._gone
         await loaded
 
     async def aclose(self) -> None:
@@ -134,8 +136,7 @@ class SupervisedEngine:
             self._child.kill("closed")
         if self._supervisor:
             self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.wait([self._supervisor])
         self._slots.close()
 
     def _check(self, stream: int, job: WindowJob) -> None:
