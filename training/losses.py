@@ -67,7 +67,7 @@ def losses(model: Whisper, batch: Batch) -> Losses:
 def _ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Return the mean per text token; windows without text do not count."""
     log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
-    lengths = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.long)
+    lengths = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.long, device=logits.device)
     blank = logits.shape[-1] - 1
     loss = F.ctc_loss(
         log_probabilities, batch.ctc, lengths, batch.ctc_lengths, blank=blank, reduction="sum", zero_infinity=True

@@ -40,7 +40,7 @@ class Job:
     @property
     def archive(self) -> Path:
         """Where the packed model goes."""
-        return self.work / "builtin.bin"
+        return self.work / "builtin.model"
 
 
 def text(job: Job) -> None:
