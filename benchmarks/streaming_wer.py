@@ -98,7 +98,7 @@ class Listener:
         """Transcribe a whole recording, float32 at RATE."""
         transcriber = OfflineTranscriber(self._config, FORMAT, self._tokenizer, self._model.info)
         compute_s = 0.0
-        for piece in _pieces(samples, 1000):
+        for piece in pieces(samples, 1000):
             transcriber.receive(piece)
             compute_s += self._work(transcriber, lambda _: None)
         transcriber.end()
@@ -120,7 +120,7 @@ class Listener:
                     heard.commit_delays_ms += [session.received_ms - word.end_ms for word in event.words]
                 newest.see(event, session.received_ms)
 
-        for piece in _pieces(samples, CHUNK_MS):
+        for piece in pieces(samples, CHUNK_MS):
             take(session.receive(piece))
             heard.compute_s += self._work(session, take)
         take(session.end())
@@ -210,7 +210,8 @@ def measure(listener: Listener, clips: Sequence[Clip]) -> dict[str, Score]:
     return scores
 
 
-def _pieces(samples: np.ndarray, milliseconds: int) -> Iterable[bytes]:
+def pieces(samples: np.ndarray, milliseconds: int = CHUNK_MS) -> Iterable[bytes]:
+    """Return float32 samples at RATE as s16le, so many milliseconds at a time."""
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     step = 2 * RATE * milliseconds // 1000
     return (pcm[at : at + step] for at in range(0, len(pcm), step))
