@@ -16,7 +16,7 @@ from amanuensis.npu.greedy import Float32, decode_greedy, decode_sampled
 from amanuensis.npu.hotwords import HotwordTrie
 from amanuensis.npu.hypothesis import MAX_COMPRESSION_RATIO, Hypothesis, compression_ratio, needs_fallback
 from amanuensis.npu.language import detect_language
-from amanuensis.npu.rules import Rules, make_rules
+from amanuensis.npu.rules import Rules, make_rules, with_timestamps
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import MAX_PROMPT_TOKENS, DecodeOptions, WindowJob, WindowResult
 from amanuensis.npu.window_pass import Prefix, WindowPass
@@ -47,10 +47,8 @@ class WindowDecoder:
     def __init__(self, model: Backend, tokenizer: Tokenizer) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._rules = {
-            timestamps: make_rules(model.generation, tokenizer, model.dimensions.vocabulary, timestamps=timestamps)
-            for timestamps in (False, True)
-        }
+        text = make_rules(model.generation, tokenizer, model.dimensions.vocabulary)
+        self._rules = {False: text, True: with_timestamps(text, tokenizer)}  # by whether timestamps are wanted
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Encode and decode a window.
@@ -125,8 +123,8 @@ class WindowDecoder:
         When none passes, the surest of those that do not repeat themselves counts, as in faster-whisper: where
         openai/whisper keeps the last one, hard speech ends in what the highest temperature made up.
         """
-        by_beam = job.options.beam_size > 1 and job.options.temperatures[0] == 0
-        draft = () if by_beam or job.options.temperatures[0] > 0 else job.draft[: window.limit]
+        greedy = job.options.temperatures[0] == 0 and not _by_beam(window, job)
+        draft = job.draft[: window.limit] if greedy else ()
         at_sot, logits = window.prefill(draft)
         no_speech_prob = _probability(at_sot, self._tokenizer.no_speech)
         failed: list[_Scored] = []
@@ -148,9 +146,14 @@ def _decode(
 ) -> Hypothesis:
     if temperature > 0:
         return decode_sampled(window, logits, temperature, job.seed)
-    if job.options.beam_size > 1:
+    if _by_beam(window, job):
         return decode_beam(window, logits[0], job.options.beam_size)
     return decode_greedy(window, logits, draft)
+
+
+def _by_beam(window: WindowPass, job: WindowJob) -> bool:
+    """Return whether to search with beams: not at an edge, which must be watched token by token."""
+    return job.options.beam_size > 1 and window.edge is None and window.limit > 0
 
 
 def _surest(scored: Sequence[_Scored]) -> _Scored:

@@ -19,7 +19,8 @@ def decode_greedy(window: WindowPass, logits: Float32, draft: Sequence[int] = ()
 
     A token of the draft is kept when it is what greedy decoding would have chosen at its place; its successor's logits
     are then known already. At the first other choice the rest of the draft is taken out of the cache, and decoding
-    goes on one token at a time. The result is that of plain greedy decoding (up to rounding).
+    goes on one token at a time. The result is that of plain greedy decoding, up to rounding: in int8 the activations
+    of a forward share one scale, so a near-tie may fall otherwise than in single steps.
 
     Args:
         window: its cache holds prefix and draft.

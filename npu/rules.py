@@ -8,7 +8,7 @@ wanted) are always suppressed: a caption has no use for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,31 +80,26 @@ class Rules:
             logits[:begin] = NEVER  # a timestamp is likelier than any text token
 
 
-def make_rules(
-    generation: Generation,
-    tokenizer: Tokenizer,
-    vocabulary: int,
-    *,
-    timestamps: bool,
-    hotwords: HotwordTrie | None = None,
-) -> Rules:
-    """Return the rules of a model; `vocabulary` is the number of logits, which may exceed the tokeniser's."""
-    wanted = [tokenizer.is_text(token) or token == tokenizer.eot for token in range(vocabulary)]
-    if timestamps:
-        wanted[tokenizer.timestamp_begin : tokenizer.vocab_size] = [True] * (
-            tokenizer.vocab_size - tokenizer.timestamp_begin
-        )
-    suppressed = {token for token, is_wanted in enumerate(wanted) if not is_wanted} | set(generation.suppress)
+def make_rules(generation: Generation, tokenizer: Tokenizer, vocabulary: int) -> Rules:
+    """Return the rules of a model for text without timestamps; `vocabulary` is the number of logits."""
+    wanted = {token for token in range(vocabulary) if tokenizer.is_text(token)} | {tokenizer.eot}
+    suppressed = (set(range(vocabulary)) - wanted) | set(generation.suppress)
     return Rules(
         suppressed=np.array(sorted(suppressed - {tokenizer.eot}), np.int64),
         begin_suppressed=np.array(generation.begin_suppress, np.int64),
         eot=tokenizer.eot,
         no_timestamps=tokenizer.no_timestamps,
         timestamp_begin=tokenizer.timestamp_begin,
-        timestamps=timestamps,
+        timestamps=False,
         max_initial_timestamp=tokenizer.timestamp_begin + generation.max_initial_timestamp_index,
-        hotwords=hotwords,
     )
+
+
+def with_timestamps(rules: Rules, tokenizer: Tokenizer) -> Rules:
+    """Return the rules under which a model may also write timestamps."""
+    ids = rules.suppressed
+    is_timestamp = (ids >= tokenizer.timestamp_begin) & (ids < tokenizer.vocab_size)
+    return replace(rules, suppressed=ids[~is_timestamp], timestamps=True)
 
 
 def log_sum_exp(logits: Float32) -> float:

@@ -183,6 +183,17 @@ def test_beam_replay_explains_the_score(english: Bench) -> None:
         assert end <= ROUNDING if result.complete else end == pytest.approx(0, abs=ROUNDING)
 
 
+def test_forced_tokens_may_use_up_the_limit(english: Bench) -> None:
+    """With all tokens forced nothing is sampled, by no kind of decoding."""
+    for options in ({}, {"beam_size": 3}, {"temperatures": (0.5,)}):
+        assert english.decode(job(1, forced=(1,) * 30), **options).tokens == ()
+
+
+def test_beams_give_way_to_an_edge(english: Bench) -> None:
+    """At an AlignAtt edge decoding is greedy, whatever the beams."""
+    assert_same(english.decode(job(4, edge_frames=40), beam_size=5), english.decode(job(4, edge_frames=40)))
+
+
 def test_ladder_is_climbed_while_the_gates_fail(english: Bench) -> None:
     """Unsure hypotheses are sampled at each temperature in turn; when none passes the surest one counts."""
     for seed in range(6):

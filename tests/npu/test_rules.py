@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from amanuensis.npu.hotwords import HotwordTrie
 from amanuensis.npu.model_config import Generation
-from amanuensis.npu.rules import Rules, log_sum_exp, make_rules
+from amanuensis.npu.rules import Rules, log_sum_exp, make_rules, with_timestamps
 from amanuensis.npu.tokenizer import Tokenizer
 from tests.helpers.random_model import RandomModel, make_random_model
 
@@ -97,12 +98,14 @@ def test_suppressed_hotwords_stay_out() -> None:
 
 
 @pytest.mark.parametrize("timestamps", [False, True])
-def test_rules_of_a_model_leave_text_and_end(tmp_path, timestamps: bool) -> None:
+def test_rules_of_a_model_leave_text_and_end(tmp_path: Path, timestamps: bool) -> None:
     """Only text, the end, and timestamps where wanted are possible; also ids beyond the tokeniser are out."""
     tokenizer = Tokenizer(make_random_model(tmp_path, RandomModel()))
     generation = Generation((5,), (6,), ((0, 0),), False, ("en",), 50)
     size = tokenizer.vocab_size + 3
-    rules = make_rules(generation, tokenizer, size, timestamps=timestamps)
+    rules = make_rules(generation, tokenizer, size)
+    if timestamps:
+        rules = with_timestamps(rules, tokenizer)
     expected = {token for token in range(size) if tokenizer.is_text(token)} | {tokenizer.eot}
     if timestamps:
         expected |= set(range(tokenizer.timestamp_begin, tokenizer.vocab_size))

@@ -16,7 +16,7 @@ from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.hypothesis import is_looping
 from amanuensis.npu.model_files import ModelFiles
-from amanuensis.npu.rules import make_rules
+from amanuensis.npu.rules import make_rules, with_timestamps
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob
 from tests.helpers.random_model import make_random_model
@@ -64,7 +64,9 @@ def features(seed: int) -> NDArray[np.float32]:
 def their_options(pair: Pair, options: DecodeOptions) -> whisper.DecodingOptions:
     """Return the same options, with our suppressed tokens added: theirs leaves some special tokens possible."""
     files, tokenizer = ModelFiles.load(pair.folder), Tokenizer(pair.folder)
-    rules = make_rules(files.generation, tokenizer, files.dimensions.vocabulary, timestamps=options.timestamps)
+    rules = make_rules(files.generation, tokenizer, files.dimensions.vocabulary)
+    if options.timestamps:
+        rules = with_timestamps(rules, tokenizer)
     return whisper.DecodingOptions(
         language=options.language,
         beam_size=options.beam_size if options.beam_size > 1 else None,
