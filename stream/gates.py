@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from typing import Final
 
 from amanuensis.npu.window import WindowResult
@@ -97,10 +98,13 @@ def loop_start(words: Sequence[TimedWord], repeats: int) -> int:
     """Return the index of the first word that only repeats, `len(words)` when none does.
 
     A phrase of n words is a loop when it is said `repeats` times in a row, or 2 * `repeats` times when it has only
-    one or two words: digits and "no no no" are real. The first time it is said is not part of the loop.
+    one or two words: digits and "no no no" are real. The first time it is said is not part of the loop. A word that
+    repeats one token 2 * `repeats` times is a loop as a whole.
     """
     keys = [normalise_word(word.text) for word in words]
     for start in range(len(keys)):
+        if _longest_run(words[start].tokens) >= 2 * repeats:
+            return start
         for length in range(1, min(LONGEST_PATTERN, (len(keys) - start) // repeats) + 1):
             needed = repeats * 2 if length <= 2 else repeats
             if _times_said(keys, start, length) >= needed:
@@ -161,6 +165,11 @@ def _find_loop(
     if len(text_of(words)) > config.chars_per_s * (voiced_s + 1):  # a second for what the detector misses
         return Judgement(Verdict.LOOP, "more text than speech", _within_budget(words, voiced_s, config))
     return None
+
+
+def _longest_run(tokens: Sequence[int]) -> int:
+    """Return how often one token stands in a row at most."""
+    return max((len(list(run)) for _, run in groupby(tokens)), default=0)
 
 
 def _within_budget(words: Sequence[TimedWord], voiced_s: float, config: GateConfig) -> int:

@@ -139,8 +139,8 @@ def test_no_text_without_speech(sound: Callable[[], Samples]) -> None:
 
 
 RANDOM = {
-    "free": RandomModel(score_gain=6.0, embedding_gain=2.0, eot_bonus=1.0),
-    "padded": RandomModel(score_gain=6.0, embedding_gain=2.0, eot_bonus=1.0, manifest=False, multilingual=True),
+    "free": RandomModel(score_gain=6.0, embedding_gain=2.0),
+    "padded": RandomModel(score_gain=6.0, embedding_gain=2.0, manifest=False, multilingual=True),
 }
 
 

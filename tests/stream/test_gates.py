@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,13 @@ def test_loops_are_cut() -> None:
 def test_loop_starts(text: str, start: int) -> None:
     """Digits may repeat; a phrase said four times in a row, or a word eight times, is a loop."""
     assert loop_start(words(text), 4) == start
+
+
+def test_a_word_of_one_token_is_a_loop() -> None:
+    """A word that is the same token again and again is not believed."""
+    stutter = replace(words("aaaaaaaa")[0], tokens=(7,) * 8)
+    assert loop_start([*words("we say"), stutter], 4) == 2
+    assert loop_start([replace(stutter, tokens=(7,) * 7)], 4) == 1
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=20))
