@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import testset
+from amanuensis.training import cast, testset
 from amanuensis.training.speech import Float32
 from amanuensis.training.text import normal_form
 
@@ -79,7 +79,7 @@ def synthetic(folder: Path) -> list[Utterance]:
 
 
 def _voice_group(clip: testset.Clip) -> str:
-    if clip.voice.startswith("espeak") and clip.voice.removeprefix("espeak:") not in testset.cast.UNSEEN_ESPEAK:
+    if clip.voice.startswith("espeak") and clip.voice.removeprefix("espeak:") not in cast.UNSEEN_ESPEAK:
         return "espeak"
     return clip.voice.partition(":")[2] + (" (festival)" if clip.voice.startswith("festival") else "")
 

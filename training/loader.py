@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from amanuensis.training.shards import FRAMES_PER_S, Item, Shard
+from amanuensis.training.shards import FRAMES_PER_S, Features, Item, Shard
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
 from amanuensis.training.windows import (
@@ -148,7 +148,8 @@ def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Gene
 def _joined(stock: Stock, recipe: Recipe, domain: str, rng: np.random.Generator) -> Sound:
     limit = recipe.longest_s * FRAMES_PER_S
     want = float(rng.uniform(0.3, 1) * limit) if rng.random() < recipe.joined else 0.0
-    parts, n_frames = [], 0
+    parts: list[tuple[Features, str]] = []
+    n_frames = 0
     while not parts or n_frames < want:
         shard, item = stock.sentence(domain)
         if parts and n_frames + item.n_frames + _PAUSE_FRAMES[1] * 2 > MAX_WINDOW_FRAMES:

@@ -43,14 +43,15 @@ class Vocabulary:
 
     def __init__(self, path: Path) -> None:
         self.tokenizer = Tokenizer.from_file(str(path))
-        ids = {name: self.tokenizer.token_to_id(name) for name in SPECIAL}
+        vocabulary = self.tokenizer.get_vocab(with_added_tokens=True)
+        ids = {name: vocabulary[name] for name in SPECIAL}
         self.size: int = self.tokenizer.get_vocab_size()
         self.end: int = ids[END]
         self.start: int = ids[START]
         self.previous: int = ids[PREVIOUS]
         self.no_speech: int = ids[NO_SPEECH]
         self.no_timestamps: int = ids[NO_TIMESTAMPS]
-        self.first_timestamp: int = self.tokenizer.token_to_id(TIMESTAMPS[0])
+        self.first_timestamp: int = vocabulary[TIMESTAMPS[0]]
         self.suppressed: list[int] = [ids[name] for name in SPECIAL if name not in (END, NO_TIMESTAMPS)]
 
     def encode_words(self, words: list[str]) -> list[list[int]]:

@@ -118,7 +118,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
     lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, CHARS_UTF8, None, None)
     if not collector.pieces or not collector.phonemes:
         raise SynthesisError(f"espeak-ng said nothing for {text!r}")
-    samples = np.concatenate(collector.pieces).astype(np.float32) / 32768
+    samples = np.asarray(np.concatenate(collector.pieces) / np.float32(32768), np.float32)
     phones = _phones(collector.phonemes, len(samples), rate)
     return Speech(samples, rate, _words(collector, text, phones, len(samples) / rate, rate), phones)
 

@@ -104,7 +104,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
         lib.delete_utterance(utterance)
     if len(words) != len(text.split()):
         raise SynthesisError(f"flite spoke {len(words)} words of {text!r}")
-    return Speech(samples, rate, words, phones)
+    return Speech(np.asarray(samples, np.float32), rate, words, phones)
 
 
 def _times(lib: c.CDLL, utterance: int) -> tuple[list[tuple[float, float]], list[tuple[float, int]]]:

@@ -114,13 +114,15 @@ def disturb(mel: Float32, amount: float, noise: Float32 | None, rng: np.random.G
     if noise is not None:
         loud = np.log10(np.mean(10.0**mel) + 1e-10) - np.log10(np.mean(10.0**noise) + 1e-10)
         snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
-        mel = np.logaddexp(mel * np.log(10), (noise + loud - snr_db / 10) * np.log(10)) / np.log(10)
+        nats = np.logaddexp(mel * np.log(10), (noise + loud - snr_db / 10) * np.log(10))
+        mel = np.asarray(nats / np.log(10), np.float32)
     if rng.random() < 0.7 * amount:
         points = rng.normal(0, 5.0 * amount, 6) / 10
-        mel = mel + np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
+        tilt = np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
+        mel = np.asarray(mel + tilt, np.float32)
     if rng.random() < 0.2 * amount:  # telephone or worse
         edge = rng.integers(55, 76)
-        mel = mel - np.clip((np.arange(N_MELS) - edge) * 0.8, 0, 5)
+        mel = np.asarray(mel - np.clip((np.arange(N_MELS) - edge) * 0.8, 0, 5), np.float32)
     gain = rng.uniform(-2.2, 0.8)  # log10 of power, around -20 dBFS
     return np.asarray(np.maximum(mel + gain, SILENCE), np.float32)
 
