@@ -157,3 +157,14 @@ def test_foreign_encoding_is_refused(exact: CpuModel) -> None:
     """An encoding of another back end is a mistake of the caller."""
     with pytest.raises(TypeError, match="encoding of the CPU"):
         exact.decoder(object())  # type: ignore[arg-type]
+
+
+def test_cpu_without_int8_products(folder: Path, answer: dict[str, Float32], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without VNNI `auto` is float32, and int8 on request has weights of 7 bits, so that no sum saturates."""
+    monkeypatch.setattr("amanuensis.npu.devices.cpu.has_int8_dot", lambda: False)
+    files = ModelFiles.load(folder)
+    assert CpuModel(files, threads=1).precision == "float32"
+    reduced = CpuModel(files, "int8", threads=1)
+    states = reduced.encoder_states(answer["features"]).numpy()[0]
+    error = np.sqrt(np.square(states - answer["states"]).mean() / np.square(answer["states"]).mean())
+    assert 0 < error <= 2 * MAX_NRMSE  # twice the step of the weights
