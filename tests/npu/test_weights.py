@@ -35,5 +35,5 @@ def test_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
 def test_broken_index_is_refused(tmp_path: Path, index: str) -> None:
     """An index without files, or one that leaves the folder, is refused."""
     (tmp_path / INDEX).write_text(index)
-    with pytest.raises(ModelError, match="weight_map is missing or empty|missing, though"):
+    with pytest.raises(ModelError, match=r"weight_map is missing or empty|missing, though"):
         Weights.find(tmp_path)
