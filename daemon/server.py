@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,7 +32,10 @@ from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.sessions import RETRY_AFTER_S, Sessions
 from amanuensis.npu.engine.api import Engine, EngineConfig
+from amanuensis.npu.engine.process import start_engine
+from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.stream.config import StreamConfigError
 from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
@@ -80,14 +84,17 @@ class Daemon:
         self.metrics.watch_engine(engine.info, engine.stats, self.sessions.gauges)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Address]:
+    async def listening(self, listener: socket.socket | None = None) -> AsyncIterator[Address]:
         """Accept connections; on leaving, end the sessions and close everything.
+
+        Args:
+            listener: a socket that listens already; None: one is opened as the configuration says.
 
         Raises:
             ServeError: the address cannot be listened on.
 
         """
-        listener = open_listener(self.config.server.address)
+        listener = listener or open_listener(self.config.server.address)
         server = await websockets.asyncio.server.serve(
             self._handle,
             sock=listener,
@@ -203,24 +210,30 @@ async def serve(config: Config, on_listening: Callable[[Address], None]) -> None
         on_listening: called once connections are accepted, with the address that was bound.
 
     Raises:
-        ServeError: the address cannot be listened on.
+        ServeError: the address cannot be listened on, or the model cannot do what the settings ask for.
         EngineError: the model or the device cannot be used.
 
     """
-    from amanuensis.npu.engine.process import start_engine
-    from amanuensis.npu.store import resolve
-
     folder = resolve(config.engine.model)
     settings = config.engine
     engine_config = EngineConfig(folder, settings.device, settings.threads, config.limits.sessions, settings.precision)
     stop = stop_signal()
-    engine = await start_engine(engine_config)
+    with open_listener(config.server.address) as listener:  # before the engine: a taken port is told at once
+        engine = await start_engine(engine_config)
+        try:
+            _check_model(config, engine)
+            async with Daemon(config, engine, Tokenizer(folder)).listening(listener) as address:
+                on_listening(address)
+                await stop.wait()
+        finally:
+            await engine.aclose()
+
+
+def _check_model(config: Config, engine: Engine) -> None:
     try:
-        async with Daemon(config, engine, Tokenizer(folder)).listening() as address:
-            on_listening(address)
-            await stop.wait()
-    finally:
-        await engine.aclose()
+        config.stream.check_model(engine.info)
+    except StreamConfigError as error:
+        raise ServeError(f"[stream] {error}") from None
 
 
 def stop_signal() -> asyncio.Event:
@@ -248,8 +261,9 @@ def open_listener(address: Address) -> socket.socket:
             errno.EADDRNOTAVAIL: "this machine has no such address; see `ip address`",
             errno.EACCES: "ports below 1024 need a privilege; choose a higher one",
         }
-        why = hints.get(error.errno or 0, "check server.listen")
-        raise ServeError(f"cannot listen on {address}: {error.strerror or error}: {why}") from None
+        what = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        hint = hints.get(error.errno or 0, "check server.listen")
+        raise ServeError(f"cannot listen on {address}: {what}: {hint}") from None
     # All of these are inherited by the connections. asyncio forgets TCP_NODELAY for sockets made this way, which costs
     # an event 40 ms: Nagle's algorithm waits for an acknowledgement that the other side delays.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
