@@ -29,6 +29,9 @@ SHORT_NAMES = {
         *("large-v2", "large-v3", "large-v3-turbo"),
     )
 }
+os.environ.setdefault(
+    "HF_HUB_DISABLE_TELEMETRY", "1"
+)  # the library reads it when it is imported, in the functions here
 TIMEOUT_S = 20.0  # for an answer of the hub; data may take longer
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from amanuensis.npu.engine.frames import FrameDecoder, FrameError, Message, encode_frame
@@ -113,7 +114,8 @@ class Child:
     def kill(self, why: str) -> None:
         """Kill the process for a reason that `gone` tells."""
         if self._process.returncode is None and not self.killed_why:
-            self._process.kill()  # once: a second signal would take the exit status away from asyncio's watcher
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # Process.kill may take the exit status away from asyncio's watcher
         self.killed_why = self.killed_why or why
 
     async def gone(self) -> str:

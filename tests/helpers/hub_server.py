@@ -21,6 +21,7 @@ class HubServer:
 
     Attributes:
         repositories: folder by name such as "openai/whisper-tiny.en".
+        paths: of every GET, in order.
         requests: (path, Range header) of every GET for a file's content, in order.
         corrupt: files of which a byte is changed on the way.
         cut: files whose connection is closed after half of what was asked for, once each.
@@ -30,6 +31,7 @@ class HubServer:
     """
 
     repositories: dict[str, Path] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     corrupt: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
@@ -66,10 +68,13 @@ class HubServer:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one GET."""
         path = request.path.partition("?")[0]
+        self.paths.append(path)
         if self.status:
             self._send(request, self.status, b"{}")
         elif path.startswith("/api/models/"):
             self._answer_info(request, path.removeprefix("/api/models/"))
+        elif path.startswith("/api/"):
+            self._send(request, 404, b"{}")
         elif path.startswith("/lfs/"):
             _, _, owner, name, file = path.split("/")
             self._send_file(request, self.repositories[f"{owner}/{name}"] / file)
@@ -86,7 +91,7 @@ class HubServer:
         if repository not in self.repositories:
             self._send(request, 404, b"{}", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
             return
-        files = [self._describe(path) for path in sorted(self.repositories[repository].iterdir())]
+        files = [self._describe(path) for path in sorted(self.repositories[repository].iterdir()) if path.is_file()]
         body = {"id": repository, "modelId": repository, "sha": REVISION, "private": False, "siblings": files}
         self._send(request, 200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 

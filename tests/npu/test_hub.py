@@ -55,6 +55,12 @@ def test_pull_fetches_what_is_needed(server: HubServer, folder: Path) -> None:
     assert [path.name for path in models_folder().iterdir()] == ["tiny.en"]
 
 
+def test_nothing_else_is_asked_of_the_hub(server: HubServer) -> None:
+    """Only the model's own listing and files are asked for: no telemetry."""
+    pull("tiny.en")
+    assert {path for path in server.paths if REPOSITORY not in path} == set()
+
+
 def test_repository_and_own_name(server: HubServer) -> None:
     """A repository's own name works too, and a model can be installed under another one."""
     assert pull(REPOSITORY).name == "whisper-tiny.en"
