@@ -113,13 +113,21 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
         complain("interrupted")
         return 1
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nothing may be written there when Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_unwritable_output()  # the reader has gone (`| head`)
         return 1
     except Exception as error:
         complain(describe(error))
+        drop_unwritable_output()
         return 1
     return status
+
+
+def drop_unwritable_output() -> None:
+    """Forget output that cannot be written, so that Python does not try again, and fail, when it shuts down."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def describe(error: Exception) -> str:

@@ -82,9 +82,10 @@ def test_missing_file_is_named(builtin_model: Path, tmp_path: Path) -> None:
 def test_full_disk_at_transcription_is_named(builtin_model: Path, clip: Path) -> None:
     """When standard output cannot take the text, the command says so and fails."""
     command = ["transcribe", "--model", str(builtin_model), "--json", str(clip)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+            [*COMMAND, *command], env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
         )
     assert done.returncode == 1
     one_line(done.stderr, "No space left on device")
