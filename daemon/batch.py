@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from amanuensis.daemon.captioner import Captioner
+from amanuensis.daemon.captioner import Captioner, Mode
 from amanuensis.daemon.commands.common import complain
 from amanuensis.daemon.console import notice
 from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, write_transcript
@@ -64,7 +64,7 @@ class Batch:
         start: starts the pipeline, as `open_pipeline` does.
         raw: format of files without a header.
         printing: what goes to standard output.
-        ticks: decode as live captions are, instead of window by window.
+        mode: "windows", or "lockstep" for the text that live captions would give.
 
     """
 
@@ -73,13 +73,12 @@ class Batch:
         start: Callable[[], contextlib.AbstractAsyncContextManager[Pipeline]],
         raw: AudioFormat | None,
         printing: Printing,
-        *,
-        ticks: bool,
+        mode: Mode = "windows",
     ) -> None:
         self._start = start
         self._raw = raw
         self._printing = printing
-        self._ticks = ticks
+        self._mode: Mode = mode
         self._stack = contextlib.AsyncExitStack()
         self._pipeline: Pipeline | None = None
 
@@ -120,7 +119,7 @@ class Batch:
 
     async def _caption(self, name: str, source: Source, pipeline: Pipeline, bar: Bar) -> Result:
         started_s = time.perf_counter()
-        captioner = Captioner(source, pipeline, ticks=self._ticks)
+        captioner = Captioner(source, pipeline, mode=self._mode)
         transcript = Transcript()
         complete = True
         async for event in captioner.events():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from amanuensis.stream.events import Event, Gap
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession
 
+Mode: TypeAlias = Literal["live", "lockstep", "windows"]
 SILENCE_DBFS: Final = -96.0  # the noise of 16 bits
+MAX_BACKLOG_MS: Final = 10_000.0  # sound that waits for a slow engine before its source is held back
+STEP_S: Final = 0.1  # a fifth of a tick: ticks fall where they would in real time
 MULAW_SILENCE: Final = b"\xff"  # G.711: the code of +0
 
 
@@ -28,7 +31,9 @@ class Captioner:
         source: open.
         pipeline: running.
         on_sound: told the level in dBFS (None where it is not known) and the lag in ms after every piece of sound.
-        ticks: decode while people are still speaking; False: every window once, when it is complete.
+        mode: "live": decode while people are still speaking, and let sound wait up to ten seconds for a slow engine;
+            "lockstep": the same, but hold the source until each decode is done, so that sound that comes as fast as
+            possible is captioned as if it came in real time; "windows": decode every window once, when it is complete.
 
     """
 
@@ -37,15 +42,15 @@ class Captioner:
         source: Source,
         pipeline: Pipeline,
         on_sound: Callable[[float | None, float], None] | None = None,
-        *,
-        ticks: bool = True,
+        mode: Mode = "live",
     ) -> None:
         self._source = source
         self._engine = pipeline.engine
         self._on_sound = on_sound
+        self._mode: Mode = mode
         self._samples = 0  # of each channel, lost ones included
         config, tokenizer, info = pipeline.config.stream, pipeline.tokenizer, pipeline.engine.info
-        self.session = StreamSession(config, source.format, tokenizer, info, ticks=ticks)
+        self.session = StreamSession(config, source.format, tokenizer, info, ticks=mode != "windows")
 
     @property
     def heard_ms(self) -> float:
@@ -62,7 +67,7 @@ class Captioner:
 
         """
         stream = self._engine.open_stream()
-        pump = Pump(self.session, self._engine, stream)
+        pump = Pump(self.session, self._engine, stream, 0 if self._mode == "lockstep" else MAX_BACKLOG_MS)
         feeding = asyncio.create_task(self._feed(pump, stop or asyncio.Event()))
         try:
             async for event in pump.events():
@@ -95,10 +100,12 @@ class Captioner:
             pump.end()
 
     async def _read(self, pump: Pump) -> None:
+        step = round(STEP_S * self._source.format.rate) * self._source.format.frame_bytes
         async for chunk in self._source.chunks():
-            self._take(pump, chunk)
-            if not self._source.live:
-                await pump.room()
+            for piece in cut(chunk, step) if self._mode == "lockstep" else (chunk,):
+                self._take(pump, piece)
+                if not self._source.live:
+                    await pump.room()
 
     def _take(self, pump: Pump, chunk: Chunk) -> None:
         if isinstance(chunk, Pause):
@@ -121,6 +128,14 @@ class Captioner:
         pump.feed(data)
         if self._on_sound is not None:
             self._on_sound(level_dbfs(data, fmt), self.session.lag_ms)
+
+
+def cut(chunk: Chunk, step: int) -> Iterator[Chunk]:
+    """Yield a piece of sound in pieces of `step` bytes, anything else as it is."""
+    if isinstance(chunk, bytes):
+        yield from (chunk[at : at + step] for at in range(0, len(chunk), step))
+    else:
+        yield chunk
 
 
 def silence(fmt: AudioFormat, samples: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,9 +21,11 @@ from amanuensis.daemon.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from amanuensis.daemon.captioner import Mode
+    from amanuensis.daemon.console import Printer
     from amanuensis.daemon.outputs import Transcript
-    from amanuensis.daemon.pipeline import Pipeline
     from amanuensis.daemon.sources.base import Source
+    from amanuensis.stream.events import Event
 
 EXAMPLES: Final = """\
 examples:
@@ -89,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def listen(args: argparse.Namespace) -> int:
     """Open source and engine, show events, write files."""
-    from amanuensis.daemon.outputs import Transcript, format_for, write_transcript
+    from amanuensis.daemon.captioner import Captioner
+    from amanuensis.daemon.console import make_printer
+    from amanuensis.daemon.outputs import Transcript, format_for
     from amanuensis.daemon.pipeline import engine_line, load, open_pipeline
     from amanuensis.daemon.signals import stop_on_signals
     from amanuensis.daemon.sources.choose import InputRequest, open_source
@@ -97,39 +101,28 @@ async def listen(args: argparse.Namespace) -> int:
     files = [(path, format_for(path, None)) for path in args.output]
     config = load(args)
     request = InputRequest(args.input, raw_format(args), args.speed)
+    transcript = Transcript()
     # The source is opened first: a microphone keeps what is said while the model is loaded.
     with stop_on_signals() as stop:
         async with open_source(request, complain) as source, open_pipeline(config) as pipeline:
             complain(engine_line(pipeline.engine.info))
-            transcript = Transcript()
+            printer = make_printer(sys.stdout, complain, as_json=args.json, hint=HINT)
+            mode: Mode = "lockstep" if args.speed == 0 else "live"
+            captioner = Captioner(source, pipeline, status_of(source, printer), mode)
             try:
-                await show(source, pipeline, transcript, stop, as_json=args.json)
+                await show(captioner.events(stop), printer, transcript)
             finally:
-                for path, chosen in files:
-                    write_transcript(path, chosen, transcript.utterances)
-                if files and transcript.shortfall:
-                    complain(transcript.shortfall)
+                write(transcript, files)
     return 0
 
 
-async def show(
-    source: Source, pipeline: Pipeline, transcript: Transcript, stop: asyncio.Event, *, as_json: bool
-) -> None:
-    """Print what is heard until the source ends or `stop` is set, and keep the committed words."""
-    from amanuensis.daemon.captioner import Captioner
-    from amanuensis.daemon.console import make_printer
+async def show(events: AsyncIterator[Event], printer: Printer, transcript: Transcript) -> None:
+    """Print events and keep the committed words."""
     from amanuensis.daemon.wire import wire_map
-
-    heard = announce_once(source.name)
-    printer = make_printer(sys.stdout, complain, as_json=as_json, hint=HINT)
-
-    def on_sound(level_dbfs: float | None, lag_ms: float) -> None:
-        next(heard, None)
-        printer.status(level_dbfs, lag_ms)
 
     seq = 0
     try:
-        async for event in Captioner(source, pipeline, on_sound).events(stop):
+        async for event in events:
             seq += event.durable
             transcript.add(event)
             printer.show(wire_map(event, seq if event.durable else None))
@@ -137,7 +130,25 @@ async def show(
         printer.close()
 
 
-def announce_once(name: str) -> Iterator[None]:
-    """Say at the first step that sound comes: some microphones take seconds to begin."""
-    complain(f"listening to {name}")
-    yield
+def status_of(source: Source, printer: Printer) -> Callable[[float | None, float], None]:
+    """Return what shows level and lag, and says once that sound comes: some microphones take seconds to begin."""
+    heard = False
+
+    def on_sound(level_dbfs: float | None, lag_ms: float) -> None:
+        nonlocal heard
+        if not heard:
+            complain(f"listening to {source.name}")
+        heard = True
+        printer.status(level_dbfs, lag_ms)
+
+    return on_sound
+
+
+def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
+    """Write the transcript to each file, in its format."""
+    from amanuensis.daemon.outputs import write_transcript
+
+    for path, chosen in files:
+        write_transcript(path, chosen, transcript.utterances)
+    if files and transcript.shortfall:
+        complain(transcript.shortfall)

@@ -74,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan(args.files, args.formats or [], args.output)
     text = None if args.json or args.output else (args.formats or ["txt"])[0]
     printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1)
-    batch = Batch(partial(open_pipeline, load(args)), raw_format(args), printing, ticks=args.stream)
+    batch = Batch(
+        partial(open_pipeline, load(args)), raw_format(args), printing, "lockstep" if args.stream else "windows"
+    )
     return asyncio.run(batch.run(jobs))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from amanuensis.daemon.captioner import SILENCE_DBFS, Captioner, level_dbfs
+from amanuensis.daemon.captioner import SILENCE_DBFS, Captioner, Mode, level_dbfs
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.sources.base import Chunk, Lost, Pause, Source, SourceError
@@ -81,14 +81,14 @@ async def collect(captioner: Captioner, stop: asyncio.Event | None = None) -> li
     return [event async for event in captioner.events(stop)]
 
 
-@pytest.mark.parametrize("ticks", [True, False])
+@pytest.mark.parametrize("mode", ["live", "lockstep", "windows"])
 @pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (8000, 1)])
-async def test_a_file_becomes_its_words(tmp_path: Path, ticks: bool, rate: int, channels: int) -> None:
+async def test_a_file_becomes_its_words(tmp_path: Path, mode: Mode, rate: int, channels: int) -> None:
     """Streamed or window by window, at any rate, the words come out once and in order, and nothing is left over."""
     sound = say(WORDS, rate)
     soundfile.write(tmp_path / "a.wav", np.repeat(sound[:, None], channels, axis=1), rate, subtype="FLOAT")
     engine = ToneEngine()
-    captioner = Captioner(FileSource(tmp_path / "a.wav"), pipeline(engine), ticks=ticks)
+    captioner = Captioner(FileSource(tmp_path / "a.wav"), pipeline(engine), mode=mode)
     events = await collect(captioner)
     assert text(events) == spell(WORDS)
     assert isinstance(events[-1], Final)
@@ -185,3 +185,12 @@ def test_levels_are_decibels_below_full_scale(data: bytes, encoding: Any, expect
     """The level is that of the root mean square; it is not known for companded sound."""
     level = level_dbfs(data, AudioFormat(encoding, RATE, 1))
     assert level == (None if expected is None else pytest.approx(expected, abs=0.01))
+
+
+async def test_in_lockstep_words_are_committed_as_they_would_be_live() -> None:
+    """However fast the sound comes, its words leave in several steps and not all at the end."""
+    said = WORDS * 3
+    captioner = Captioner(Script([pcm(said)]), pipeline(), mode="lockstep")
+    events = await collect(captioner)
+    assert text(events) == spell(said)
+    assert sum(isinstance(event, Commit) for event in events) >= len(said) // 3
