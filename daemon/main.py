@@ -28,7 +28,7 @@ EXAMPLES: Final = """\
 examples:
   amanuensis demo                          captions of a bundled conversation; needs no microphone
   amanuensis listen                        captions of your microphone in this terminal
-  amanuensis transcribe talk.wav -f srt    writes talk.srt
+  amanuensis transcribe talk.wav -o t.srt  subtitles of a file
   amanuensis serve                         the daemon, for WebSocket clients and the captions page
 
 `amanuensis COMMAND --help` describes a command."""
