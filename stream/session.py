@@ -34,7 +34,7 @@ from amanuensis.stream.words import WordTokenizer, to_ms
 __all__ = ["MAX_MARKS", "StreamSession", "Ticket", "Utterance"]
 
 MAX_ATTEMPTS: Final = 3  # of an engine at the same audio, before it becomes a gap
-PROMPT_PAUSE: Final = 5 * MODEL_RATE  # samples; after a longer pause the text before it says little about what comes
+PROMPT_PAUSE: Final = MODEL_RATE // 2  # samples between utterances, which have their own margins: 1.2 s of silence
 
 
 @dataclass(frozen=True, slots=True)

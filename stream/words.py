@@ -15,7 +15,8 @@ from amanuensis.stream.resample import MODEL_RATE
 __all__ = ["ENCODER_FRAME", "TimedWord", "WordTokenizer", "clamp_times", "text_of", "timed_words", "to_ms", "tokens_of"]
 
 ENCODER_FRAME: Final = 320  # samples at 16 kHz: 20 ms
-HALF_WORD: Final = 4_800  # samples, 300 ms: how far a word reaches from its outermost attention peak when alone
+LEAD: Final = 640  # samples, 40 ms: how long before its first attention peak a word begins
+REACH: Final = 4_800  # samples, 300 ms: how long after its last attention peak a word goes on when nothing follows
 
 
 class WordTokenizer(Protocol):
@@ -57,8 +58,8 @@ def timed_words(
 ) -> list[TimedWord]:
     """Return the words of a hypothesis in order, their times monotone and inside `bounds`.
 
-    Words meet half-way between their attention peaks, unless a pause lies between them: then each reaches HALF_WORD
-    beyond its own peak.
+    Attention peaks where the sound of a token sets in. So a word begins LEAD before its first peak, and ends where the
+    next one begins, but not more than REACH after its last peak.
 
     Args:
         result: the hypothesis.
@@ -108,13 +109,13 @@ def _word(result: WindowResult, part: TokenWord, window_start: int, high: int) -
 
 def _with_times(words: Sequence[TimedWord], k: int, bounds: tuple[int, int]) -> TimedWord:
     word, (low, high) = words[k], bounds
-    before = words[k - 1].last if k else low
-    after = words[k + 1].first if k + 1 < len(words) else high
-    start = _between(before, word.first, word.first - HALF_WORD) if k else word.first - HALF_WORD
-    end = _between(word.last, after, word.last + HALF_WORD) if k + 1 < len(words) else word.last + HALF_WORD
+    start = _begin(words, k)
+    end = word.last + REACH
+    if k + 1 < len(words):
+        end = min(end, _begin(words, k + 1))
     return replace(word, start=min(max(start, low), high), end=min(max(end, start, low), high))
 
 
-def _between(left: int, right: int, reach: int) -> int:
-    """Return the middle of two peaks, or `reach` when they are further apart than two half words."""
-    return reach if right - left > 2 * HALF_WORD else (left + right) // 2
+def _begin(words: Sequence[TimedWord], k: int) -> int:
+    """Return where a word begins, not before the last peak of the one before it."""
+    return max(words[k].first - LEAD, words[k - 1].last) if k else words[k].first - LEAD

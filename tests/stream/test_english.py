@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amanuensis.stream.english import normalise_english
 from amanuensis.stream.english_numbers import normalise_numbers
 from amanuensis.stream.english_spelling import american_spelling
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from amanuensis.stream.wer import Errors, wer, word_errors
 from hypothesis import given
 from hypothesis import strategies as st
+
+from amanuensis.stream.wer import Errors, wer, word_errors
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=9)
 

@@ -20,15 +20,22 @@ def tokens(n: int) -> tuple[int, ...]:
     return tuple(token for k in range(n) for token in (8 * k, 8 * k + 1))
 
 
-def test_words_meet_between_their_peaks() -> None:
-    """Neighbours share the middle of their peaks; a pause leaves a gap."""
+def test_words_begin_at_their_peaks() -> None:
+    """A word begins just before its first peak and ends where the next one begins, or soon after its last peak."""
     found = timed_words(result(tokens(3), (10, 20, 30, 40, 140, 150)), TOKENIZER, 32_000, (32_000, 96_000), None)
     assert [word.text for word in found] == [" w0", " w1", " w2"]
-    assert found[0].end == found[1].start == 32_000 + 25 * 320 + 160
+    assert found[0].start == 32_000 + 10 * 320 + 160 - 640
+    assert found[0].end == found[1].start == 32_000 + 30 * 320 + 160 - 640
     assert found[1].end == 32_000 + 40 * 320 + 160 + 4_800
-    assert found[2].start == 32_000 + 140 * 320 + 160 - 4_800
-    assert found[0].start == 32_000
+    assert found[2].start == 32_000 + 140 * 320 + 160 - 640
+    assert found[2].end == 32_000 + 150 * 320 + 160 + 4_800
     assert found[0].conf == round(math.exp(-0.1), 16)
+
+
+def test_squeezed_words_do_not_overlap() -> None:
+    """Words whose peaks coincide have no length, but an order."""
+    found = timed_words(result(tokens(3), (10, 20, 20, 20, 20, 20)), TOKENIZER, 0, (0, 96_000), None)
+    assert [(word.start, word.end) for word in found] == [(2_720, 6_560), (6_560, 6_560), (6_560, 11_360)]
 
 
 @given(

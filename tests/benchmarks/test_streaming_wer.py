@@ -1,0 +1,49 @@
+"""The measurement of word errors, live and offline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from amanuensis.benchmarks.clips import SYNTHETIC
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
+from amanuensis.benchmarks.streaming_wer import Score, _Newest, add_arguments, collect, run
+from amanuensis.stream.events import Commit, Partial, Word
+
+
+def test_figures_are_printed_by_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A random model has all its errors counted, for each set and for a long mixture, with the header."""
+    model = make_random_model(tmp_path / "model", RandomModel(eot_bonus=1.0))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert run(parser.parse_args(["--model", str(model), "--limit", "1", "--json"])) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["header"]["device"].startswith("cpu")
+    assert {"narrow_seen", "narrow_unseen", "general_seen", "long synthetic"} <= set(printed["sets"])
+    assert all(figures["offline_wer"] > 50 for figures in printed["sets"].values())
+
+
+def test_folders_that_are_not_there_are_left_out(tmp_path: Path) -> None:
+    """Only sets that exist are measured."""
+    assert collect(tmp_path, None, 1) == []
+    assert [clip.set for clip in collect(SYNTHETIC, None, 1)].count("long") == 1
+
+
+def test_new_words_are_noted() -> None:
+    """The text grows by partials and commits; a shrinking partial is no new word."""
+    newest = _Newest()
+    newest.see(Partial(0, 1, " a b", 0, 1), 500)
+    newest.see(Commit(0, (Word(" a", 0, 1, 0.9),)), 1000)
+    newest.see(Partial(0, 2, " b", 0, 1), 1000)
+    newest.see(Partial(0, 3, " b c", 0, 1), 1600)
+    assert newest.gaps_ms == [1100]
+
+
+def test_an_empty_score_has_figures() -> None:
+    """Nothing measured gives zeros, not an error."""
+    figures = Score().figures()
+    assert figures["offline_wer"] == 0
+    assert figures["commit_delay_ms"] == {"p50": 0, "p95": 0}
