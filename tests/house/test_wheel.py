@@ -150,4 +150,4 @@ def test_wheel_runs_the_main_job(installed: Installed) -> None:
     assert said["engine"]["encoder"] == "cpu"
     lines = run(installed.bin / "amanuensis", "demo", "--json", "--speed", "8", cwd=installed.neutral).splitlines()
     kinds = {json.loads(line).get("type") for line in lines}
-    assert {"ready", "partial", "commit", "final", "bye"} <= kinds
+    assert {"partial", "commit", "final", "bye", "summary"} <= kinds
