@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.helpers.random_model import RandomModel
+from amanuensis.benchmarks.random_model import RandomModel
 
 ANSWER = Path(__file__).resolve().parents[1] / "data" / "parity" / "answer.npz"
 MODEL = RandomModel(

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu.decode import WindowDecoder, decode_window
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
-from tests.helpers.random_model import RandomModel, make_random_model
 
 TEXT = st.integers(0, 279)  # text tokens of a random model
 ROUNDING = 1e-4

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.npu.cpu_features import has_int8_dot
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.model_files import ModelFiles
 from tests.helpers.parity_fixture import ANSWER, MODEL
-from tests.helpers.random_model import make_random_model
 
 Float32 = NDArray[np.float32]
 MAX_ERROR = 1e-3  # of float32: max|a - b| / max|b|

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.window import WindowJob
-from tests.helpers.random_model import RandomModel, make_random_model
 
 
 @pytest.fixture

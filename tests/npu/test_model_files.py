@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu.model_files import ModelError, ModelFiles
-from tests.helpers.random_model import RandomModel, make_random_model
 
 Change = Callable[[Path], None]
 TENSOR = "model.decoder.layers.1.fc1.weight"

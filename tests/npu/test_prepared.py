@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu.model_files import ModelError, ModelFiles
 from amanuensis.npu.prepared import BESIDE, prepare
-from tests.helpers.random_model import RandomModel, make_random_model
 
 
 @pytest.fixture

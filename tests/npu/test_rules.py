@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu.hotwords import HotwordTrie
 from amanuensis.npu.model_config import Generation
 from amanuensis.npu.rules import Rules, log_sum_exp, make_rules, with_timestamps
 from amanuensis.npu.tokenizer import Tokenizer
-from tests.helpers.random_model import RandomModel, make_random_model
 
 EOT, NO_TIMESTAMPS, BEGIN, SIZE = 10, 12, 13, 40  # text 0..9, two specials, timestamps 13..39
 RULES = Rules(

@@ -6,7 +6,7 @@ from itertools import islice, product
 from string import ascii_lowercase
 from typing import Any
 
-from tests.helpers.random_model import RandomModel
+from amanuensis.benchmarks.random_model import RandomModel
 
 SPELT = 288  # text tokens that a random model has without fillers
 ENGLISH_TEXT = 50_256  # text tokens of GPT-2; the multilingual vocabulary has one more

@@ -12,6 +12,7 @@ import torch
 import whisper
 from numpy.typing import NDArray
 
+from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.hypothesis import is_looping
@@ -19,7 +20,6 @@ from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.rules import make_rules, with_timestamps
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob
-from tests.helpers.random_model import make_random_model
 from tests.long.parity.openai_model import openai_model
 from tests.long.parity.shapes import shape
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from amanuensis.benchmarks.random_model import make_random_model
 from tests.helpers.parity_fixture import ANSWER, MODEL
-from tests.helpers.random_model import make_random_model
 from tests.long.parity.transformers_model import ask
 
 

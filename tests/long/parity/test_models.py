@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import WhisperForConditionalGeneration
 
+from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.npu.devices.cpu import CpuModel, PrecisionChoice
 from amanuensis.npu.log_mel import log_mel_spectrogram
 from amanuensis.npu.model_files import ModelFiles
-from tests.helpers.random_model import make_random_model
 from tests.long.parity.shapes import SHAPES, VOCABULARIES
 
 Float32 = NDArray[np.float32]
