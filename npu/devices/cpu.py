@@ -1,6 +1,6 @@
 """The CPU back end: ONNX Runtime on graphs built here from the weights.
 
-Why ONNX Runtime, and the options: measurements in docs/architecture.md. Spinning worker threads cost twice the CPU
+Why ONNX Runtime, and the options: measurements in docs/benchmarks.md. Spinning worker threads cost twice the CPU
 time for nothing; memory patterns would be kept for every window length ever seen.
 """
 
