@@ -174,11 +174,19 @@ async def test_a_session_without_sound_ends_well(daemon: DaemonProcess) -> None:
     assert text_of(events) == ""
 
 
-async def test_killing_the_sender_leaves_the_daemon_well(daemon: DaemonProcess, speech: NDArray[np.float32]) -> None:
-    """A connection cut in mid-sentence ends its session; the next speaker is served."""
+async def test_killing_the_sender_leaves_only_what_was_said(daemon: DaemonProcess, speech: NDArray[np.float32]) -> None:
+    """A connection cut in mid-sentence ends its session with words of the sound that came; the next one is served."""
+    sent_s = 2
     async with connect(daemon.url, Hello(audio=MONO_16K)) as client:
-        await client.send_audio(speech[: 2 * 16_000].tobytes())
-        await client.aclose()
+        watch = daemon.url.replace("/v1/session", f"/v1/watch/{client.session}")
+        async with connect(watch, Hello(role="watch")) as watcher:
+            await client.send_audio(speech[: sent_s * 16_000].tobytes())
+            await client.aclose()
+            events = [event async for event in watcher]
+    check_whole(events)
+    words = [word for event in events if event["type"] == "commit" for word in event["words"]]
+    assert words
+    assert all(0 <= word["from"] <= word["to"] <= sent_s * 1000 for word in words)
     check_whole(await caption(daemon.url, speech))
 
 
