@@ -13,7 +13,7 @@ from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.sources.base import Chunk, Lost, Pause, Source
 from amanuensis.npu.engine.api import EngineLostError
-from amanuensis.stream.events import Event, Gap
+from amanuensis.stream.events import Event
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession
 
@@ -21,7 +21,6 @@ Mode: TypeAlias = Literal["live", "lockstep", "windows"]
 SILENCE_DBFS: Final = -96.0  # the noise of 16 bits
 MAX_BACKLOG_MS: Final = 10_000.0  # sound that waits for a slow engine before its source is held back
 STEP_S: Final = 0.1  # a fifth of a tick: ticks fall where they would in real time
-MULAW_SILENCE: Final = b"\xff"  # G.711: the code of +0
 
 
 class Captioner:
@@ -111,16 +110,14 @@ class Captioner:
         if isinstance(chunk, Pause):
             pump.flush()
         elif isinstance(chunk, Lost):
-            self._report(pump, chunk)
+            self._skip(pump, chunk)
         else:
             self._hear(pump, chunk)
 
-    def _report(self, pump: Pump, lost: Lost) -> None:
-        """Say what was lost, and put silence in its place: it keeps the media time of what follows."""
-        fmt = self._source.format
-        pump.emit(Gap(self.heard_ms, self.heard_ms + 1000 * lost.samples / fmt.rate, lost.why))
-        for at in range(0, lost.samples, fmt.rate):
-            self._hear(pump, silence(fmt, min(fmt.rate, lost.samples - at)))
+    def _skip(self, pump: Pump, lost: Lost) -> None:
+        """Say what was lost: it becomes a gap, and what follows keeps its media time."""
+        pump.skip(lost.samples, lost.why)
+        self._samples += lost.samples
 
     def _hear(self, pump: Pump, data: bytes) -> None:
         fmt = self._source.format
@@ -136,11 +133,6 @@ def cut(chunk: Chunk, step: int) -> Iterator[Chunk]:
         yield from (chunk[at : at + step] for at in range(0, len(chunk), step))
     else:
         yield chunk
-
-
-def silence(fmt: AudioFormat, samples: int) -> bytes:
-    """Return so many samples of each channel without sound."""
-    return (MULAW_SILENCE if fmt.encoding == "mulaw" else b"\0") * (samples * fmt.frame_bytes)
 
 
 def level_dbfs(data: bytes, fmt: AudioFormat) -> float | None:

@@ -71,10 +71,6 @@ class Pump:
         self._awake = asyncio.Event()
         self._settled = asyncio.Event()  # a job came back: there may be room
 
-    def emit(self, event: Event) -> None:
-        """Add an event of the source's own, in order with the others."""
-        self._emit([event])
-
     def feed(self, data: bytes) -> None:
         """Take raw PCM of the session's format."""
         self._step(lambda: self.session.receive(data))

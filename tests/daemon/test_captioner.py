@@ -135,6 +135,7 @@ async def test_lost_samples_become_a_gap_at_their_place() -> None:
     last = [word for event in events if isinstance(event, Commit) for word in event.words][-1]
     assert last.start_ms > at_ms + 5000
     assert text(events) == spell((*WORDS, 5))
+    assert captioner.session.ledger.totals().gap == 5 * RATE
 
 
 async def test_a_pause_makes_everything_final() -> None:
