@@ -78,6 +78,18 @@ def synthetic(folder: Path) -> list[Utterance]:
     ]
 
 
+def pairs(utterances: list[Utterance]) -> list[Utterance]:
+    """Return each two clips of a set with seen voices as one window, as a stream has them."""
+    joined = []
+    for name in dict.fromkeys(u.set for u in utterances if u.set.endswith("_seen")):
+        clips = [u for u in utterances if u.set == name]
+        joined += [
+            Utterance(np.concatenate([a.sound, b.sound]), f"{a.text} {b.text}", f"{name}_pairs", "two voices")
+            for a, b in zip(clips[0::2], clips[1::2], strict=False)
+        ]
+    return joined
+
+
 def _voice_group(clip: testset.Clip) -> str:
     if clip.voice.startswith("espeak") and clip.voice.removeprefix("espeak:") not in cast.UNSEEN_ESPEAK:
         return "espeak"

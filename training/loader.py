@@ -58,12 +58,12 @@ class Stage:
 def stage_at(progress: float) -> Stage:
     """Return the curriculum at `progress` (0 to 1): single sentences until attention follows them, then all else."""
     heard = float(np.clip(progress / 0.5, 0, 1))
-    grown = float(np.clip((progress - 0.5) / 0.35, 0, 1))
+    grown = float(np.clip((progress - 0.45) / 0.3, 0, 1))
     last = progress > 0.92
     recipe = Recipe(
         augmentation=0.35 if last else 0.1 + 0.4 * heard,
-        joined=0.04 + 0.2 * grown,
-        longest_s=8 + 16 * grown,
+        joined=0.04 + 0.3 * grown,
+        longest_s=8 + 10 * grown,
         padded_full=0.01 * grown,
         cut=0.04 + 0.08 * grown,
         prompted=0.08 + 0.1 * grown,

@@ -32,7 +32,7 @@ class Weights:
 def weights_at(progress: float) -> Weights:
     """Return the weights at `progress` (0 to 1): phones and alignment are heavy first."""
     late = min(1.0, progress / 0.9)
-    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 - 1.2 * late, guide=1.0 - 0.8 * late)
+    return Weights(ctc=0.5 - 0.2 * late, phones=1.5 - 1.2 * late, guide=1.0 - 0.6 * late)
 
 
 @dataclass(frozen=True)

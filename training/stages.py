@@ -97,7 +97,8 @@ def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -
     from amanuensis.training.card import comparison
 
     folders = [model] if model else [job.folder, job.archive.with_name(job.archive.name + ".expanded")]
-    utterances = stage.synthetic(job.work / "test") + stage.recorded(speech)
+    clips = stage.synthetic(job.work / "test")
+    utterances = [*clips, *stage.pairs(clips), *stage.recorded(speech)]
     forms = {}
     for folder in folders:
         texts = stage.transcriber(folder, job.threads)([utterance.sound for utterance in utterances])

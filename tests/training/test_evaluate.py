@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from amanuensis.training import cast, testset
-from amanuensis.training.evaluate import Utterance, read_sound, recorded_text, score, table, word_errors
+from amanuensis.training.evaluate import Utterance, pairs, read_sound, recorded_text, score, table, word_errors
 from amanuensis.training.text import is_held_out, normal_form
 
 CLIPS = Path(__file__).parents[1] / "data" / "synthetic"
@@ -64,3 +64,11 @@ def test_the_demo_lists_its_turns() -> None:
     assert {normal_form(turn["text"]) for turn in turns} == TEXTS
     assert all(a["end_s"] < b["start_s"] for a, b in pairwise(turns))
     assert turns[-1]["end_s"] < seconds
+
+
+def test_pairs_join_two_clips_of_a_set() -> None:
+    """Sound and text of two clips follow each other; unseen voices are not paired."""
+    clips = [Utterance(np.full(10 + i, i, np.float32), f"w{i}", "narrow_seen", "a") for i in range(3)]
+    clips.append(Utterance(np.zeros(5, np.float32), "x", "narrow_unseen", "b"))
+    (pair,) = pairs(clips)
+    assert (pair.text, pair.set, len(pair.sound)) == ("w0 w1", "narrow_seen_pairs", 21)
