@@ -64,6 +64,7 @@ class EngineStats:
     superseded: int
     queued: int
     busy_s: float  # seconds in which the device worked
+    lost: str = ""  # why the engine does nothing more, if so
 
 
 class Engine(Protocol):

@@ -31,10 +31,10 @@ class Supervision:
     silent_beats: int = 20  # so many missing in a row: the process hangs
     loading_silent_beats: int = 240  # while the model is loaded, in long calls that let no other thread run
     job_limit_s: float = 300.0  # one window; beyond a driver's own watchdog and large models on slow CPUs
-    restarts: int = 5  # in a row without an answer between them; then the engine is lost
+    restarts: int = 8  # in a row without an answer between them; then the engine is lost
     backoff_s: float = 0.1  # before the second restart in a row; doubles each time
     max_backoff_s: float = 5.0
-    job_crashes: int = 3  # a job running in so many crashes is given up
+    job_crashes: int = 2  # a job running in so many is given up; `restarts` leaves room for its stream's three attempts
     depth: int = 2  # jobs at the process at once: one runs, one waits
     nice: int = 0  # added to the niceness of the process
     loader: str = LOADER  # module:function(EngineConfig) -> model

@@ -88,6 +88,7 @@ class SupervisedEngine:
             superseded=self._superseded,
             queued=len(self._schedule),
             busy_s=self._busy_ms / 1000,
+            lost=str(self._gone) if isinstance(self._gone, EngineLostError) else "",
         )
 
     def open_stream(self) -> int:

@@ -25,6 +25,7 @@ from amanuensis.npu.engine.api import (
 from amanuensis.npu.engine.child import Supervision
 from amanuensis.npu.engine.process import SupervisedEngine, start_engine
 from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
+from amanuensis.stream.session import MAX_ATTEMPTS
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 WAIT, DIE, REFUSE, FAIL = (1,), (2,), (3,), (4,)  # what a job's draft makes the steered model do
@@ -212,6 +213,7 @@ async def test_engine_is_lost_after_too_many_crashes(start: Starter, desk: Desk)
     with pytest.raises(EngineLostError):
         await submit(engine, job(3))
     assert engine.stats().restarts == 2
+    assert engine.stats().lost.startswith("the engine died 3 times in a row")
 
 
 async def test_crash_while_loading_again(start: Starter) -> None:
@@ -243,6 +245,16 @@ async def test_window_that_kills_the_engine_is_given_up(start: Starter) -> None:
     with pytest.raises(EngineError, match="died 2 times at this window; last: killed by SIGKILL"):
         await poison
     assert [answer.tokens for answer in await asyncio.gather(*others)] == [expected(k) for k in range(2, 6)]
+
+
+async def test_window_that_kills_the_engine_may_be_tried_again(start: Starter) -> None:
+    """The attempts that a stream makes at one window do not use up the restarts: the next window is answered."""
+    engine = await start()
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(EngineError, match="at this window"):
+            await submit(engine, job(1, DIE))
+    assert (await submit(engine, job(2))).tokens == expected(2)
+    assert engine.stats().lost == ""
 
 
 async def test_hung_window(start: Starter) -> None:
