@@ -71,8 +71,8 @@ class Captioner:
         try:
             async for event in pump.events():
                 yield event
-                if pump.engine_lost is not None:
-                    raise EngineLostError(pump.engine_lost)
+                if lost := self._engine.stats().lost:
+                    raise EngineLostError(lost)
             await feeding
         finally:
             feeding.cancel()

@@ -17,7 +17,18 @@ from amanuensis.daemon.protocol import PROTO, Configure, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.stream.config import StreamConfigError
-from amanuensis.stream.events import Ack, Bye, Commit, EngineUse, Error, Event, Gap, Ready, Stats
+from amanuensis.stream.events import (
+    Ack,
+    Bye,
+    Commit,
+    EngineUse,
+    Error,
+    Event,
+    Gap,
+    Ready,
+    Stats,
+    Warning,  # noqa: A004 - the name on the wire
+)
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import MAX_MARKS
 
@@ -97,6 +108,8 @@ class LiveSession:
         self._metrics.events.labels(event.type).inc()
         if isinstance(event, Commit):
             self._metrics.words.inc(len(event.words))
+        if isinstance(event, Warning):
+            self._metrics.warnings.labels(event.code).inc()
         if isinstance(event, Gap):
             self._metrics.gap_s.inc((event.end_ms - event.start_ms) / 1000)
         self.hub.publish(self.journal.add(event))

@@ -40,6 +40,7 @@ class Metrics:
         self.gap_s = self._counter("gap_seconds", "Audio that was not transcribed")
         self.words = self._counter("words", "Words committed")
         self.events = self._counter("events", "Events by type, counted once a session", "type")
+        self.warnings = self._counter("warnings", "Warnings told to sessions, by code", "code")
         self.refused = self._counter("refused", "Messages, connections and requests refused, by code", "code")
         self.slow_clients = self._counter("slow_clients", "Clients closed because they did not read")
         self.overtaken = self._counter("events_overtaken", "Partials, stats and acks replaced before they were sent")
@@ -87,6 +88,7 @@ class _Live(Collector):
         ):
             yield CounterMetricFamily(f"amanuensis_engine_{name}", text, value=value)
         for name, text, value in (
+            ("engine_up", "1 while the engine works or is being restarted, 0 when it is lost", float(not stats.lost)),
             ("engine_queued", "Windows waiting for the engine", float(stats.queued)),
             ("open_sessions", "Sessions open now", now.sessions),
             ("ended_sessions", "Ended sessions that can be exported", now.ended_sessions),

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
-from amanuensis.npu.engine.api import Engine, EngineError, EngineLostError, SupersededError
+from amanuensis.npu.engine.api import Engine, EngineError, SupersededError
 from amanuensis.npu.window import WindowResult
-from amanuensis.stream.events import Event, Marked
+from amanuensis.stream.events import Event, Marked, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession, Ticket
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+RESTARTED: Final = "the engine process died and another took its place; the audio that it held is transcribed again"
 
 
 class Pump:
@@ -35,7 +36,6 @@ class Pump:
         clock: seconds, for deadlines.
 
     Attributes:
-        engine_lost: why the engine does nothing more, or None.
         tick_ms: how long the last job took, waiting included.
         compute_ms: what the engine spent on this stream.
         used: the newest answer of the engine, for where it was computed.
@@ -54,12 +54,12 @@ class Pump:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session = session
-        self.engine_lost: str | None = None
         self.tick_ms = 0.0
         self.compute_ms = 0.0
         self.used: WindowResult | None = None
         self.waiting_marks = 0
         self._engine = engine
+        self._restarts = engine.stats().restarts  # known to this stream
         self._stream = stream
         self._max_backlog_ms = max_backlog_ms
         self._on_answer = on_answer
@@ -161,11 +161,19 @@ class Pump:
         self._awake.set()
 
     def _submit_due(self) -> None:
+        self._note_restarts()
         try:
             while self._fault is None and (ticket := self.session.next_job()) is not None:
                 self._jobs.add(asyncio.create_task(self._run(ticket)))
         except Exception as error:
             self._fail(error)
+
+    def _note_restarts(self) -> None:
+        """Say once when the engine process was replaced while it had a window of this stream."""
+        restarts = self._engine.stats().restarts
+        if restarts > self._restarts and self._jobs:
+            self._emit([Warning("engine_restarted", RESTARTED)])
+        self._restarts = restarts
 
     async def _run(self, ticket: Ticket) -> None:
         try:
@@ -186,10 +194,10 @@ class Pump:
             self.session.superseded(ticket.id)
             self._emit([])
         except EngineError as error:
-            self.engine_lost = str(error) if isinstance(error, EngineLostError) else None
+            self._note_restarts()
             self._emit(self.session.failed(ticket.id, str(error)))
         else:
-            self.engine_lost = None
+            self._note_restarts()
             self.compute_ms += result.encode_ms + result.decode_ms
             taken_s = self._clock() - started_s
             self.tick_ms = 1000 * taken_s

@@ -160,7 +160,7 @@ class Daemon:
         return self.sessions.is_full or len(self.sessions) + self._greeting >= self.config.limits.sessions
 
     def _readiness(self) -> tuple[bool, dict[str, Any]]:
-        why = self.sessions.engine_lost or ("stopping" if self.sessions.closing else "")
+        why = self._engine.stats().lost or ("stopping" if self.sessions.closing else "")
         gauges = self.sessions.gauges()
         facts = {
             "why": why,

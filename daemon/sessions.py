@@ -67,14 +67,7 @@ class Sessions:
         self._clock = clock
         self._live: dict[str, LiveSession] = {}
         self._ended: OrderedDict[str, EndedSession] = OrderedDict()
-        self._engine_lost: str | None = None  # as the session that ended last found it
         self.closing = False
-
-    @property
-    def engine_lost(self) -> str | None:
-        """Why the engine does nothing more, if a session found that out."""
-        lost = (session.pump.engine_lost for session in self._live.values())
-        return next((why for why in lost if why is not None), self._engine_lost)
 
     @property
     def is_full(self) -> bool:
@@ -135,7 +128,6 @@ class Sessions:
             ending = await session.run()
         finally:
             self._engine.close_stream(stream)
-            self._engine_lost = session.pump.engine_lost
             del self._live[session.id]
         ready = session.ready(for_speaker=False, limits=self._config.limits)
         self._ended[session.id] = EndedSession(session.id, session.journal, ready, ending.reason, self._clock())

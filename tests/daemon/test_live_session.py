@@ -16,6 +16,7 @@ from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.events import Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession
 from tests.helpers.daemon_client import cut, pcm
@@ -85,6 +86,16 @@ async def test_everything_said_is_counted() -> None:
     stats = session.stats()
     assert (stats.lag_ms, stats.queue_ms, stats.engine.model) == (0.0, 0.0, "tones")
     assert 0 < stats.rtf < 0.1
+
+
+async def test_warnings_are_numbered_told_and_counted() -> None:
+    """A warning is a durable event, and the metrics count it by its code."""
+    metrics = Metrics()
+    session = made(metrics)
+    session.publish(Warning("engine_restarted", "again"))
+    (told,) = await said(session)
+    assert told == {"type": "warning", "seq": 1, "code": "engine_restarted", "message": "again"}
+    assert metrics.registry.get_sample_value("amanuensis_warnings_total", {"code": "engine_restarted"}) == 1
 
 
 async def test_settings_change_or_are_refused_whole() -> None:

@@ -29,6 +29,7 @@ def test_metrics_say_where_windows_really_ran() -> None:
     assert samples["amanuensis_engine_decodes_total", "cpu"] == 7
     assert samples["amanuensis_engine_info", "cpu", "npu", "tones", "float32"] == 1
     assert samples["amanuensis_engine_restarts_total",] == 1
+    assert samples["amanuensis_engine_up",] == 1
     assert samples["amanuensis_lag_seconds",] == 1.5
     assert samples["amanuensis_words_total",] == 9
     assert samples["amanuensis_refused_total", "full"] == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amanuensis.daemon.pump import Pump
+from amanuensis.daemon.pump import RESTARTED, Pump
 from amanuensis.npu.engine.api import EngineError, EngineLostError, SupersededError
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
@@ -67,6 +67,24 @@ class Odd(ToneEngine):
         return answer  # type: ignore[no-any-return]
 
 
+class Stuck(ToneEngine):
+    """An engine that never answers."""
+
+    __slots__ = ("cancelled", "started")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.cancelled = asyncio.Event(), asyncio.Event()
+
+    async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+        raise AssertionError
+
+
 async def test_sound_becomes_events_in_order() -> None:
     """All words come, the last event is the final, and nothing is left in the engine."""
     answers: list[float] = []
@@ -107,16 +125,47 @@ async def test_failed_job_is_tried_again() -> None:
     assert [event.code for event in events if isinstance(event, Warning)] == ["engine_failed"]
 
 
-async def test_lost_engine_is_remembered_until_it_answers() -> None:
-    """The reason stands while the engine is gone, the sound becomes a gap, and it is forgotten on an answer."""
-    engine = ToneEngine(fail_with=EngineLostError("gone"))
+async def test_lost_engine_leaves_a_gap() -> None:
+    """Sound that no engine can take becomes a gap, and the stream comes to its end."""
+    events = await run(made(ToneEngine(fail_with=EngineLostError("gone"))))
+    assert {event.why for event in events if isinstance(event, Gap)} == {"gone"}
+
+
+async def test_restart_of_the_engine_is_told_once() -> None:
+    """A stream whose window was at the engine when it was restarted is told, before the window's words."""
+
+    def restarted(result: WindowResult) -> WindowResult:
+        engine.restarts += 1
+        return result
+
+    engine = Odd(restarted)
+    events = await run(made(engine))
+    assert text(events) == spell(WORDS)
+    assert [event.code for event in events if isinstance(event, Warning)] == ["engine_restarted"]
+    assert events.index(next(event for event in events if isinstance(event, Warning))) < events.index(
+        next(event for event in events if isinstance(event, Commit))
+    )
+
+
+async def test_restart_of_an_engine_that_held_nothing_is_not_told() -> None:
+    """A restart while no window of the stream was at the engine does not concern it."""
+    engine = ToneEngine()
     pump = made(engine)
-    events = await run(pump)
-    assert pump.engine_lost == "gone"
-    assert any(isinstance(event, Gap) for event in events)
-    revived = made(Odd(EngineLostError("gone")))
-    await run(revived)
-    assert revived.engine_lost is None
+    engine.restarts += 1
+    assert not any(isinstance(event, Warning) for event in await run(pump))
+
+
+async def test_restart_is_told_while_the_window_waits() -> None:
+    """The news does not wait for the answer, which may take as long as the model takes to load."""
+    engine = Stuck()
+    pump = made(engine)
+    reader = asyncio.create_task(_first(pump, Warning))
+    pump.feed(SOUND)
+    await engine.started.wait()
+    engine.restarts += 1
+    pump.feed(SOUND)
+    assert await reader == Warning("engine_restarted", RESTARTED)
+    await pump.aclose()
 
 
 async def test_fault_is_raised_and_does_not_hang() -> None:
@@ -172,32 +221,18 @@ async def test_skipped_sound_is_a_gap() -> None:
 
 async def test_closing_takes_jobs_back() -> None:
     """When nobody reads the events any more the jobs in the engine are cancelled, and `room` waits for nothing."""
-    started, cancelled = asyncio.Event(), asyncio.Event()
-
-    class Stuck(ToneEngine):
-        __slots__ = ()
-
-        async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-            raise AssertionError
-
-    pump = made(Stuck(), max_backlog_ms=100)
-    reader = asyncio.create_task(anext(_finals(pump)))
+    engine = Stuck()
+    pump = made(engine, max_backlog_ms=100)
+    reader = asyncio.create_task(_first(pump, Final))
     pump.feed(SOUND)
     waiter = asyncio.create_task(pump.room())
-    await started.wait()
+    await engine.started.wait()
     reader.cancel()
     await asyncio.gather(reader, return_exceptions=True)
     await pump.aclose()
     await waiter
-    assert cancelled.is_set()
+    assert engine.cancelled.is_set()
 
 
-async def _finals(pump: Pump) -> Any:
-    async for event in pump.events():
-        if isinstance(event, Final):
-            yield event
+async def _first(pump: Pump, kind: type[Event]) -> Event:
+    return await anext(event async for event in pump.events() if isinstance(event, kind))

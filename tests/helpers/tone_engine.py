@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.engine.api import EngineBusyError, EngineInfo, EngineStats
+from amanuensis.npu.engine.api import EngineBusyError, EngineInfo, EngineLostError, EngineStats
 from amanuensis.npu.log_mel import mel_filters
 from amanuensis.npu.tokenizer import TokenWord
 from amanuensis.npu.window import WindowJob, WindowResult
@@ -73,6 +73,7 @@ class ToneEngine:
         max_streams: after so many, EngineBusyError.
         fail_with: raised by `decode` when set.
         jobs: windows decoded so far.
+        restarts: what `stats` tells of it.
 
     """
 
@@ -80,11 +81,13 @@ class ToneEngine:
     max_streams: int = 64
     fail_with: Exception | None = None
     jobs: int = 0
+    restarts: int = 0
     open: set[int] = field(default_factory=set)
     _next: int = 0
 
     def stats(self) -> EngineStats:
-        return EngineStats({"cpu": self.jobs}, {"cpu": self.jobs}, 0, 0, 0, 0.0)
+        lost = str(self.fail_with) if isinstance(self.fail_with, EngineLostError) else ""
+        return EngineStats({"cpu": self.jobs}, {"cpu": self.jobs}, self.restarts, 0, 0, 0.0, lost)
 
     def open_stream(self) -> int:
         if len(self.open) >= self.max_streams:
