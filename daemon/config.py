@@ -115,6 +115,7 @@ class EngineSettings:
         device: auto, cpu, npu or sim.
         threads: of the CPU; 0: physical cores less one, at most 4.
         precision: auto, float32 or int8.
+        nice: added to the niceness of the engine process, so that other programs go first.
 
     """
 
@@ -122,9 +123,11 @@ class EngineSettings:
     device: Device = "auto"
     threads: int = 0
     precision: Literal["auto", "float32", "int8"] = "auto"
+    nice: int = 0
 
     def __post_init__(self) -> None:
         _in_range("threads", self.threads, 0, 256)
+        _in_range("nice", self.nice, 0, 19)
 
 
 @dataclass(frozen=True, slots=True)

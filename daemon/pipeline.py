@@ -1,4 +1,4 @@
-"""What turns sound into words in this process: settings, engine, tokeniser."""
+"""What turns sound into words: settings, engine, tokeniser; for the daemon and for the commands that need none."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ def load(args: argparse.Namespace) -> Config:
 
 @contextlib.asynccontextmanager
 async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
-    """Find the model and start an engine with it; it is stopped afterwards.
+    """Find the model and start an engine with it, for as many streams as there may be sessions; stop it afterwards.
 
     Raises:
         amanuensis.npu.engine.api.EngineError: there is no such model, or it cannot run on this device.
         amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
 
     """
+    from amanuensis.npu.engine.child import Supervision
     from amanuensis.npu.engine.process import start_engine
     from amanuensis.npu.store import resolve
 
     folder = resolve(config.engine.model)
     settings = config.engine
-    engine = await start_engine(EngineConfig(folder, settings.device, settings.threads, precision=settings.precision))
+    what = EngineConfig(folder, settings.device, settings.threads, config.limits.sessions, settings.precision)
+    engine = await start_engine(what, Supervision(nice=settings.nice))
     try:
         config.stream.check_model(engine.info)
         yield Pipeline(engine, Tokenizer(folder), config)

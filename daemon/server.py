@@ -29,13 +29,10 @@ from amanuensis.daemon.connection import Connection, Route
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.metrics import Metrics
+from amanuensis.daemon.pipeline import open_pipeline
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.sessions import RETRY_AFTER_S, Sessions
-from amanuensis.npu.engine.api import Engine, EngineConfig
-from amanuensis.npu.engine.process import start_engine
-from amanuensis.npu.store import resolve
-from amanuensis.npu.tokenizer import Tokenizer
-from amanuensis.stream.config import StreamConfigError
+from amanuensis.npu.engine.api import Engine
 from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
@@ -210,30 +207,18 @@ async def serve(config: Config, on_listening: Callable[[Address], None]) -> None
         on_listening: called once connections are accepted, with the address that was bound.
 
     Raises:
-        ServeError: the address cannot be listened on, or the model cannot do what the settings ask for.
-        EngineError: the model or the device cannot be used.
+        ServeError: the address cannot be listened on.
+        amanuensis.npu.engine.api.EngineError: the model or the device cannot be used.
+        amanuensis.stream.config.StreamConfigError: the model cannot do what the settings ask for.
 
     """
-    folder = resolve(config.engine.model)
-    settings = config.engine
-    engine_config = EngineConfig(folder, settings.device, settings.threads, config.limits.sessions, settings.precision)
-    stop = stop_signal()
     with open_listener(config.server.address) as listener:  # before the engine: a taken port is told at once
-        engine = await start_engine(engine_config)
-        try:
-            _check_model(config, engine)
-            async with Daemon(config, engine, Tokenizer(folder)).listening(listener) as address:
+        async with open_pipeline(config) as pipeline:
+            stop = stop_signal()  # not before: while the model is loaded a signal ends the process as usual
+            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer)
+            async with daemon.listening(listener) as address:
                 on_listening(address)
                 await stop.wait()
-        finally:
-            await engine.aclose()
-
-
-def _check_model(config: Config, engine: Engine) -> None:
-    try:
-        config.stream.check_model(engine.info)
-    except StreamConfigError as error:
-        raise ServeError(f"[stream] {error}") from None
 
 
 def stop_signal() -> asyncio.Event:

@@ -60,6 +60,7 @@ def test_files_of_the_system_and_the_user() -> None:
         ('[server]\ntoken = "sixteen characters\\n"', "token must be of printable ASCII characters"),
         ("[engine]\ndevice = 'gpu'", "one of 'auto', 'cpu', 'npu', 'sim'"),
         ("[engine]\nthreads = -1", "threads -1 is not allowed: it must be 0 to 256"),
+        ("[engine]\nnice = -5", "nice -5 is not allowed: it must be 0 to 19"),
         ("[limits]\nsessions = 0", "sessions 0 is not allowed: it must be 1 to 1024"),
         ("[stream]\ntick_ms = 5", "tick_ms 5.0 is not allowed: it must be 100 to 5000"),
         ("[stream]\npolicy = 'beam'", "one of 'agreement', 'alignatt'"),

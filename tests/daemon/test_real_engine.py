@@ -30,6 +30,17 @@ def model() -> Path:
         pytest.skip(f"no model: {error}")
 
 
+def children() -> list[int]:
+    """Return the processes that this one has started."""
+    found = Path("/proc/self/task").glob("*/children")
+    return [int(child) for file in found for child in file.read_text().split()]
+
+
+def niceness(process: int) -> int:
+    """Return how nice a process is."""
+    return os.getpriority(os.PRIO_PROCESS, process)
+
+
 async def test_conversation_through_the_true_engine(model: Path) -> None:
     """The bundled conversation becomes text, the counters prove where, and SIGTERM stops everything in order."""
     folder = resources.files("amanuensis.daemon").joinpath("data")
@@ -38,11 +49,12 @@ async def test_conversation_through_the_true_engine(model: Path) -> None:
     data = pcm(sound[: 20 * rate])
     audio = {"enc": "s16le", "rate": rate, "ch": 1, "framing": "raw"}
     listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
-    config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), "cpu", 1))
+    config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), "cpu", 1, nice=3))
     serving = asyncio.create_task(serve(config, listening.set_result))
     await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
     address = listening.result()
     try:
+        assert os.getpriority(os.PRIO_PROCESS, 0) + 3 in map(niceness, children())
         client = await speak(address, cut(data, [rate // 5 * 2]), audio=audio)
         check_invariants(client.events)
         assert client.events[0]["engine"]["encoder"] == "cpu"
