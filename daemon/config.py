@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from amanuensis.daemon.fields import nearest, show
 from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
 from amanuensis.npu.engine.api import Device
-from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.config import LONGEST_WINDOW_S, StreamConfig
 
 __all__ = [
     "Address",
@@ -35,6 +35,7 @@ MIN_TOKEN_CHARS: Final = 16  # 64 bits even of hexadecimal
 MAX_TOKEN_CHARS: Final = 512
 ENV_PREFIX: Final = "AMANUENSIS_"
 ENV_OTHERS: Final = ("AMANUENSIS_MODELS", "AMANUENSIS_SPEECH_DIR")  # read elsewhere
+PENDING_MARGIN_S: Final = 2.0  # beside window and backlog: pre-roll, resampler, the piece that is being taken
 SECRETS: Final = frozenset({"server.token"})
 
 
@@ -189,6 +190,15 @@ class Config:
     engine: EngineSettings = field(default_factory=EngineSettings)
     stream: StreamConfig = field(default_factory=StreamConfig)
     limits: LimitSettings = field(default_factory=LimitSettings)
+
+    def __post_init__(self) -> None:
+        window_s = self.stream.max_window_s or LONGEST_WINDOW_S
+        least = window_s + self.limits.backlog_s + PENDING_MARGIN_S
+        if self.stream.max_pending_s < least:
+            raise ValueError(
+                f"stream.max_pending_s {self.stream.max_pending_s:g} is not allowed: it must be at least {least:g}: "
+                f"a window of {window_s:g} s (stream.max_window_s) and limits.backlog_s; raise it or lower these"
+            )
 
     def describe(self, sources: Mapping[str, str] | None = None) -> str:
         """Return the settings as a TOML file that would give them again, secrets left out."""

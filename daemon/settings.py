@@ -145,8 +145,12 @@ def build(tree: type[Tree], values: Mapping[str, Any], sources: Mapping[str, str
     try:
         return tree(**arguments)
     except ValueError as error:
-        given = {
-            sources[f"{prefix}{name}"] for name in arguments if name in str(error) and f"{prefix}{name}" in sources
-        }
+        given = {source for key, source in sources.items() if _is_named(key, prefix, str(error))}
+        section = f"[{prefix.rstrip('.')}] " if prefix else ""
         where = f" (from {', '.join(sorted(given))})" if given else ""
-        raise ConfigError(f"[{prefix.rstrip('.')}] {error}{where}") from None
+        raise ConfigError(f"{section}{error}{where}") from None
+
+
+def _is_named(key: str, prefix: str, message: str) -> bool:
+    """Whether a message about the settings below `prefix` speaks of this one."""
+    return key.startswith(prefix) and key.removeprefix(prefix) in message

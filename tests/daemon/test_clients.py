@@ -402,7 +402,7 @@ async def test_fast_sender_waits_and_loses_nothing() -> None:
     words = [k % 7 for k in range(200)]
     data = pcm(say(words))
     engine = HeldEngine()
-    options = {"stream": StreamConfig(max_pending_s=30), "backlog_s": 5}
+    options = {"stream": StreamConfig(max_pending_s=40), "backlog_s": 5}
     async with (
         running(engine, **options) as (daemon, address),
         connected(address, hello(), ping_interval=None) as client,

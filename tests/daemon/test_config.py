@@ -62,6 +62,8 @@ def test_files_of_the_system_and_the_user() -> None:
         ("[engine]\nthreads = -1", "threads -1 is not allowed: it must be 0 to 256"),
         ("[engine]\nnice = -5", "nice -5 is not allowed: it must be 0 to 19"),
         ("[limits]\nsessions = 0", "sessions 0 is not allowed: it must be 1 to 1024"),
+        ("[stream]\nmax_pending_s = 20", "stream.max_pending_s 20 is not allowed: it must be at least 42"),
+        ("[limits]\nbacklog_s = 60", "stream.max_pending_s 60 is not allowed: it must be at least 92"),
         ("[stream]\ntick_ms = 5", "tick_ms 5.0 is not allowed: it must be 100 to 5000"),
         ("[stream]\npolicy = 'beam'", "one of 'agreement', 'alignatt'"),
         ("[stream.endpoint]\nsilence_ms = 'long'", "silence_ms is 'long'; it must be a number"),
