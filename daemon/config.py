@@ -113,10 +113,10 @@ class EngineSettings:
 
     Attributes:
         model: name or folder; None: the best that is installed, else the built-in one.
-        device: auto, cpu, npu or sim.
-        threads: of the CPU; 0: physical cores less one, at most 4.
-        precision: auto, float32 or int8.
-        nice: added to the niceness of the engine process, so that other programs go first.
+        device: where to compute; auto: the NPU where there is one that works, else the CPU.
+        threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4.
+        precision: of the computation; auto: int8 where the CPU has int8 dot products, else float32.
+        nice: added to the niceness of the engine process, 0 to 19, so that other programs go first.
 
     """
 

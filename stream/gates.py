@@ -35,8 +35,8 @@ class GateConfig:
         logprob: a window is unlikely when its mean log-probability is below this (openai/whisper).
         compression: a text that zlib shrinks more than this repeats itself (openai/whisper).
         repeats: a phrase of three words or more said so often in a row is a loop; shorter ones may be said more often.
-        tokens_per_s: a window may have so many text tokens a second of audio, and `spare_tokens` more.
-        spare_tokens: see above.
+        tokens_per_s: text tokens that a window may have for each second of audio.
+        spare_tokens: text tokens that a window of any length may have on top.
         chars_per_s: text longer than this for its voiced audio was not said; fast speech has about 20.
         quiet_s: a hypothesis over less voiced audio than this must be free of word anomalies.
         uncovered_s: so much voiced audio without words is decoded again.
