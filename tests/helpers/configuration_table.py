@@ -44,9 +44,12 @@ def attributes(tree: type[Any]) -> dict[str, str]:
     """Return what the docstring says of each attribute."""
     _, _, text = inspect.cleandoc(tree.__doc__ or "").partition("Attributes:\n")
     found = re.findall(r"^    ([a-z][\w, ]*): (.*(?:\n {8}.*)*)", text.partition("\nRaises:")[0], re.MULTILINE)
-    return {
-        name: " ".join(meaning.split()).replace("|", "\\|") for names, meaning in found for name in names.split(", ")
-    }
+    return {name: cell(meaning) for names, meaning in found for name in names.split(", ")}
+
+
+def cell(meaning: str) -> str:
+    """Return a meaning as one cell of a table."""
+    return " ".join(meaning.split()).replace("|", "\\|").replace("None:", "not set:")
 
 
 def default(field: Field[Any]) -> str:
