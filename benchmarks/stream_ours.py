@@ -107,7 +107,7 @@ class Streamer:
         self._backend.script = self._script.heard(ticket.audio_end_ms / 1000)[first:]
         result = self._decoder.decode(ticket.job)
         # The attention of random weights follows nothing: the script's times take the place of its peaks.
-        start_s = ticket.audio_start_ms / 1000
+        start_s = (ticket.audio_start_ms - ticket.lead_ms) / 1000
         spoken = range(first + len(ticket.job.forced), first + len(ticket.job.forced) + len(result.tokens))
         last = ticket.job.features.shape[1] // 2 - 1
         frames = (round(((j + 0.5) / self._script.rate - start_s) / FRAME_S) for j in spoken)

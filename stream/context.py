@@ -17,9 +17,10 @@ from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import ENCODER_FRAME, WordTokenizer
 
-__all__ = ["StreamContext", "WindowAudio"]
+__all__ = ["LEAD_FRAMES", "StreamContext", "WindowAudio"]
 
 MAX_FRAMES: Final = 3_000  # log-mel frames of a window, padding included
+LEAD_FRAMES: Final = 50  # 0.5 s of silence before a window that begins in speech, as long as the usual pre-roll
 FREE_PAD_FRAMES: Final = 40  # 0.4 s of silence after the audio of a model that takes any length
 PADDED_PAD_FRAMES: Final = 200  # 2 s for stock weights, which were trained with silence after the speech
 PADDED_MIN_FRAMES: Final = 300
@@ -28,8 +29,8 @@ PADDED_MIN_FRAMES: Final = 300
 class WindowAudio(Protocol):
     """The sound of one utterance; positions are 16 kHz samples from the start of the stream."""
 
-    def features(self, start: int, stop: int, pad_frames: int) -> NDArray[np.float32]:
-        """Return scaled log-mel of [start, stop) and `pad_frames` of silence, float32 [n_mels, n_frames]."""
+    def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
+        """Return scaled log-mel of [start, stop) between frames of silence, float32 [n_mels, n_frames]."""
         ...
 
     def voiced_spans(self, start: int, stop: int) -> list[tuple[int, int]]:
@@ -62,7 +63,7 @@ class StreamContext:
     def window_limit(self) -> int:
         """Return the longest window in samples, whole encoder frames, padding left out."""
         pad = PADDED_PAD_FRAMES if self.info.audio_context == "padded" else FREE_PAD_FRAMES
-        longest = (MAX_FRAMES - pad) * HOP_SAMPLES
+        longest = (MAX_FRAMES - pad - LEAD_FRAMES) * HOP_SAMPLES
         limit = min(round(self.config.window_limit_s(self.info, live=self.ticks) * MODEL_RATE), longest)
         return limit - limit % ENCODER_FRAME
 

@@ -39,13 +39,24 @@ PROMPT_PAUSE: Final = MODEL_RATE // 2  # samples between utterances, which have 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A job that is due. `final` ones take precedence over everything of the same stream."""
+    """A job that is due.
+
+    Attributes:
+        id: what `deliver` and the others are told.
+        job: for the engine.
+        final: such jobs take precedence over everything of the same stream.
+        audio_start_ms: media time of the first sample in the window.
+        audio_end_ms: media time after its last sample.
+        lead_ms: silence that stands before the audio in the job's features.
+
+    """
 
     id: int
     job: WindowJob
     final: bool
     audio_start_ms: float
     audio_end_ms: float
+    lead_ms: float
 
 
 class StreamSession:
@@ -143,10 +154,12 @@ class StreamSession:
         kind = head.due(self._intake.newest, self._intake.voices.last_voiced)
         if kind is None:
             return None
-        start_ms = to_ms(head.window_start)
-        job, self._covered = head.job(kind, self._intake.newest)
+        job, window = head.job(kind, self._intake.newest)
+        self._covered = window.stop
         self._count(kind)
-        self._outstanding = Ticket(next(self._ids), job, kind.final, start_ms, to_ms(self._covered))
+        self._outstanding = Ticket(
+            next(self._ids), job, kind.final, to_ms(window.start), to_ms(window.stop), to_ms(window.lead)
+        )
         return self._outstanding
 
     def deliver(self, ticket_id: int, result: WindowResult) -> list[Event]:

@@ -14,14 +14,14 @@ from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge
 from amanuensis.stream.align_att import attended_words
-from amanuensis.stream.context import StreamContext, WindowAudio
+from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
 from amanuensis.stream.cut import ends_sentence, find_cut
 from amanuensis.stream.events import EngineUse, Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, tokens_of
 
-__all__ = ["JobKind", "Transcriber"]
+__all__ = ["JobKind", "Transcriber", "Window"]
 
 CUT_FROM: Final = 0.5  # of the longest window: a good pause is looked for from here on
 CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
@@ -29,7 +29,7 @@ GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes f
 KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
 COMMIT_WITHIN: Final = 8 * MODEL_RATE  # samples without a commit after which the older half of them is forced
-STALLED_S: Final = 2.0  # voiced audio without words after which a window starts anew there
+STALLED_S: Final = 1.2  # voiced audio without words after which a window starts anew there
 CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
 PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
 SURELY_COVERED_S: Final = 0.15  # voiced audio without words that a tick may leave for its words to be final
@@ -53,12 +53,22 @@ class JobKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """A job that is outstanding. `again`: the second look at speech for which no words were found."""
+class Window:
+    """The audio [start, stop) of a job.
+
+    Attributes:
+        kind: why it is decoded.
+        start: position of its first sample.
+        stop: position after its last sample.
+        lead: samples of silence put before it, which count in the frames of the answer.
+        again: whether it is the second look at speech for which no words were found.
+
+    """
 
     kind: JobKind
     start: int
     stop: int
+    lead: int
     again: bool
 
 
@@ -76,7 +86,7 @@ class Transcriber:
         self._forced: list[TimedWord] = []
         self._hypothesis: list[TimedWord] = []
         self._trusted = False  # the hypothesis passed every gate
-        self._outstanding: _Window | None = None
+        self._outstanding: Window | None = None
         self._look_again: JobKind | None = None
         self._looked_again = False
         self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
@@ -143,23 +153,24 @@ class Transcriber:
             return JobKind.LAST
         return JobKind.TICK if self._context.ticks and self._tick_is_due(newest, last_voiced) else None
 
-    def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, int]:
-        """Make the job that is due; return it and where its audio ends."""
+    def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, Window]:
+        """Make the job that is due; return it and its audio."""
         stop = min(newest if self._end is None else self._end, self._window_start + self._limit)
         again = self._look_again is not None
         self._look_again = None
-        self._outstanding = _Window(kind, self._window_start, stop, again)
+        lead = self._lead_frames(stop)
+        window = self._outstanding = Window(kind, self._window_start, stop, lead * HOP_SAMPLES, again)
         context, forced = self._context, tokens_of(self._forced)
         n_frames = (stop - self._window_start) // HOP_SAMPLES
         budget = token_budget((stop - self._window_start) / MODEL_RATE, len(forced), context.config.gates)
         job = WindowJob(
-            features=self._audio.features(self._window_start, stop, context.pad_frames(n_frames)),
+            features=self._audio.features(self._window_start, stop, lead, context.pad_frames(n_frames)),
             prompt=() if again else context.prompt.tokens,
             forced=forced,
             draft=tokens_of(self._hypothesis),
             options=context.config.options(context.language, final=kind.final, max_tokens=budget),
         )
-        return job, stop
+        return job, window
 
     def consume(self, result: WindowResult) -> list[Event]:
         """Take the hypothesis for the outstanding job."""
@@ -169,7 +180,9 @@ class Transcriber:
         context.captions.engine = EngineUse(result.encoder, result.decoder, context.info.model, context.info.why)
         self._decoded_end = max(self._decoded_end, window.stop)
         low = max(window.start, context.captions.end)
-        words = timed_words(result, context.tokenizer, window.start, (low, max(low, window.stop)), result.language)
+        words = timed_words(
+            result, context.tokenizer, window.start - window.lead, (low, max(low, window.stop)), result.language
+        )
         voiced = self._audio.voiced_spans(min(low, window.stop), window.stop)
         judgement = judge(result, words, _seconds(voiced), context.config.gates)
         self._note(result, judgement, voiced)
@@ -213,6 +226,15 @@ class Transcriber:
         self._end, self._reason = stop, self._reason if self._end is not None else "length"
         return self._finish(), lost_from
 
+    def _lead_frames(self, stop: int) -> int:
+        """Return how many frames of silence to put before a window that begins with speech and has no words yet."""
+        start, lead = self._window_start, LEAD_FRAMES * HOP_SAMPLES
+        voiced = self._audio.voiced_spans(start, min(stop, start + lead))
+        if not voiced or self._forced:
+            return 0
+        missing = lead - (voiced[0][0] - start)
+        return missing // ENCODER_FRAME * (ENCODER_FRAME // HOP_SAMPLES) if 2 * missing > lead else 0
+
     def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
         if newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
             return True
@@ -229,7 +251,7 @@ class Transcriber:
         if context.language is None and self._trusted and judgement.n_words and confident:
             context.language = result.language
 
-    def _on_tick(self, window: _Window, words: list[TimedWord], judgement: Judgement) -> list[Event]:
+    def _on_tick(self, window: Window, words: list[TimedWord], judgement: Judgement) -> list[Event]:
         words = words[: judgement.n_words]
         n = self._settled_words(words, window.stop) if judgement.verdict is not Verdict.LOOP else 0
         late = self._late_words(words, window.stop)
@@ -274,7 +296,7 @@ class Transcriber:
             return attended_words(words, peak, audio_end, edge)
         return before_edge(words, agreed_words(self._hypothesis, words), audio_end, edge)
 
-    def _on_final(self, window: _Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> list[Event]:
+    def _on_final(self, window: Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> list[Event]:
         if window.again:
             words = words if len(words) >= len(self._spare) else self._spare
             self._spare = []
@@ -287,14 +309,14 @@ class Transcriber:
             return [*self._commit(words), *self._finish()]
         return self._force_cut(window, words)
 
-    def _uncovered(self, window: _Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> int | None:
+    def _uncovered(self, window: Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> int | None:
         """Return where speech without words begins; in a full window only when there are no words at all."""
         if self._looked_again or (window.kind is JobKind.FULL and words):
             return None
         start = max(window.start, self._context.captions.end)
         return uncovered_from(voiced, words, start, self._context.config.gates.uncovered_s)
 
-    def _look_from(self, gap: int, window: _Window, words: list[TimedWord]) -> list[Event]:
+    def _look_from(self, gap: int, window: Window, words: list[TimedWord]) -> list[Event]:
         """Commit the words before speech without words, and decode again from there, without any prompt."""
         before = [word for word in words if word.last < gap]
         self._spare = words[len(before) :]
@@ -306,7 +328,7 @@ class Transcriber:
             self._move_window(gap, len(self._forced))
         return events
 
-    def _force_cut(self, window: _Window, words: list[TimedWord]) -> list[Event]:
+    def _force_cut(self, window: Window, words: list[TimedWord]) -> list[Event]:
         """Cut a full window: commit what lies before its edge, agreed or not, so that the text never stops."""
         n = sum(word.last <= window.stop - CUT_EDGE for word in words)
         events = self._commit(words[:n])
@@ -320,7 +342,7 @@ class Transcriber:
                 return [*events, *self._context.captions.partial(self._hypothesis)]
         return [*events, *self._cut_without_words(window)]
 
-    def _cut_without_words(self, window: _Window) -> list[Event]:
+    def _cut_without_words(self, window: Window) -> list[Event]:
         """Cut a full window in which no word was committed late enough: at the quietest place of its last second."""
         position = self._audio.quietest(window.stop - CUT_EDGE, window.stop)
         said = [word for word in self._hypothesis if word.last < position]

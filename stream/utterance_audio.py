@@ -26,15 +26,18 @@ class UtteranceAudio:
         self._mel = IncrementalLogMel(n_mels)
         self._fed = origin
 
-    def features(self, start: int, stop: int, pad_frames: int) -> NDArray[np.float32]:
-        """Return scaled log-mel of [start, stop), then `pad_frames` of silence; `start` never goes back."""
+    def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
+        """Return scaled log-mel of [start, stop) between frames of silence; `start` never goes back."""
         self._mel.drop_before((start - self._origin) // HOP_SAMPLES)
         wanted = min(stop + N_FFT // 2, self._ring.stop)  # the last frame reaches past the end
         if wanted > self._fed:
             self._mel.push(self._ring.view(self._fed, wanted))
             self._fed = wanted
         first, last = ((position - self._origin) // HOP_SAMPLES for position in (start, stop))
-        return self._mel.window(first, last, pad_frames)
+        features = self._mel.window(first, last, pad_frames)
+        if not lead_frames:
+            return features
+        return np.pad(features, ((0, 0), (lead_frames, 0)), constant_values=features.min())
 
     def voiced_spans(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of [start, stop) that are speech, in order."""

@@ -63,7 +63,9 @@ class Driver:
             self._resolve(*self._pending.pop(0))
 
     def _answer(self, ticket: Ticket) -> WindowResult:
-        return self.engine.answer(ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.final)
+        return self.engine.answer(
+            ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.final, lead_ms=ticket.lead_ms
+        )
 
     def _resolve(self, ticket: Ticket, result: WindowResult) -> None:
         if self._random.random() < self.p_fail:

@@ -70,8 +70,19 @@ class ScriptedEngine:
     p_loop: float = 0.0
     jitter_ms: float = 0.0
 
-    def answer(self, job: WindowJob, start_ms: float, end_ms: float, *, final: bool) -> WindowResult:
-        """Return the hypothesis for a window whose audio is [start_ms, end_ms); the same for the same window."""
+    def answer(
+        self, job: WindowJob, start_ms: float, end_ms: float, *, final: bool, lead_ms: float = 0.0
+    ) -> WindowResult:
+        """Return the hypothesis for a window whose audio is [start_ms, end_ms); the same for the same window.
+
+        Args:
+            job: whose forced words are not answered again.
+            start_ms: where the audio of the window begins.
+            end_ms: where it ends.
+            final: whether it is the last look: then nothing goes wrong at the end.
+            lead_ms: silence before the audio, which counts in the frames.
+
+        """
         chance = random.Random(f"{self.seed} {end_ms}")
         first = 1 + max((token // 2 // VARIANTS for token in job.forced), default=-1)
         heard = [k for k in range(first, len(self.said)) if self._is_heard(k, start_ms, end_ms)]
@@ -81,7 +92,7 @@ class ScriptedEngine:
         if chance.random() < self.p_loop and spelt and not final:
             spelt += [spelt[-1]] * 12
         tokens = [2 * (VARIANTS * k + variant) + half for k, variant in spelt for half in (0, 1)]
-        frames = self._frames([k for k, _ in spelt], start_ms, end_ms)
+        frames = [f + round(lead_ms / FRAME_MS) for f in self._frames([k for k, _ in spelt], start_ms, end_ms)]
         return WindowResult(
             tokens=tuple(tokens),
             logprobs=(-0.1,) * len(tokens),

@@ -27,7 +27,9 @@ def transcribe(said: list[Said], seed: int = 0, config: StreamConfig | None = No
         shares = [transcriber.progress]
         while ticket := transcriber.next_job():
             assert ticket.final
-            result = engine.answer(ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=True)
+            result = engine.answer(
+                ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=True, lead_ms=ticket.lead_ms
+            )
             events += transcriber.deliver(ticket.id, result)
             shares.append(transcriber.progress)
         assert shares == sorted(shares)

@@ -17,7 +17,7 @@ from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.context import StreamContext
 from amanuensis.stream.events import Commit, Event, Final, Partial
 from amanuensis.stream.prompt import PromptMemory
-from amanuensis.stream.transcriber import JobKind, Transcriber
+from amanuensis.stream.transcriber import JobKind, Transcriber, Window
 from amanuensis.stream.words import TimedWord, timed_words
 from tests.helpers.drive import check_captions, committed
 from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTokenizer
@@ -33,9 +33,9 @@ class SilentFilm:
 
     said: Sequence[Said]
 
-    def features(self, start: int, stop: int, pad_frames: int) -> NDArray[np.float32]:
+    def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
         assert start < stop
-        return np.zeros((1, (stop - start) // 160 + pad_frames), np.float32)
+        return np.zeros((1, (stop - start) // 160 + lead_frames + pad_frames), np.float32)
 
     def voiced_spans(self, start: int, stop: int) -> list[tuple[int, int]]:
         spans = [(round(word.start_ms * 16), round(word.end_ms * 16)) for word in self.said]
@@ -59,15 +59,11 @@ def begin(said: Sequence[Said], config: StreamConfig | None = None, info: object
     return Transcriber(context, SilentFilm(said), 0, 0)
 
 
-def ask(transcriber: Transcriber, newest: int, said: Sequence[Said]) -> tuple[JobKind, WindowJob, int, int] | None:
+def ask(transcriber: Transcriber, newest: int, said: Sequence[Said]) -> tuple[WindowJob, Window] | None:
     """Return the job that is due with its window."""
     last_voiced = max((round(word.end_ms * 16) for word in said if word.end_ms * 16 <= newest), default=0)
     kind = transcriber.due(newest, last_voiced)
-    if kind is None:
-        return None
-    start = transcriber.window_start
-    job, stop = transcriber.job(kind, newest)
-    return kind, job, start, stop
+    return None if kind is None else transcriber.job(kind, newest)
 
 
 def run(transcriber: Transcriber, engine: ScriptedEngine, end: int) -> list[Event]:
@@ -86,9 +82,10 @@ def run(transcriber: Transcriber, engine: ScriptedEngine, end: int) -> list[Even
     return events
 
 
-def answer(engine: ScriptedEngine, kind: JobKind, job: WindowJob, start: int, stop: int) -> WindowResult:
-    """Answer the job for the window [start, stop)."""
-    return engine.answer(job, start / 16, stop / 16, final=kind.final)
+def answer(engine: ScriptedEngine, job: WindowJob, window: Window) -> WindowResult:
+    """Answer a job."""
+    lead_ms, final = window.lead / 16, window.kind.final
+    return engine.answer(job, window.start / 16, window.stop / 16, final=final, lead_ms=lead_ms)
 
 
 @settings(max_examples=150, deadline=None)
@@ -104,10 +101,10 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
     for newest in range(TICK, min(end, 14 * 16_000), TICK):
         asked = ask(transcriber, newest, said)
         assert asked is not None
-        kind, job, start, stop = asked
-        assert (kind, start, stop) == (JobKind.TICK, 0, newest)
-        full = answer(engine, kind, replace(job, forced=(), draft=()), 0, newest)
-        current = timed_words(full, ScriptedTokenizer(said), 0, (0, newest), "en")
+        job, window = asked
+        assert (window.kind, window.start, window.stop) == (JobKind.TICK, 0, newest)
+        full = answer(engine, replace(job, forced=(), draft=()), window)
+        current = timed_words(full, ScriptedTokenizer(said), -window.lead, (0, newest), "en")
         old, new = previous[len(plain) :], current[len(plain) :]  # committed words are not compared again
         plain += [word.text for word in new[: before_edge(new, agreed_words(old, new), newest, 6_400)]]
         previous = current
@@ -150,8 +147,8 @@ def test_windows_are_bounded() -> None:
     end = round(said[-1].end_ms * 16)
     for newest in range(TICK, end, TICK):
         while asked := ask(transcriber, newest, said):
-            job = asked[1]
-            assert job.features.shape[1] <= 1_200 + 42
+            job = asked[0]
+            assert job.features.shape[1] <= 1_200 + 42 + 50
             assert len(job.prompt) <= 32
             assert len(job.forced) + len(job.draft) <= 160
             assert len(job.forced) < job.options.max_tokens <= 224
@@ -179,15 +176,17 @@ def test_speech_without_words_is_looked_at_again() -> None:
     transcriber = begin(said)
     engine = ScriptedEngine(said, 5)
     transcriber.close(end, "pause")
-    kind, job, start, stop = ask(transcriber, end, said) or (JobKind.TICK, None, 0, 0)
-    assert (kind, stop) == (JobKind.LAST, end)
+    asked = ask(transcriber, end, said)
+    assert asked is not None
+    assert (asked[1].kind, asked[1].stop) == (JobKind.LAST, end)
     half = ScriptedEngine(said[:6], 5)
-    events = transcriber.consume(answer(half, kind, job, start, stop))  # type: ignore[arg-type]
+    events = transcriber.consume(answer(half, *asked))
     assert not any(isinstance(event, Final) for event in events)
     again = ask(transcriber, end, said)
     assert again is not None
-    assert again[1].prompt == ()
-    assert again[2] > 0
+    assert again[0].prompt == ()
+    assert again[1].again
+    assert again[1].start > 0
     events += transcriber.consume(answer(engine, *again))
     assert [word.text for word in committed(events)] == [word.text for word in said]
     assert isinstance(events[-1], Final)
@@ -240,11 +239,11 @@ def test_the_language_is_kept_when_it_is_sure() -> None:
     engine = ScriptedEngine(said, 7)
     asked = ask(transcriber, 8 * 16_000, said)
     assert asked is not None
-    assert asked[1].options.language is None
+    assert asked[0].options.language is None
     transcriber.consume(answer(engine, *asked))
     again = ask(transcriber, 9 * 16_000, said)
     assert again is not None
-    assert again[1].options.language == "en"
+    assert again[0].options.language == "en"
 
 
 def test_padded_models_get_silence() -> None:
@@ -254,4 +253,4 @@ def test_padded_models_get_silence() -> None:
         for newest, expected in ((8_000, short), (32_000, long)):
             asked = ask(begin(said, info=info), newest, said)
             assert asked is not None
-            assert asked[1].features.shape[1] == expected
+            assert asked[0].features.shape[1] == expected

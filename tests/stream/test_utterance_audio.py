@@ -24,8 +24,8 @@ def test_windows_have_whispers_features() -> None:
     """A window of the utterance is the log-mel of its samples, then silence."""
     _, audio, samples = sound(4.0)
     stop = ORIGIN + 2 * 16_000
-    audio.features(ORIGIN, ORIGIN + 16_000, 40)
-    features = audio.features(ORIGIN, stop, 40)
+    audio.features(ORIGIN, ORIGIN + 16_000, 0, 40)
+    features = audio.features(ORIGIN, stop, 0, 40)
     whole = log_mel_spectrogram(samples[ORIGIN : stop + 16_000])
     assert features.shape == (80, 240)
     clamped = np.maximum(whole[:, :200], features.min())
@@ -36,8 +36,8 @@ def test_windows_have_whispers_features() -> None:
 def test_the_window_moves_on() -> None:
     """A later window drops what is before it."""
     _, audio, _ = sound(4.0)
-    assert audio.features(ORIGIN, ORIGIN + 32_000, 0).shape == (80, 200)
-    assert audio.features(ORIGIN + 16_000, ORIGIN + 48_000, 1).shape == (80, 201)
+    assert audio.features(ORIGIN, ORIGIN + 32_000, 0, 0).shape == (80, 200)
+    assert audio.features(ORIGIN + 16_000, ORIGIN + 48_000, 0, 1).shape == (80, 201)
 
 
 def test_the_quietest_place_is_found() -> None:
