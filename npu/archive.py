@@ -188,11 +188,13 @@ def _read_payload(archive: Path) -> tuple[dict[str, Any], memoryview]:
     with _reading(archive):
         data = archive.read_bytes()
     size, digest = _parse_head(archive, data[: _HEAD.size])
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     try:
-        payload = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data[_HEAD.size :], max_length=size)
+        payload = decoder.decompress(data[_HEAD.size :], max_length=size + 1)  # a byte more, so that it reads to the end
     except (lzma.LZMAError, EOFError) as error:
         raise ArchiveError(f"{archive}: damaged ({error}); install the package again") from error
-    if len(payload) != size or hashlib.sha256(payload).digest() != digest:
+    whole = decoder.eof and not decoder.unused_data and len(payload) == size
+    if not whole or hashlib.sha256(payload).digest() != digest:
         raise ArchiveError(f"{archive}: damaged (its content hash differs); install the package again")
     (head_size,) = struct.unpack_from("<I", payload)
     return json.loads(payload[4 : 4 + head_size]), memoryview(payload)[4 + head_size :]
