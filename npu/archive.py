@@ -190,7 +190,7 @@ def _read_payload(archive: Path) -> tuple[dict[str, Any], memoryview]:
     size, digest = _parse_head(archive, data[: _HEAD.size])
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     try:
-        payload = decoder.decompress(data[_HEAD.size :], max_length=size + 1)  # a byte more, so that it reads to the end
+        payload = decoder.decompress(data[_HEAD.size :], max_length=size + 1)  # + 1: to see the end
     except (lzma.LZMAError, EOFError) as error:
         raise ArchiveError(f"{archive}: damaged ({error}); install the package again") from error
     whole = decoder.eof and not decoder.unused_data and len(payload) == size
