@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
+from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -23,9 +24,10 @@ PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; style-src 'unsafe-inline'; "
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
+Utterances: TypeAlias = list[list[Word]]
 EXPORT: Final = re.compile(r"/v1/sessions/([^/]{1,64})\.(srt|vtt|json|txt)")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
-EXPORTS: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {
+EXPORTS: Final[dict[str, tuple[str, Callable[[Utterances], str]]]] = {
     "srt": ("application/x-subrip; charset=utf-8", to_srt),
     "vtt": ("text/vtt; charset=utf-8", to_vtt),
     "json": ("application/json", to_json),
@@ -41,6 +43,21 @@ class Page:
     content_type: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A transcript that is still to be written: a second's work for a long one, fit for another thread."""
+
+    utterances: Utterances
+    form: str  # of EXPORTS
+    words_dropped: int
+
+    def page(self) -> Page:
+        """Write it."""
+        content_type, render = EXPORTS[self.form]
+        headers = {"X-Words-Dropped": str(self.words_dropped)} if self.words_dropped else {}
+        return Page(200, content_type, render(self.utterances).encode(), headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,7 @@ def text_page(status: int, text: str, **headers: str) -> Page:
     return Page(status, TEXT, f"{text}\n".encode(), named)
 
 
-def answer(path: str, site: Site) -> Page:
+def answer(path: str, site: Site) -> Page | Export:
     """Answer a GET."""
     path = urlsplit(path).path
     match path:
@@ -98,16 +115,14 @@ def answer(path: str, site: Site) -> Page:
     return _export(path, site)
 
 
-def _export(path: str, site: Site) -> Page:
+def _export(path: str, site: Site) -> Page | Export:
     match = EXPORT.fullmatch(path)
     if match is None:
         return text_page(404, f"{path[:80]}: nothing here; try /captions, /healthz, /readyz, /metrics")
     journal = site.journal(unquote(match[1]))
     if journal is None:
         return text_page(404, f"no session {match[1]}: it never was, or ended too long ago")
-    content_type, render = EXPORTS[match[2]]
-    headers = {"X-Words-Dropped": str(journal.words_dropped)} if journal.words_dropped else {}
-    return Page(200, content_type, render(journal.utterances()).encode(), headers)
+    return Export(journal.utterances(), match[2], journal.words_dropped)
 
 
 def captions_html() -> bytes:

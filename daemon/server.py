@@ -126,7 +126,7 @@ class Daemon:
 
     # HTTP
 
-    def _process_request(self, _websocket: ServerConnection, request: Request) -> Response | None:
+    async def _process_request(self, _websocket: ServerConnection, request: Request) -> Response | None:
         """Answer what is not a WebSocket, and refuse those that cannot be served."""
         page = self._refuse(request)
         upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
@@ -137,7 +137,8 @@ class Daemon:
             retry = {"Retry_After": f"{RETRY_AFTER_S:.0f}"}
             page = pages.text_page(503, "all sessions are taken; try again later", **retry)
         if page is None:
-            page = pages.answer(request.path, self._site)
+            answer = pages.answer(request.path, self._site)
+            page = await asyncio.to_thread(answer.page) if isinstance(answer, pages.Export) else answer
         if page.status >= 400:
             self.metrics.refused.labels(f"http_{page.status}").inc()
         return _response(page, request.method)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from amanuensis.daemon.connection import Route
-from amanuensis.daemon.http import Site, answer, is_open, websocket_route
+from amanuensis.daemon.http import Export, Page, Site, answer, is_open, websocket_route
 from amanuensis.daemon.journal import Journal, JournalLimits
 from amanuensis.stream.events import Commit, Word
 
@@ -21,6 +21,12 @@ def site(ready: bool = True) -> Site:
     return Site(
         lambda: (ready, {"why": "" if ready else "lost"}), lambda: b"x 1\n", {"abc": journal, "a b": journal}.get
     )
+
+
+def page_at(path: str, site: Site) -> Page:
+    """Return the page at a path, exports written."""
+    found = answer(path, site)
+    return found.page() if isinstance(found, Export) else found
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,7 @@ def test_websocket_paths(path: str, route: Route | None) -> None:
 @pytest.mark.parametrize("path", ["/", "/captions", "/captions?session=abc"])
 def test_captions_page(path: str) -> None:
     """The page is one file that asks nobody else for anything."""
-    page = answer(path, site())
+    page = page_at(path, site())
     html = page.body.decode()
     assert page.status == 200
     assert page.content_type.startswith("text/html")
@@ -57,15 +63,15 @@ def test_captions_page(path: str) -> None:
 
 def test_health_and_readiness() -> None:
     """Health is that the daemon answers; readiness that it can transcribe."""
-    assert (answer("/healthz", site()).status, answer("/healthz", site(False)).status) == (200, 200)
-    ready, lost = answer("/readyz", site()), answer("/readyz", site(False))
+    assert (page_at("/healthz", site()).status, page_at("/healthz", site(False)).status) == (200, 200)
+    ready, lost = page_at("/readyz", site()), page_at("/readyz", site(False))
     assert (ready.status, json.loads(ready.body)["ready"]) == (200, True)
     assert (lost.status, json.loads(lost.body)) == (503, {"ready": False, "why": "lost"})
 
 
 def test_metrics() -> None:
     """Metrics are told in the type that Prometheus expects."""
-    page = answer("/metrics", site())
+    page = page_at("/metrics", site())
     assert (page.body, page.content_type) == (b"x 1\n", "text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -80,11 +86,22 @@ def test_metrics() -> None:
 )
 def test_exports(suffix: str, content_type: str, words: str) -> None:
     """The committed words come in every form, and what was dropped is told."""
-    page = answer(f"/v1/sessions/abc.{suffix}", site())
+    page = page_at(f"/v1/sessions/abc.{suffix}", site())
     assert page.status == 200
     assert page.content_type.startswith(content_type)
     assert words in page.body.decode()
     assert page.headers["X-Words-Dropped"] == "1"
+
+
+def test_export_is_as_of_now() -> None:
+    """Words that are committed while a transcript is written, by another thread, do not disturb it."""
+    pages = site()
+    export = answer("/v1/sessions/abc.txt", pages)
+    journal = pages.journal("abc")
+    assert isinstance(export, Export)
+    assert journal is not None
+    journal.add(Commit(1, (Word(" five", 3000, 3400, 0.9),)))
+    assert export.page().body == b"two.\n<three> four\n"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +118,7 @@ def test_exports(suffix: str, content_type: str, words: str) -> None:
 )
 def test_other_paths(path: str, status: int, words: str) -> None:
     """Anything else is refused in words, and no file is served by name."""
-    page = answer(path, site())
+    page = page_at(path, site())
     assert page.status == status
     assert words in page.body.decode()
     assert len(page.body) < 300
