@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from amanuensis.training.shards import FRAMES_PER_S, Features, Item, Shard
 from amanuensis.training.speech import Float32
@@ -72,25 +70,18 @@ def stage_at(progress: float) -> Stage:
     return Stage(recipe, narrow=0.6 - 0.15 * heard, batch_s=36 + 20 * heard)
 
 
-class Windows(IterableDataset[Batch]):
-    """The loader: an iterable for torch's DataLoader, which runs it in a process of its own."""
-
-    def __init__(self, work: Path, progress: Synchronized[float], seed: int) -> None:
-        super().__init__()
-        self._work, self._progress, self._seed = work, progress, seed
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield batches without end."""
-        vocabulary = Vocabulary(self._work / "tokenizer.json")
-        rng = np.random.default_rng(self._seed)
-        stock = Stock(self._work, rng)
-        while True:
-            stock.refresh()
-            stage = stage_at(self._progress.value)
-            pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
-            batches = list(_batches(pool, stage.batch_s))
-            for i in rng.permutation(len(batches)):
-                yield collate(batches[i], vocabulary)
+def endless_batches(work: Path, progress: Callable[[], float], seed: int) -> Iterator[Batch]:
+    """Yield batches without end, drawn as the curriculum says at the progress of the moment."""
+    vocabulary = Vocabulary(work / "tokenizer.json")
+    rng = np.random.default_rng(seed)
+    stock = Stock(work, rng)
+    while True:
+        stock.refresh()
+        stage = stage_at(progress())
+        pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
+        batches = list(_batches(pool, stage.batch_s))
+        for i in rng.permutation(len(batches)):
+            yield collate(batches[i], vocabulary)
 
 
 class Stock:

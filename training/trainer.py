@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.data import DataLoader
 
-from amanuensis.training.loader import Batch, Windows
+from amanuensis.training.loader import Batch, endless_batches
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
 from amanuensis.training.tokenizer import Vocabulary
@@ -137,11 +134,7 @@ def run(settings: Settings) -> None:
     """Train until the minutes are over or SIGTERM; a second call goes on where the first one ended."""
     training = Training(settings)
     training.load()
-    progress = multiprocessing.get_context("fork").Value("d", training.progress)
-    windows = Windows(settings.work, progress, settings.seed + training.steps)
-    batches: Iterator[Batch] = iter(
-        DataLoader(windows, batch_size=None, num_workers=1, prefetch_factor=8, multiprocessing_context="fork")
-    )
+    batches = endless_batches(settings.work, lambda: training.progress, settings.seed + training.steps)
     log, saved_s, stop = Log(), time.monotonic(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     while training.progress < 1.0 and not stop.is_set():
@@ -149,7 +142,6 @@ def run(settings: Settings) -> None:
         batch = _to(next(batches), settings.device)
         log.add(training.step(batch), batch.seconds)
         training.elapsed_s += time.monotonic() - began_s
-        progress.value = training.progress
         if training.steps % LOG_EVERY == 0:
             print(log.line(training), flush=True)
         if time.monotonic() - saved_s > SAVE_EVERY_S:
