@@ -86,11 +86,6 @@ class PcmDecoder:
         self.clipped = 0
         self._rest = b""
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes of an incomplete sample frame that wait for the rest of it."""
-        return len(self._rest)
-
     def decode(self, data: Buffer) -> Samples:
         """Decode what has come; bytes of an incomplete sample frame are kept for the next call.
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_MS, FRAME_SAMPLES
 
-__all__ = ["SHERPA_RULES", "EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SpeechEnd", "SpeechStart"]
+__all__ = ["EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SpeechEnd", "SpeechStart"]
 
 EndReason = Literal["pause", "length", "flush", "end"]
 MIN_PRE_ROLL_MS: Final = 500.0  # less cuts first words (speaches#411, Handy#1283)
@@ -57,12 +57,6 @@ class SegmenterConfig:
             _check("max_utterance_ms", self.max_utterance_ms, self.pre_roll_ms + self.min_speech_ms + FRAME_MS)
 
 
-SHERPA_RULES: Final = SegmenterConfig(
-    silence_ms=2400, finished_silence_ms=1200, unfinished_silence_ms=1200, max_utterance_ms=20_000
-)
-"""The three rules of sherpa-onnx (csrc/endpoint.h): 2.4 s without text, 1.2 s after text, 20 s at most."""
-
-
 @dataclass(frozen=True, slots=True)
 class SpeechStart:
     """An utterance begins at the 16 kHz sample `at_sample`, the pre-roll included."""
@@ -94,11 +88,6 @@ class Segmenter:
         self._speech_samples = 0  # of it
         self._last_speech = 0  # end of the newest speech frame
         self._finished: bool | None = None
-
-    @property
-    def in_utterance(self) -> bool:
-        """Whether an utterance is open."""
-        return self._start is not None
 
     @property
     def position(self) -> int:

@@ -84,11 +84,6 @@ class VoiceDetector:
         self._speech = False
         self._rest: Samples = np.zeros(0, np.float32)
 
-    @property
-    def pending_samples(self) -> int:
-        """Samples of an incomplete frame that wait for the rest of it."""
-        return self._rest.size
-
     def push(self, samples: Samples) -> list[bool]:
         """Take float32 [n] at 16 kHz; return a decision for each frame that is complete now."""
         if self._rest.size:
