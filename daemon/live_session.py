@@ -99,9 +99,17 @@ class LiveSession:
             self.ending = FAULT
             message = "the session stopped because of a fault of the server; its log has the details"
             self.publish(Error("internal", message, fatal=True))
+        finally:
+            self._count_fates()
         ending = self.ending or END
         self._say_goodbye(ending)
         return ending
+
+    def _count_fates(self) -> None:
+        """Count what became of the audio; `unsettled` is what a fault or a stop that was cut short left over."""
+        totals = self.pump.session.ledger.totals()
+        for fate in ("transcribed", "silence", "gap", "unsettled"):
+            self._metrics.fates_s.labels(fate).inc(getattr(totals, fate) / self._format.rate)
 
     def publish(self, event: Event) -> None:
         """Number an event if it is durable, keep what is to be kept, tell everybody."""

@@ -38,6 +38,7 @@ class Metrics:
         self.sessions = self._counter("sessions", "Sessions opened")
         self.audio_s = self._counter("audio_seconds", "Audio received")
         self.gap_s = self._counter("gap_seconds", "Audio that was not transcribed")
+        self.fates_s = self._counter("ended_audio_seconds", "Audio of ended sessions, by what became of it", "fate")
         self.words = self._counter("words", "Words committed")
         self.events = self._counter("events", "Events by type, counted once a session", "type")
         self.warnings = self._counter("warnings", "Warnings told to sessions, by code", "code")

@@ -82,6 +82,12 @@ async def test_everything_said_is_counted() -> None:
     assert value("amanuensis_words_total") == len(WORDS)
     assert value("amanuensis_audio_seconds_total") == pytest.approx(len(SOUND) / 32000)
     assert value("amanuensis_events_total", {"type": "final"}) == 1
+    fates = {
+        fate: value("amanuensis_ended_audio_seconds_total", {"fate": fate})
+        for fate in ("transcribed", "silence", "gap", "unsettled")
+    }
+    assert sum(filter(None, fates.values())) == pytest.approx(len(SOUND) / 32000)
+    assert (fates["gap"], fates["unsettled"]) == (0, 0)
     assert session.journal.snapshot().text == spell(WORDS)
     stats = session.stats()
     assert (stats.lag_ms, stats.queue_ms, stats.engine.model) == (0.0, 0.0, "tones")
