@@ -29,7 +29,7 @@ GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes f
 KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
 COMMIT_WITHIN: Final = 8 * MODEL_RATE  # samples without a commit after which the older half of them is forced
-STALLED_S: Final = 1.2  # voiced audio without words after which a window starts anew there
+STALLED_S: Final = 1.0  # voiced audio without words after which a window starts anew there
 CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
 PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
 SURELY_COVERED_S: Final = 0.15  # voiced audio without words that a tick may leave for its words to be final
@@ -83,10 +83,12 @@ class Transcriber:
         self._window_start = start
         self._decoded_end = max(start, heard)
         self._limit = context.window_limit()
+        self._lead: int | None = None  # frames of silence before the window, once they are known
         self._forced: list[TimedWord] = []
         self._hypothesis: list[TimedWord] = []
         self._trusted = False  # the hypothesis passed every gate
         self._outstanding: Window | None = None
+        self._hurry = False  # decode at once, without waiting for more audio
         self._look_again: JobKind | None = None
         self._looked_again = False
         self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
@@ -157,7 +159,7 @@ class Transcriber:
         """Make the job that is due; return it and its audio."""
         stop = min(newest if self._end is None else self._end, self._window_start + self._limit)
         again = self._look_again is not None
-        self._look_again = None
+        self._look_again, self._hurry = None, False
         lead = self._lead_frames(stop)
         window = self._outstanding = Window(kind, self._window_start, stop, lead * HOP_SAMPLES, again)
         context, forced = self._context, tokens_of(self._forced)
@@ -227,16 +229,16 @@ class Transcriber:
         return self._finish(), lost_from
 
     def _lead_frames(self, stop: int) -> int:
-        """Return how many frames of silence to put before a window that begins with speech and has no words yet."""
-        start, lead = self._window_start, LEAD_FRAMES * HOP_SAMPLES
-        voiced = self._audio.voiced_spans(start, min(stop, start + lead))
-        if not voiced or self._forced:
-            return 0
-        missing = lead - (voiced[0][0] - start)
-        return missing // ENCODER_FRAME * (ENCODER_FRAME // HOP_SAMPLES) if 2 * missing > lead else 0
+        """Return how many frames of silence come before the window: some where it begins with speech and no words."""
+        if self._lead is None:
+            start, lead = self._window_start, LEAD_FRAMES * HOP_SAMPLES
+            voiced = self._audio.voiced_spans(start, min(stop, start + lead))
+            missing = lead - (voiced[0][0] - start) if voiced and not self._forced else 0
+            self._lead = missing // ENCODER_FRAME * (ENCODER_FRAME // HOP_SAMPLES) if 2 * missing > lead else 0
+        return self._lead
 
     def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
-        if newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
+        if self._hurry or newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
             return True
         return newest - last_voiced >= PAUSED and self._decoded_end < last_voiced + PAUSED // 2
 
@@ -285,6 +287,7 @@ class Transcriber:
         if self._forced:
             position = self._audio.quietest(self._forced[-1].last, self._context.captions.end)
             self._move_window(max(position, self._window_start), len(self._forced))
+            self._hurry = True
         self._context.prompt.clear()
         self._context.counters.looked_again += 1
         return events
@@ -370,6 +373,7 @@ class Transcriber:
         if self._end is not None:
             position = max(self._window_start, min(position, self._end - MIN_AUDIO))
         self._window_start = position - (position - self._origin) % ENCODER_FRAME
+        self._lead = None
         self._context.counters.cuts += 1
 
     def _is_settled(self) -> bool:
