@@ -33,6 +33,7 @@ class Inbox:
 
     async def next(self, timeout_s: float | None = None) -> str | bytes:
         """Return the next frame; TimeoutError, or ConnectionClosed at the end."""
+        await asyncio.sleep(0)  # `recv` does not wait while frames are there: others get their turn between two
         self.held = False
         async with asyncio.timeout(timeout_s):
             frame = await self._websocket.recv()

@@ -6,6 +6,9 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 
+from websockets.asyncio.server import ServerConnection, serve
+
+from amanuensis.daemon.client_io import Inbox
 from amanuensis.daemon.live_session import LiveSession
 from tests.helpers.daemon_client import connected, cut, hello, pcm, running
 from tests.helpers.held_engine import HeldEngine
@@ -22,6 +25,29 @@ def masked(text: str) -> bytes:
     """Return a text frame of a client, RFC 6455 section 5.2, masked with zeros."""
     data = text.encode()
     return bytes([0x81, 0x80 | 126, *len(data).to_bytes(2, "big"), 0, 0, 0, 0]) + data
+
+
+async def test_a_burst_of_small_frames_gives_others_their_turn() -> None:
+    """A client that sends thousands of messages at once does not keep the daemon from everybody else."""
+    burst = 5000
+    inboxes: list[Inbox] = []
+
+    async def drain(websocket: ServerConnection) -> None:
+        inboxes.append(Inbox(websocket))
+        async for _ in inboxes[0].rest():
+            pass
+
+    async with serve(drain, "127.0.0.1", 0, max_queue=4) as server:
+        port = server.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(UPGRADE.encode() + burst * masked('{"type":"flush"}'))
+        seen, most = 0, 0
+        while seen < burst:
+            await asyncio.sleep(0)
+            frames = inboxes[0].frames if inboxes else 0
+            seen, most = frames, max(most, frames - seen)
+        writer.transport.abort()
+    assert most <= 2
 
 
 async def test_client_that_answers_no_ping_is_closed() -> None:
