@@ -89,6 +89,7 @@ class Transcriber:
         self._trusted = False  # the hypothesis passed every gate
         self._outstanding: Window | None = None
         self._hurry = False  # decode at once, without waiting for more audio
+        self._hurried_at = -1  # once only for the same audio
         self._look_again: JobKind | None = None
         self._looked_again = False
         self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
@@ -263,7 +264,7 @@ class Transcriber:
         last_end = max([word.end for word in (*self._hypothesis, *words)], default=self._window_start)
         self._hypothesis = words[n:]
         if self._is_stalled(last_end, window.stop):
-            events += self._start_anew()
+            events += self._start_anew(window.stop)
         else:
             self._cut_in_pause(window.stop)
         return [*events, *self._context.captions.partial(self._hypothesis)]
@@ -280,14 +281,14 @@ class Transcriber:
         since = min(max(last_end, self._context.captions.end), audio_end)
         return _seconds(self._audio.voiced_spans(since, audio_end)) >= STALLED_S
 
-    def _start_anew(self) -> list[Event]:
+    def _start_anew(self, audio_end: int) -> list[Event]:
         """Commit what was heard and start the window behind it, without prompt."""
         events = self._commit(self._hypothesis)
         self._hypothesis = []
         if self._forced:
             position = self._audio.quietest(self._forced[-1].last, self._context.captions.end)
             self._move_window(max(position, self._window_start), len(self._forced))
-            self._hurry = True
+            self._hurry, self._hurried_at = audio_end > self._hurried_at, audio_end
         self._context.prompt.clear()
         self._context.counters.looked_again += 1
         return events

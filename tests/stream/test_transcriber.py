@@ -254,3 +254,18 @@ def test_padded_models_get_silence() -> None:
             asked = ask(begin(said, info=info), newest, said)
             assert asked is not None
             assert asked[0].features.shape[1] == expected
+
+
+def test_a_stuck_engine_is_not_asked_for_ever() -> None:
+    """When every hypothesis is the same few words at the window's start, jobs still wait for new audio."""
+    said = script(60, 9)
+    transcriber = begin(said)
+    stuck = ScriptedEngine(said[:1], 9)
+    for newest in range(TICK, 20 * 16_000, TICK):
+        n_jobs = 0
+        while asked := ask(transcriber, newest, said):
+            n_jobs += 1
+            assert n_jobs <= 4
+            job, window = asked
+            words = answer(stuck, replace(job, forced=()), replace(window, start=0, stop=newest))
+            transcriber.consume(replace(words, frames=(0,) * len(words.frames)))
