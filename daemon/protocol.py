@@ -14,6 +14,7 @@ import msgpack
 
 from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.npu.window import Task
+from amanuensis.stream.config import MAX_HOTWORDS, MAX_PROMPT_CHARS
 from amanuensis.stream.formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat, Encoding
 
 PROTO: Final = "amanuensis.v1"  # subprotocol name and value of hello.proto
@@ -24,8 +25,6 @@ Wanted = Literal["partial", "words", "stats"]
 Label: TypeAlias = str | int
 
 MAX_HELLO_BYTES: Final = 4096  # all that is read before a client is known
-MAX_PROMPT_CHARS: Final = 1000  # more than the 32 tokens that are used
-MAX_HOTWORDS: Final = 100
 MAX_HOTWORD_CHARS: Final = 64
 MAX_LABEL_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 512
