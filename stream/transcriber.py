@@ -91,7 +91,7 @@ class Transcriber:
         self._hurry = False  # decode at once, without waiting for more audio
         self._hurried_at = -1  # once only for the same audio
         self._look_again: JobKind | None = None
-        self._looked_again = False
+        self._looked_from = -1  # where speech without words was last found
         self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
         self._end: int | None = None
         self._reason: FinalReason = "pause"
@@ -303,8 +303,9 @@ class Transcriber:
     def _on_final(self, window: Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> list[Event]:
         if window.again:
             words = words if len(words) >= len(self._spare) else self._spare
-            self._spare = []
-        elif (gap := self._uncovered(window, words, voiced)) is not None:
+        self._spare = []
+        gap = self._uncovered(window, words)
+        if gap is not None:
             return self._look_from(gap, window, words)
         if not words and _seconds(voiced) >= self._context.config.gates.uncovered_s:
             self._context.counters.empty += 1
@@ -313,23 +314,26 @@ class Transcriber:
             return [*self._commit(words), *self._finish()]
         return self._force_cut(window, words)
 
-    def _uncovered(self, window: Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> int | None:
-        """Return where speech without words begins; in a full window only when there are no words at all."""
-        if self._looked_again or (window.kind is JobKind.FULL and words):
-            return None
+    def _uncovered(self, window: Window, words: list[TimedWord]) -> int | None:
+        """Return where speech without words begins, if further on than last time; a full window may end without."""
         start = max(window.start, self._context.captions.end)
-        return uncovered_from(voiced, words, start, self._context.config.gates.uncovered_s)
+        stop = window.stop - (CUT_EDGE if window.kind is JobKind.FULL else 0)
+        spans = self._audio.voiced_spans(start, max(start, stop))
+        gap = uncovered_from(spans, words, start, self._context.config.gates.uncovered_s)
+        return gap if gap is not None and gap > self._looked_from else None
 
     def _look_from(self, gap: int, window: Window, words: list[TimedWord]) -> list[Event]:
         """Commit the words before speech without words, and decode again from there, without any prompt."""
         before = [word for word in words if word.last < gap]
-        self._spare = words[len(before) :]
         events = self._commit(before)
-        self._look_again, self._looked_again = window.kind, True
-        self._context.counters.looked_again += 1
         self._hypothesis = []
-        if gap > window.start and window.kind is JobKind.LAST:
+        self._looked_from = gap
+        self._look_again, self._spare = window.kind, words[len(before) :]
+        self._context.counters.looked_again += 1
+        if self._forced:
             self._move_window(gap, len(self._forced))
+        if window.kind is JobKind.FULL and self._window_start > window.start:
+            self._look_again, self._spare = None, []  # the window is no longer full: it goes on from here
         return events
 
     def _force_cut(self, window: Window, words: list[TimedWord]) -> list[Event]:
