@@ -24,6 +24,7 @@ from amanuensis.training.windows import (
     finish,
     join,
     silence,
+    tighten,
 )
 
 _POOL = 96  # windows sorted by length together
@@ -128,6 +129,8 @@ def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Gene
         start = 2 * int(rng.integers(0, len(sound.mel) // 4))
         end = 2 * int(rng.integers((start + 100) // 2, len(sound.mel) // 2 + 1))
         sound = cut(sound, start, end)
+    elif rng.random() < recipe.tight:
+        sound = tighten(sound, int(rng.integers(0, 10)), int(rng.integers(0, 10)))
     elif rng.random() < recipe.padded_full:
         sound = _padded(sound, int(rng.uniform(len(sound.mel), MAX_WINDOW_FRAMES)))
     elif rng.random() < recipe.padded:

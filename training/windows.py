@@ -35,6 +35,8 @@ class Recipe:
     padded: float = 0.15  # trailing silence
     padded_full: float = 0.01  # trailing silence up to 30 s
     cut: float = 0.1
+    tight: float = 0.08  # no silence before the first word and after the last
+    narrow_band: float = 0.1  # telephone or worse
     empty: float = 0.04
     prompted: float = 0.2
     timed: float = 0.25
@@ -101,16 +103,26 @@ def cut(sound: Sound, start: int, end: int) -> Sound:
     return Sound(sound.mel[start:end], sound.phones[start // 2 : end // 2], kept, before)
 
 
-def disturb(mel: Float32, amount: float, noise: Float32 | None, rng: np.random.Generator) -> Float32:
+def tighten(sound: Sound, lead: int, tail: int) -> Sound:
+    """Return the sound from `lead` frames before its first word to `tail` frames after its last."""
+    if not sound.words:
+        return sound
+    start = max(0, sound.words[0].start - lead) // 2 * 2
+    end = min(len(sound.mel), (sound.words[-1].end + tail + 1) // 2 * 2)
+    return cut(sound, start, end)
+
+
+def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator) -> Float32:
     """Return log10 mel energies at another level, through another channel, with noise mixed in.
 
     Args:
         mel: float32 [frames, 80].
-        amount: 0 (only the level changes) to 1.
+        recipe: its `augmentation` and `narrow_band` count here.
         noise: float32 [frames, 80] to mix in, or None.
         rng: the source of all randomness.
 
     """
+    amount = recipe.augmentation
     if noise is not None:
         loud = np.log10(np.mean(10.0**mel) + 1e-10) - np.log10(np.mean(10.0**noise) + 1e-10)
         snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
@@ -120,7 +132,7 @@ def disturb(mel: Float32, amount: float, noise: Float32 | None, rng: np.random.G
         points = rng.normal(0, 5.0 * amount, 6) / 10
         tilt = np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
         mel = np.asarray(mel + tilt, np.float32)
-    if rng.random() < 0.2 * amount:  # telephone or worse
+    if rng.random() < recipe.narrow_band:
         edge = rng.integers(55, 76)
         mel = np.asarray(mel - np.clip((np.arange(N_MELS) - edge) * 0.8, 0, 5), np.float32)
     gain = rng.uniform(-2.2, 0.8)  # log10 of power, around -20 dBFS
@@ -189,7 +201,7 @@ def finish(
     sound: Sound, vocabulary: Vocabulary, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator
 ) -> Window:
     """Return the window of a sound: disturbed, scaled, masked, with its targets."""
-    mel = scale(disturb(sound.mel, recipe.augmentation, noise, rng))
+    mel = scale(disturb(sound.mel, recipe, noise, rng))
     if recipe.augmentation > 0:
         mel = mask(mel, recipe.augmentation, rng)
     prompt = rng.random() < (recipe.prompted if sound.words else 0.1)

@@ -120,8 +120,9 @@ def test_noise_is_added_at_the_stated_range_of_levels() -> None:
     """Mixing never makes a frame quieter than the sound at the same gain, and the floor is Whisper's."""
     rng = np.random.default_rng(3)
     mel = np.full((50, 80), -3.0, np.float32)
-    quiet = disturb(mel, 0.0, None, np.random.default_rng(3))
-    noisy = disturb(mel, 0.0, np.zeros((50, 80), np.float32), rng)
+    plain = Recipe(augmentation=0.0, narrow_band=0.0)
+    quiet = disturb(mel, plain, None, np.random.default_rng(3))
+    noisy = disturb(mel, plain, np.zeros((50, 80), np.float32), rng)
     assert quiet.min() >= SILENCE
     assert noisy.shape == mel.shape
     assert np.ptp(quiet) == 0
