@@ -9,12 +9,13 @@ from typing import Final
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["Cut", "ends_sentence", "find_cut"]
+__all__ = ["Cut", "after_peak", "ends_sentence", "find_cut"]
 
 SENTENCE_END: Final = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width punctuation is meant
 CLAUSE_END: Final = (",", ";", ":", "、", "，")  # noqa: RUF001 - full-width punctuation is meant
 SENTENCE_BONUS_S: Final = 0.3  # a sentence end is worth as much as so long a pause
 CLAUSE_BONUS_S: Final = 0.1
+SHORTEST_SOUND: Final = 1_600  # samples, 100 ms: of a token
 Quietest = Callable[[int, int], int]
 
 
@@ -30,6 +31,17 @@ class Cut:
 def ends_sentence(text: str) -> bool:
     """Return whether a word closes a sentence."""
     return text.rstrip("\"')]”’").endswith(SENTENCE_END)  # noqa: RUF001 - typographic quotes are meant
+
+
+def after_peak(peak: int, stop: int) -> int:
+    """Return from where the sound of a word may be over: soon after its last attention peak, which is where it sets in.
+
+    Args:
+        peak: the attention peak.
+        stop: the answer is at most half-way to this position.
+
+    """
+    return min(peak + SHORTEST_SOUND, (peak + stop) // 2)
 
 
 def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, quietest: Quietest) -> Cut | None:
@@ -51,7 +63,7 @@ def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, 
             continue
         score = _score(before, after)
         if best is None or score >= best.score:
-            position = quietest(before.last, after) if after > before.last else before.last
+            position = quietest(after_peak(before.last, after), after) if after > before.last else before.last
             if earliest <= position <= latest:
                 best = Cut(position, n, score)
     return best

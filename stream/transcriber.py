@@ -15,7 +15,7 @@ from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
-from amanuensis.stream.cut import ends_sentence, find_cut
+from amanuensis.stream.cut import after_peak, ends_sentence, find_cut
 from amanuensis.stream.events import EngineUse, Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
 from amanuensis.stream.resample import MODEL_RATE
@@ -286,7 +286,8 @@ class Transcriber:
         events = self._commit(self._hypothesis)
         self._hypothesis = []
         if self._forced:
-            position = self._audio.quietest(self._forced[-1].last, self._context.captions.end)
+            end = self._context.captions.end
+            position = self._audio.quietest(after_peak(self._forced[-1].last, end), end)
             self._move_window(max(position, self._window_start), len(self._forced))
             self._hurry, self._hurried_at = audio_end > self._hurried_at, audio_end
         self._context.prompt.clear()

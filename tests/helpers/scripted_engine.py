@@ -128,7 +128,7 @@ class ScriptedEngine:
         chance = random.Random(f"{self.seed} {start_ms} {end_ms}")
         for k in heard:
             word = self.said[k]
-            for share in (0.3, 0.7):
+            for share in (0.05, 0.5):  # attention peaks where the sound of a token sets in
                 at = word.start_ms + share * (word.end_ms - word.start_ms)
                 at = min(max(at + chance.uniform(-1, 1) * self.jitter_ms, start_ms), end_ms - FRAME_MS)
                 frames.append(max(round((at - start_ms) / FRAME_MS), frames[-1] if frames else 0))

