@@ -22,6 +22,7 @@ from amanuensis.stream.formats import MAX_RATE, MIN_RATE, AudioFormat
 
 RING_S: Final = 10.0  # how long the program may be held up before samples are lost
 STALL_S: Final = 5.0  # a device that delivers nothing for so long has gone; Bluetooth takes 3 s to begin
+MAX_LOSS_S: Final = 60.0  # of one hole: while a machine sleeps nothing is said to it
 CLOSE_S: Final = 2.0  # a device that has gone may never come back from being closed
 STEREO: Final = 2
 NO_PORTAUDIO: Final = "the microphone needs PortAudio: install it, for example: sudo apt install libportaudio2"
@@ -110,7 +111,9 @@ class MicrophoneSource(Source):
         self._clock = clock
         self._ring = CaptureRing(round(RING_S * self.format.rate), self.format.frame_bytes)
         self._heard_s = clock()
-        self._due_s = 0.0  # on PortAudio's clock: when the next block should begin
+        self._due_s: float | None = (
+            None  # on PortAudio's clock: when the next block should begin; before the first: None
+        )
         self._finished = False
         self._closed = False
         self._stream = self._open(device)
@@ -165,12 +168,17 @@ class MicrophoneSource(Source):
         return stream
 
     def _captured(self, data: Any, frames: int, times: Any, status: Any) -> None:
-        """Run in PortAudio's thread for every block."""
+        """Run in PortAudio's thread for every block.
+
+        An overflow is a hole as long as PortAudio's clock has gone on without sound, but of MAX_LOSS_S at most: after
+        a longer one (the machine slept) media time stays behind the clock by the rest, and times in the captions go on
+        from there. The first block has nothing before it that could tell the length: it counts as one sample.
+        """
         begin_s = times.inputBufferAdcTime
-        missed = round((begin_s - self._due_s) * self.format.rate) if status.input_overflow else 0
+        missed_s = 0.0 if self._due_s is None else min(begin_s - self._due_s, MAX_LOSS_S)
         self._due_s = begin_s + frames / self.format.rate
         self._heard_s = self._clock()
-        self._ring.put(data, max(missed, 1) if status.input_overflow else 0)
+        self._ring.put(data, max(round(missed_s * self.format.rate), 1) if status.input_overflow else 0)
 
     def _ended(self) -> None:
         self._finished = True

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanuensis.daemon.sources.base import SourceError
+from amanuensis.daemon.sources.base import Chunk, Lost, SourceError
 from amanuensis.daemon.sources.microphone import (
+    MAX_LOSS_S,
     CaptureRing,
     InputDevice,
+    MicrophoneSource,
     channels_wanted,
     choose_device,
     portaudio,
@@ -109,6 +113,41 @@ def test_samples_that_portaudio_dropped_are_told() -> None:
     assert ring.take() == b"aa"
     assert ring.take() == 7
     assert ring.take() is None
+
+
+class DeafSource(MicrophoneSource):
+    """A microphone without a device: the test calls what PortAudio would call."""
+
+    def _open(self, device: InputDevice) -> Any:
+        return None
+
+    def hear(self, begin_s: float, *, overflow: bool) -> list[Chunk]:
+        """Capture a block of 10 ms that begins at a time on PortAudio's clock; return what comes out."""
+        frames = self.format.rate // 100
+        times, status = SimpleNamespace(inputBufferAdcTime=begin_s), SimpleNamespace(input_overflow=overflow)
+        self._captured(bytes(frames * self.format.frame_bytes), frames, times, status)
+        return list(self.drain())
+
+
+@pytest.mark.parametrize(
+    ("jump_s", "lost_s"),
+    [(0.5, 0.5), (MAX_LOSS_S, MAX_LOSS_S), (36_000.0, MAX_LOSS_S)],
+    ids=["held up", "most", "slept"],
+)
+def test_an_overflow_loses_what_the_clock_says_within_bounds(jump_s: float, lost_s: float) -> None:
+    """The hole is as long as the clock jumped, but a night asleep is not a night of lost sound."""
+    source = DeafSource(DEVICES[1])
+    begin_s = 100_000.0  # PortAudio's clock began long before us
+    assert not [item for item in source.hear(begin_s, overflow=False) if isinstance(item, Lost)]
+    (lost,) = [item for item in source.hear(begin_s + 0.01 + jump_s, overflow=True) if isinstance(item, Lost)]
+    assert lost.samples == round(lost_s * source.format.rate)
+    assert not [item for item in source.hear(begin_s + 0.02 + jump_s, overflow=False) if isinstance(item, Lost)]
+
+
+def test_an_overflow_at_the_first_block_is_one_sample() -> None:
+    """Nothing came before it, so PortAudio's clock cannot tell how much is missing."""
+    source = DeafSource(DEVICES[1])
+    assert [item.samples for item in source.hear(100_000.0, overflow=True) if isinstance(item, Lost)] == [1]
 
 
 @given(steps=st.lists(st.one_of(st.integers(1, 6), st.just("take")), max_size=60))
