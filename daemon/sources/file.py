@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -32,6 +33,7 @@ class FileSource(Source):
         self.name = str(path)
         self.speed = speed
         self._file = open_sound(path, raw, self.name)
+        self._lock = threading.Lock()  # libsndfile must not close a file that a cancelled task still reads
         self._take_format()
 
     @classmethod
@@ -40,6 +42,7 @@ class FileSource(Source):
         source = cls.__new__(cls)
         source.name, source.speed = name, speed
         source._file = open_sound(stream, None, name)
+        source._lock = threading.Lock()
         source._take_format()
         return source
 
@@ -54,7 +57,7 @@ class FileSource(Source):
             yield data
 
     async def aclose(self) -> None:
-        self._file.close()
+        await asyncio.to_thread(self._close)
 
     def _take_format(self) -> None:
         channels = self._file.channels
@@ -66,7 +69,15 @@ class FileSource(Source):
             self._file.close()
             raise SourceError(f"{self.name}: {error}") from None
 
+    def _close(self) -> None:
+        with self._lock:
+            self._file.close()
+
     def _read(self, frames: int) -> bytes:
+        with self._lock:
+            return b"" if self._file.closed else self._read_open(frames)
+
+    def _read_open(self, frames: int) -> bytes:
         try:
             block = self._file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError, RuntimeError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,32 @@ async def test_a_file_that_breaks_off_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match="the file is damaged"):
         await read_all(FileSource(tmp_path / "a.flac"))
+
+
+async def test_closing_waits_for_a_read_that_was_cancelled(tmp_path: Path) -> None:
+    """A thread that reads goes on after its task was cancelled; the file is closed only when it is done."""
+    soundfile.write(tmp_path / "a.wav", noise(), RATE)
+    source = FileSource(tmp_path / "a.wav")
+    reading, go_on, order = threading.Event(), threading.Event(), list[str]()
+    read, close = source._file.read, source._file.close
+
+    def slow_read(*args: object, **options: object) -> object:
+        reading.set()
+        go_on.wait()
+        block = read(*args, **options)
+        order.append("read")
+        return block
+
+    def told_close() -> None:
+        order.append("close")
+        close()
+
+    source._file.read, source._file.close = slow_read, told_close
+    task = asyncio.ensure_future(anext(source.chunks()))
+    await asyncio.to_thread(reading.wait)
+    task.cancel()
+    closing = asyncio.create_task(source.aclose())
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    await closing
+    assert order == ["read", "close"]
+    assert source._read(10) == b""
