@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,7 +16,13 @@ from amanuensis.daemon.sources.stdin import whole_frames
 from amanuensis.stream.formats import AudioFormat
 
 READ_BYTES: Final = 16_384
-SOCKET_MODE: Final = 0o600  # only the owner may send sound through a unix socket
+NOT_OTHERS: Final = 0o177  # umask: only the owner may send sound through a unix socket
+KEEP_ALIVE: Final = (  # a sender that has vanished without a word holds the only place for a minute and a half at most
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),  # s of silence
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),  # s
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 BUSY: Final = b"busy: another sender is connected\n"
 
 
@@ -92,9 +99,9 @@ class SocketSource(Source):
 
     async def _open_unix(self, path: Path) -> None:
         remove_stale(path)
-        self._server = await asyncio.start_unix_server(self._arrived, path, limit=READ_BYTES)
-        path.chmod(SOCKET_MODE)
+        listener = bind_private(path)
         self._path = path
+        self._server = await asyncio.start_unix_server(self._arrived, sock=listener, limit=READ_BYTES)
 
     async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._sender is not None or self._closed:
@@ -102,21 +109,44 @@ class SocketSource(Source):
             writer.write(BUSY)
             await shut(writer)
             return
+        keep_alive(writer)
         self._sender = (reader, writer)
         self._came.set()
 
 
 async def blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield what a sender sends; a connection that breaks ends like one that is closed."""
-    with contextlib.suppress(ConnectionError):
+    """Yield what a sender sends; a connection that breaks, or times out, ends like one that is closed."""
+    with contextlib.suppress(OSError):
         while data := await reader.read(READ_BYTES):
             yield data
+
+
+def keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Let the kernel ask a silent tcp peer whether it is still there; a connection to one that has gone breaks."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    if peer.family in (socket.AF_INET, socket.AF_INET6):
+        for level, option, value in KEEP_ALIVE:
+            peer.setsockopt(level, option, value)
+
+
+def bind_private(path: Path) -> socket.socket:
+    """Return a unix socket that was only ever open to its owner: a mode set after binding would come too late."""
+    listener = socket.socket(socket.AF_UNIX)
+    mask = os.umask(NOT_OTHERS)
+    try:
+        listener.bind(str(path))
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(mask)
+    return listener
 
 
 async def shut(writer: asyncio.StreamWriter) -> None:
     """Close a connection, broken or not."""
     writer.close()
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         await writer.wait_closed()
 
 
@@ -130,8 +160,6 @@ def split_tcp(address: str) -> tuple[str, int]:
 
 def remove_stale(path: Path) -> None:
     """Remove a socket file that nobody listens on any more; complain about anything else that stands there."""
-    import socket
-
     if not path.exists():
         return
     if not stat.S_ISSOCK(path.stat().st_mode):

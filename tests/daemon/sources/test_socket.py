@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon.sources.base import Chunk, Pause, SourceError
-from amanuensis.daemon.sources.socket import BUSY, SocketSource, split_tcp
+from amanuensis.daemon.sources.socket import BUSY, SocketSource, bind_private, blocks, split_tcp
 from amanuensis.stream.formats import AudioFormat
 
 FORMAT = AudioFormat("s16le", 16_000, 1)
@@ -163,3 +165,38 @@ def test_wrong_tcp_addresses(address: str) -> None:
     """What is no address is refused with an example."""
     with pytest.raises(SourceError, match=r"tcp:HOST:PORT, for example"):
         split_tcp(address)
+
+
+async def test_the_kernel_looks_after_silent_tcp_senders() -> None:
+    """A sender whose machine vanished does not hold the only place for ever."""
+    source = await opened("tcp:127.0.0.1:0")
+    _, writer = await sender_to(source)
+    writer.write(bytes(2))
+    assert await anext(source.chunks()) == bytes(2)
+    assert source._sender is not None
+    peer = source._sender[1].get_extra_info("socket")
+    assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    writer.close()
+    await source.aclose()
+
+
+def test_a_unix_socket_is_private_from_the_first_moment(tmp_path: Path) -> None:
+    """Binding makes the file for its owner alone, and leaves the process's umask as it was."""
+    before = os.umask(0o022)
+    try:
+        with bind_private(tmp_path / "sound"):
+            assert stat.S_IMODE((tmp_path / "sound").stat().st_mode) == 0o600
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+
+
+async def test_a_sender_that_timed_out_has_gone() -> None:
+    """What the kernel reports of a silent peer, ETIMEDOUT or EHOSTUNREACH, ends the sender and not the source."""
+    for number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"ab")
+        assert await anext(blocks(reader)) == b"ab"
+        reader.set_exception(OSError(number, os.strerror(number)))
+        assert [data async for data in blocks(reader)] == []
