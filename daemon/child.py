@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -12,6 +14,7 @@ from typing import Final
 FIRST_WORD: Final = "listening"
 START_S: Final = 120.0  # a large model may have to be prepared first
 STOP_S: Final = 15.0  # longer than the daemon gives its sessions
+PR_SET_PDEATHSIG: Final = 1  # of prctl(2)
 
 
 class ChildError(Exception):
@@ -30,7 +33,16 @@ async def serving(flags: Sequence[str]) -> AsyncIterator[str]:
 
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "amanuensis.daemon.main", "serve", "--listen", "127.0.0.1:0", *flags),
+        *(
+            sys.executable,
+            "-m",
+            "amanuensis.daemon.child",
+            str(os.getpid()),
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            *flags,
+        ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C is for us: we end the session first, then the daemon
@@ -39,6 +51,22 @@ async def serving(flags: Sequence[str]) -> AsyncIterator[str]:
         yield await first_line(process)
     finally:
         await stop(process)
+
+
+def serve_while(parent: int, words: Sequence[str]) -> int:
+    """Run a command in this process, which gets SIGTERM when its parent has gone, however that ended.
+
+    Args:
+        parent: process id of the parent that is meant.
+        words: the command line.
+
+    """
+    from amanuensis.daemon.main import main
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent:
+        return 1  # it went before we could ask
+    return main(words)
 
 
 async def first_line(process: asyncio.subprocess.Process) -> str:
@@ -65,3 +93,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(serve_while(int(sys.argv[1]), sys.argv[2:]))
