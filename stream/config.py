@@ -85,8 +85,11 @@ class StreamConfig:
         _one_of("policy", self.policy, get_args(Policy))
         _one_of("task", self.task, get_args(Task))
         self._check_texts()
-        if not self.temperatures or list(self.temperatures) != sorted(set(self.temperatures)):
-            raise StreamConfigError(f"temperatures {self.temperatures!r} are not allowed: give rising numbers, 0 first")
+        rising = list(self.temperatures) == sorted(set(self.temperatures))
+        if not self.temperatures or not rising or self.temperatures[0] < 0:
+            raise StreamConfigError(
+                f"temperatures {self.temperatures!r} are not allowed: give rising numbers from 0"
+            )
 
     def _check_texts(self) -> None:
         if self.language is not None and not isinstance(self.language, str):

@@ -24,6 +24,17 @@ UNLIKELY_WORD: Final = 0.15
 ANOMALY_WORDS: Final = 8
 MAX_ANOMALY: Final = 3.0
 LONGEST_PATTERN: Final = 12  # words in a repeated phrase
+BOUNDS: Final = (
+    ("no_speech", 0.0, 1.0),
+    ("logprob", -100.0, 0.0),
+    ("compression", 1.0, 100.0),
+    ("repeats", 2, 100),
+    ("tokens_per_s", 1.0, 100.0),
+    ("spare_tokens", 0, 200),
+    ("chars_per_s", 1.0, 1000.0),
+    ("quiet_s", 0.0, 30.0),
+    ("uncovered_s", 0.1, 30.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,13 @@ class GateConfig:
         tokens_per_s: text tokens that a window may have for each second of audio.
         spare_tokens: text tokens that a window of any length may have on top.
         chars_per_s: text longer than this for its voiced audio was not said; fast speech has about 20.
+        short_words: a hypothesis of at most so many words that follows no others ...
+        short_conf: ... is noise when their mean confidence is below this.
         quiet_s: a hypothesis over less voiced audio than this must be free of word anomalies.
         uncovered_s: so much voiced audio without words is decoded again.
+
+    Raises:
+        ValueError: a threshold is not allowed.
 
     """
 
@@ -50,8 +66,16 @@ class GateConfig:
     tokens_per_s: float = 16.0
     spare_tokens: int = 16
     chars_per_s: float = 30.0
+    short_words: int = 4
+    short_conf: float = 0.4
     quiet_s: float = 0.3
     uncovered_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in BOUNDS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"gates {name} {value!r} is not allowed: it must be {low:g} to {high:g}")
 
 
 class Verdict(Enum):
@@ -72,7 +96,9 @@ class Judgement:
     n_words: int
 
 
-def judge(result: WindowResult, words: Sequence[TimedWord], voiced_s: float, config: GateConfig) -> Judgement:
+def judge(
+    result: WindowResult, words: Sequence[TimedWord], voiced_s: float, config: GateConfig, *, follows: bool = False
+) -> Judgement:
     """Judge a hypothesis, the cheapest gates first.
 
     Args:
@@ -80,6 +106,7 @@ def judge(result: WindowResult, words: Sequence[TimedWord], voiced_s: float, con
         words: its words after the committed ones.
         voiced_s: seconds of the audio after the committed words that the voice detector called speech.
         config: thresholds.
+        follows: whether committed words stand before these in the window.
 
     """
     unlikely = result.avg_logprob < config.logprob
@@ -89,6 +116,8 @@ def judge(result: WindowResult, words: Sequence[TimedWord], voiced_s: float, con
         return Judgement(Verdict.SILENT, "no speech", 0)
     if loop := _find_loop(result, words, voiced_s, config):
         return loop
+    if not follows and len(words) <= config.short_words and _mean_confidence(words) < config.short_conf:
+        return Judgement(Verdict.SILENT, "a few unlikely words", 0)
     if voiced_s < config.quiet_s and anomaly(words) >= min(MAX_ANOMALY, len(words)):
         return Judgement(Verdict.SILENT, "unlikely words in silence", 0)
     return Judgement(Verdict.DOUBT if unlikely else Verdict.KEEP, "low probability" if unlikely else "", len(words))
@@ -165,6 +194,10 @@ def _find_loop(
     if len(text_of(words)) > config.chars_per_s * (voiced_s + 1):  # a second for what the detector misses
         return Judgement(Verdict.LOOP, "more text than speech", _within_budget(words, voiced_s, config))
     return None
+
+
+def _mean_confidence(words: Sequence[TimedWord]) -> float:
+    return sum(word.conf for word in words) / len(words)
 
 
 def _longest_run(tokens: Sequence[int]) -> int:

@@ -27,11 +27,10 @@ from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.segmenter import SegmentEvent, SpeechEnd, SpeechStart
 from amanuensis.stream.sound_check import SoundCheck
 from amanuensis.stream.transcriber import JobKind, Transcriber
-from amanuensis.stream.transcript import Transcript, Utterance
 from amanuensis.stream.utterance_audio import UtteranceAudio
 from amanuensis.stream.words import WordTokenizer, to_ms
 
-__all__ = ["MAX_MARKS", "StreamSession", "Ticket", "Utterance"]
+__all__ = ["MAX_MARKS", "StreamSession", "Ticket"]
 
 MAX_ATTEMPTS: Final = 3  # of an engine at the same audio, before it becomes a gap
 PROMPT_PAUSE: Final = MODEL_RATE // 2  # samples between utterances, which have their own margins: 1.2 s of silence
@@ -101,7 +100,6 @@ class StreamSession:
         self._covered = 0  # audio is in a job up to here
         self._attempts = 0
         self._marks = MarkQueue()
-        self._transcript = Transcript()
         self._sound_check = SoundCheck(self._intake.decoder)
         self._ended = False
 
@@ -172,7 +170,7 @@ class StreamSession:
         events = head.consume(result)
         if head.end is None:
             self._intake.hint(head.text_seems_finished)
-        return [*self._noted(events), *self._advance()]
+        return [*events, *self._advance()]
 
     def superseded(self, ticket_id: int) -> None:
         """Take note that the engine dropped this job for a newer one."""
@@ -283,11 +281,6 @@ class StreamSession:
         return self._intake.ledger
 
     @property
-    def transcript(self) -> tuple[Utterance, ...]:
-        """The newest finished utterances, oldest first; bounded."""
-        return self._transcript.utterances
-
-    @property
     def config(self) -> StreamConfig:
         """The settings as they are now."""
         return self._context.config
@@ -324,7 +317,7 @@ class StreamSession:
         events: list[Event] = []
         while self._utterances:
             head = self._utterances[0]
-            events += self._noted(head.finish_early())
+            events += head.finish_early()
             self._settle("silence", head.start)
             if not head.done:
                 self._settle("transcribed", head.window_start)
@@ -369,16 +362,12 @@ class StreamSession:
         self._settle("gap", end)
         if is_open:
             self._utterances.append(self._new_utterance(end))
-        return [*self._noted(events), Gap(to_ms(lost_from), to_ms(end), why)]
+        return [*events, Gap(to_ms(lost_from), to_ms(end), why)]
 
     def _new_utterance(self, start: int) -> Transcriber:
         intake = self._intake
         audio = UtteranceAudio(start, intake.ring, intake.voices, self._context.info.n_mels)
         return Transcriber(self._context, audio, start, intake.newest)
-
-    def _noted(self, events: list[Event]) -> list[Event]:
-        self._transcript.note(events)
-        return events
 
     def _is_final_before(self, position: int) -> bool:
         if self._utterances:

@@ -12,7 +12,7 @@ from amanuensis.npu.window import WindowResult
 from amanuensis.stream.events import Word
 from amanuensis.stream.resample import MODEL_RATE
 
-__all__ = ["ENCODER_FRAME", "TimedWord", "WordTokenizer", "clamp_times", "text_of", "timed_words", "to_ms", "tokens_of"]
+__all__ = ["ENCODER_FRAME", "TimedWord", "WordTokenizer", "text_of", "timed_words", "to_ms", "tokens_of"]
 
 ENCODER_FRAME: Final = 320  # samples at 16 kHz: 20 ms
 LEAD: Final = 640  # samples, 40 ms: how long before its first attention peak a word begins
@@ -75,11 +75,6 @@ def timed_words(
         if part.text.strip()
     ]
     return [_with_times(words, k, bounds) for k in range(len(words))]
-
-
-def clamp_times(words: Sequence[TimedWord], earliest: int) -> list[TimedWord]:
-    """Return the words with no time before `earliest`, the end of the word committed before them."""
-    return [replace(word, start=max(word.start, earliest), end=max(word.end, earliest)) for word in words]
 
 
 def text_of(words: Sequence[TimedWord]) -> str:

@@ -26,6 +26,7 @@ from tests.helpers.scripted_engine import INFO
         ({"beam_size": 0}, "beam_size 0"),
         ({"temperatures": ()}, "temperatures"),
         ({"temperatures": (0.4, 0.2)}, "temperatures"),
+        ({"temperatures": (-1.0, 0.0)}, "temperatures"),
         ({"language": 5}, "language 5"),
         ({"prompt": "x" * 1001}, "prompt"),
         ({"hotwords": ("",)}, "hotwords"),

@@ -99,9 +99,19 @@ def test_odd_words_in_silence_are_not_believed() -> None:
     """Unlikely, squeezed words where the detector heard nothing are dropped; good ones are kept."""
     odd = [word(" thank", 0.0, 0.01, conf=0.05), word(" you", 0.01, 0.01, conf=0.05)]
     assert anomaly(odd) > 2
-    assert judge(result(), odd, 0.1, GATES).verdict is Verdict.SILENT
-    assert judge(result(), odd, 1.0, GATES).verdict is Verdict.KEEP
+    assert judge(result(), odd, 0.1, GATES, follows=True).verdict is Verdict.SILENT
+    assert judge(result(), odd, 1.0, GATES, follows=True).verdict is Verdict.KEEP
     assert judge(result(), words("thank you"), 0.1, GATES).verdict is Verdict.KEEP
+
+
+def test_a_few_unlikely_words_alone_are_noise() -> None:
+    """Noise that the detector took for speech gives a word or two of low confidence; after other words they may stay."""
+    noise = [word(" it", 0.0, conf=0.3), word(" go", 0.3, conf=0.4)]
+    assert judge(result(), noise, 1.0, GATES).verdict is Verdict.SILENT
+    assert judge(result(), noise, 1.0, GATES, follows=True).verdict is Verdict.KEEP
+    assert judge(result(), [word(" yes", 0.0, conf=0.5)], 1.0, GATES).verdict is Verdict.KEEP
+    long = [word(f" w{k}", 0.3 * k, conf=0.3) for k in range(6)]
+    assert judge(result(), long, 2.0, GATES).verdict is Verdict.KEEP
 
 
 def test_long_words_are_odd() -> None:
@@ -123,3 +133,9 @@ def test_the_budget_grows_with_the_audio() -> None:
     """A window may have the forced tokens and some for each second."""
     assert token_budget(0.0, 5, GATES) == 5 + GATES.spare_tokens
     assert token_budget(10.0, 0, GATES) == 160 + GATES.spare_tokens
+
+
+def test_thresholds_are_checked() -> None:
+    """A threshold that would break or disable a gate is refused by name."""
+    with pytest.raises(ValueError, match="gates repeats 0 is not allowed: it must be 2 to 100"):
+        GateConfig(repeats=0)

@@ -326,13 +326,3 @@ def test_a_late_answer_changes_nothing() -> None:
     assert session.deliver(tick.id, late) == []
     answer = engine.answer(final.job, final.audio_start_ms, final.audio_end_ms, final=True, lead_ms=final.lead_ms)
     assert any(isinstance(event, Commit) for event in session.deliver(final.id, answer))
-
-
-def test_the_transcript_keeps_utterances() -> None:
-    """The transcript has every final with its words."""
-    said, data = talk(2)
-    session = open_session(said)
-    events = Driver(session, ScriptedEngine(said)).run(data, [3200])
-    finals = [event for event in events if isinstance(event, Final)]
-    assert [u.text for u in session.transcript] == [event.text for event in finals]
-    assert [word for u in session.transcript for word in u.words] == committed(events)

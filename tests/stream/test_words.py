@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanuensis.stream.words import clamp_times, text_of, timed_words, to_ms, tokens_of
+from amanuensis.stream.words import text_of, timed_words, to_ms, tokens_of
 from tests.helpers.scripted_engine import Said, ScriptedTokenizer
 from tests.helpers.words import result, words
 
@@ -64,9 +64,3 @@ def test_parts_are_joined() -> None:
     assert text_of(found) == " a b"
     assert tokens_of(found) == (1, 2, 1, 2)
     assert to_ms(8_000) == 500
-
-
-def test_times_can_be_clamped() -> None:
-    """No time lies before what was committed."""
-    found = clamp_times(words("a b"), 5_000)
-    assert [(word.start, word.end) for word in found] == [(5_000, 5_000), (6_400, 11_200)]
