@@ -6,6 +6,7 @@ Only the module of the command that was asked for is imported, so that `--help` 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -49,19 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None and "--version" in words:
-        print_version()
-        return 0
+        return guarded(print_version, argparse.Namespace(command=None, debug="--debug" in words))
     command = load(name) if name in COMMANDS else None
     args = build_parser(name, command).parse_args(words)
     assert command is not None  # else parse_args has left with status 0 or 2
     return guarded(command.run, args)
 
 
-def print_version() -> None:
+def print_version(_: argparse.Namespace) -> int:
     """Print the version of the installed distribution."""
     from importlib.metadata import version
 
     print(f"amanuensis {version('amanuensis')}")
+    return 0
 
 
 def listen_main() -> int:
@@ -136,7 +137,9 @@ def describe(error: Exception) -> str:
     if is_expected(error):
         return text
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else text
+        if error.errno == errno.ENOSPC and not error.filename:  # whoever writes files names them
+            return f"standard output: {error.strerror}"
+        return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error.strerror or text
     return f"internal error: {type(error).__name__}: {text}; run again with --debug for the traceback"
 
 

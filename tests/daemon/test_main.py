@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from amanuensis.daemon import main
 from amanuensis.daemon.commands.common import UsageError
 from amanuensis.daemon.sources.base import SourceError
+from tests.helpers.programs import COMMAND
 
 HEAVY = ("numpy", "onnxruntime", "rich", "soundfile", "websockets", "asyncio")
 OURS = [name for name in main.COMMANDS if name not in ("models", "bench")]
@@ -71,6 +73,14 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
 
     assert main.main(["--version"]) == 0
     assert capsys.readouterr().out == f"amanuensis {version('amanuensis')}\n"
+
+
+@pytest.mark.parametrize("words", [("--version",), ("devices",), ("serve", "--check")])
+def test_output_that_cannot_be_written_is_named(words: tuple[str, ...]) -> None:
+    """Into a full device there is one line that says so, and status 1."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, *words], check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "amanuensis: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("words", [[], ["fly"], ["listen", "--speed", "fast"], ["listen", "--wings"], ["--wings"]])
