@@ -105,7 +105,7 @@ def test_odd_words_in_silence_are_not_believed() -> None:
 
 
 def test_a_few_unlikely_words_alone_are_noise() -> None:
-    """Noise that the detector took for speech gives a word or two of low confidence; after other words they may stay."""
+    """Noise taken for speech gives a few words of low confidence; after other words, or when many, they stay."""
     noise = [word(" it", 0.0, conf=0.3), word(" go", 0.3, conf=0.4)]
     assert judge(result(), noise, 1.0, GATES).verdict is Verdict.SILENT
     assert judge(result(), noise, 1.0, GATES, follows=True).verdict is Verdict.KEEP
