@@ -28,9 +28,9 @@ from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from amanuensis.daemon.protocol import PROTO
 from amanuensis.stream.formats import AudioFormat
 
-PROTO: Final = "amanuensis.v1"
 OPEN_TIMEOUT_S: Final = 10.0
 MAX_EVENT_BYTES: Final = 4 << 20  # a snapshot of a long session
 MAX_CHUNK_S: Final = 0.5  # more sound than this in one call is sent in several messages
