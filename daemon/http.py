@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
+from amanuensis.daemon.outputs import FORMATS
 from amanuensis.stream.events import Word
-from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
 
 TEXT: Final = "text/plain; charset=utf-8"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
@@ -25,13 +25,13 @@ PAGE_POLICY: Final = (
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 Utterances: TypeAlias = list[list[Word]]
-EXPORT: Final = re.compile(r"/v1/sessions/([^/]{1,64})\.(srt|vtt|json|txt)")
+EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
-EXPORTS: Final[dict[str, tuple[str, Callable[[Utterances], str]]]] = {
-    "srt": ("application/x-subrip; charset=utf-8", to_srt),
-    "vtt": ("text/vtt; charset=utf-8", to_vtt),
-    "json": ("application/json", to_json),
-    "txt": (TEXT, to_text),
+CONTENT_TYPES: Final = {  # of outputs.FORMATS
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "json": "application/json",
+    "txt": TEXT,
 }
 
 
@@ -50,14 +50,13 @@ class Export:
     """A transcript that is still to be written: a second's work for a long one, fit for another thread."""
 
     utterances: Utterances
-    form: str  # of EXPORTS
+    form: str  # of FORMATS
     words_dropped: int
 
     def page(self) -> Page:
         """Write it."""
-        content_type, render = EXPORTS[self.form]
         headers = {"X-Words-Dropped": str(self.words_dropped)} if self.words_dropped else {}
-        return Page(200, content_type, render(self.utterances).encode(), headers)
+        return Page(200, CONTENT_TYPES[self.form], FORMATS[self.form](self.utterances).encode(), headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from amanuensis.daemon.connection import Route
-from amanuensis.daemon.http import Export, Page, Site, answer, is_open, websocket_route
+from amanuensis.daemon.http import CONTENT_TYPES, Export, Page, Site, answer, is_open, websocket_route
 from amanuensis.daemon.journal import Journal, JournalLimits
+from amanuensis.daemon.outputs import FORMATS
 from amanuensis.stream.events import Commit, Word
 
 
@@ -128,3 +129,8 @@ def test_only_pages_without_speech_are_open() -> None:
     """Without the token one gets the page and health, never metrics or text."""
     assert all(map(is_open, ("/", "/captions?x", "/healthz", "/readyz")))
     assert not any(map(is_open, ("/metrics", "/v1/sessions/abc.txt", "/captions/x")))
+
+
+def test_every_format_has_a_content_type() -> None:
+    """What can be written to a file can be fetched, too."""
+    assert set(CONTENT_TYPES) == set(FORMATS)
