@@ -15,11 +15,9 @@ from typing import Any
 import pytest
 
 from amanuensis.stream.wer import wer
+from tests.helpers.programs import ANSWER_S, COMMAND, Process, line_with, over
 from tests.microphone.conftest import SoundServer
 
-Process = asyncio.subprocess.Process
-COMMAND = (sys.executable, "-m", "amanuensis.daemon.main")
-ANSWER_S = 60  # bound of every wait for an answer of a program
 CLIPS = ("narrow_seen_010.flac", "narrow_seen_012.flac")
 MAX_WER = 0.34  # of two short sentences: one word in three may be wrong, none may be missing as a whole
 
@@ -46,28 +44,10 @@ async def listening(server: SoundServer, *flags: str) -> AsyncIterator[Process]:
         await process.wait()
 
 
-async def line_with(stream: asyncio.StreamReader | None, words: str) -> str:
-    """The next line that contains the words."""
-    assert stream is not None
-    async with asyncio.timeout(ANSWER_S):
-        while line := (await stream.readline()).decode():
-            if words in line:
-                return line
-    raise AssertionError(f"no line with {words!r} came")
-
-
 async def next_event(process: Process, kind: str) -> dict[str, Any]:
     """The next event of a kind."""
     event: dict[str, Any] = json.loads(await line_with(process.stdout, f'"type":"{kind}"'))
     return event
-
-
-async def over(process: Process) -> tuple[int, str, str]:
-    """Exit status, rest of standard output and rest of stderr of a program that ends by itself."""
-    async with asyncio.timeout(ANSWER_S):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 def plain(text: str) -> str:
