@@ -32,6 +32,8 @@ BOUNDS: Final = (
     ("tokens_per_s", 1.0, 100.0),
     ("spare_tokens", 0, 200),
     ("chars_per_s", 1.0, 1000.0),
+    ("short_words", 0, 100),
+    ("short_conf", 0.0, 1.0),
     ("quiet_s", 0.0, 30.0),
     ("uncovered_s", 0.1, 30.0),
 )
