@@ -87,9 +87,7 @@ class StreamConfig:
         self._check_texts()
         rising = list(self.temperatures) == sorted(set(self.temperatures))
         if not self.temperatures or not rising or self.temperatures[0] < 0:
-            raise StreamConfigError(
-                f"temperatures {self.temperatures!r} are not allowed: give rising numbers from 0"
-            )
+            raise StreamConfigError(f"temperatures {self.temperatures!r} are not allowed: give rising numbers from 0")
 
     def _check_texts(self) -> None:
         if self.language is not None and not isinstance(self.language, str):
