@@ -17,6 +17,7 @@ _STAGES: dict[str, Callable[[Job], None]] = {
     "text": stages.text,
     "tokenizer": stages.tokenizer,
     "synth": stages.synth,
+    "demo": stages.demo,
     "train": stages.train,
     "export": stages.export,
 }

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from amanuensis.training.schedule import Stage, stage_at
 from amanuensis.training.shards import FRAMES_PER_S, Features, Item, Shard
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
@@ -43,32 +44,6 @@ class Batch:
     ctc: Tensor  # int64 [total]
     ctc_lengths: Tensor  # int64 [b]
     seconds: float
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What the loader should draw at some point of the training."""
-
-    recipe: Recipe
-    narrow: float  # share of windows
-    batch_s: float  # seconds of sound in a batch
-
-
-def stage_at(progress: float) -> Stage:
-    """Return the curriculum at `progress` (0 to 1): single sentences until attention follows them, then all else."""
-    heard = float(np.clip(progress / 0.5, 0, 1))
-    grown = float(np.clip((progress - 0.45) / 0.3, 0, 1))
-    last = progress > 0.92
-    recipe = Recipe(
-        augmentation=0.35 if last else 0.1 + 0.4 * heard,
-        joined=0.04 + 0.3 * grown,
-        longest_s=8 + 10 * grown,
-        padded_full=0.01 * grown,
-        cut=0.04 + 0.08 * grown,
-        prompted=0.08 + 0.1 * grown,
-        timed=0.1 + 0.12 * grown,
-    )
-    return Stage(recipe, narrow=0.6 - 0.15 * heard, batch_s=36 + 20 * heard)
 
 
 def endless_batches(work: Path, progress: Callable[[], float], seed: int) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, SAMPLE_RATE, log10_mel
-from amanuensis.training.speech import UNKNOWN_PHONE, Float32, Speech
+from amanuensis.training.speech import Float32, Speech
 
 N_MELS = 80
 FRAMES_PER_S = SAMPLE_RATE // HOP_SAMPLES
@@ -109,8 +109,3 @@ class Shard:
         end = item.start + item.n_frames
         phones = self.phones[item.start // 2 : end // 2]
         return Features(self.mel[item.start : end], phones, item.word_starts, item.word_ends)
-
-
-def no_phones(n_frames: int) -> NDArray[np.uint8]:
-    """Return phones without targets for `n_frames` frames."""
-    return np.full(n_frames // 2, UNKNOWN_PHONE, np.uint8)

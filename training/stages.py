@@ -71,6 +71,14 @@ def synth(job: Job) -> None:
     stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed), job.jobs)
 
 
+def demo(job: Job) -> None:
+    """Write the bundled conversation, `demo.flac` and `demo.json`, into the work folder."""
+    from amanuensis.training.demo import make_demo
+
+    job.work.mkdir(parents=True, exist_ok=True)
+    make_demo(job.work / "demo.flac", job.work / "demo.json", job.seed)
+
+
 def train(job: Job) -> None:
     """Train until the minutes are over."""
     from amanuensis.training import trainer

@@ -93,8 +93,9 @@ def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence
 
 
 def _spoken(sentences: list[Sentence], index: int, rng: np.random.Generator) -> Iterator[tuple[Sentence, Part, Speech]]:
-    if index % _FESTIVAL_EVERY == _FESTIVAL_EVERY - 1 and voices_festival.available():
-        parts = [Part(f"festival:{rng.choice(FESTIVAL_SEEN)}", augment.random_manner(rng)) for _ in sentences]
+    seen = [voice for voice in FESTIVAL_SEEN if voice in voices_festival.installed()]
+    if index % _FESTIVAL_EVERY == _FESTIVAL_EVERY - 1 and seen:
+        parts = [Part(f"festival:{rng.choice(seen)}", augment.random_manner(rng)) for _ in sentences]
         for made, part, speech in zip(
             sentences, parts, perform_festival([s.spoken for s in sentences], parts), strict=True
         ):

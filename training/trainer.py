@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -17,13 +16,10 @@ from torch.func import functional_call
 from amanuensis.training.loader import Batch, endless_batches
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
+from amanuensis.training.schedule import PEAK_RATE, average_decay_at, rate_at
 from amanuensis.training.tokenizer import Vocabulary
 
-PEAK_RATE = 8e-4
-WARM_UP_STEPS = 300
-FLAT_UNTIL = 0.4  # of the time; then the learning rate falls to 0 along a cosine
 AVERAGE_EVERY = 5  # steps
-AVERAGE_DECAY = 0.99
 SAVE_EVERY_S = 60.0
 LOG_EVERY = 100  # steps
 
@@ -77,9 +73,7 @@ class Training:
 
     def rate(self) -> float:
         """Return the learning rate of this step."""
-        warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
-        fall = max(0.0, (self.progress - FLAT_UNTIL) / (1 - FLAT_UNTIL))
-        return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * fall))
+        return rate_at(self.progress, self.steps)
 
     def step(self, batch: Batch) -> Losses:
         """Learn from one batch, computing in bfloat16 on master weights in float32."""
@@ -94,7 +88,7 @@ class Training:
         self.steps += 1
         self.heard_s += batch.seconds
         if self.steps % AVERAGE_EVERY == 0:
-            decay = min(AVERAGE_DECAY, self.steps / (self.steps + 50))
+            decay = average_decay_at(self.progress, self.steps)
             torch._foreach_lerp_(self.average, [p.detach() for p in self.trained], 1 - decay)
         return found
 

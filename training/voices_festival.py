@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,18 @@ class Order:
 def available() -> bool:
     """Return whether festival is installed."""
     return shutil.which("festival") is not None
+
+
+@cache
+def installed() -> frozenset[str]:
+    """Return which of `VOICES` festival has; it would stop at the first one that it lacks."""
+    if not available():
+        return frozenset()
+    listing = subprocess.run(
+        ["festival", "--batch", "(print (voice.list))"], check=False, capture_output=True, text=True, timeout=60
+    ).stdout
+    known = listing.replace("(", " ").replace(")", " ").split()
+    return frozenset(name for name, voice in VOICES.items() if voice in known)
 
 
 def speak_all(orders: list[Order]) -> Iterator[Speech | None]:

@@ -1,0 +1,77 @@
+"""What a run does when: curriculum, learning rate and weight average as functions of its progress (0 to 1).
+
+Two passes: the main one anneals fully; the finishing pass goes on from it at a higher rate, with more short windows
+without silence around the words and more telephone-like bands.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from amanuensis.training.windows import Recipe
+
+FINISHING_FROM = 0.93  # of the time: 99 of 106 minutes for the shipped weights
+PEAK_RATE = 8e-4
+WARM_UP_STEPS = 300
+FLAT_UNTIL = 0.4  # of the main pass; then the learning rate falls to 0 along a cosine
+FINISHING_RATE = 2.5e-4  # at once, the optimiser being warm; it falls to 0 as the square of the time left
+AVERAGE_DECAY = 0.99
+FINISHING_AVERAGE_DECAY = 0.96  # so that the average forgets the main pass in the little time left
+FINISHING_RECIPE = Recipe(
+    augmentation=0.3,
+    joined=0.25,
+    longest_s=14,
+    padded_full=0.01,
+    cut=0.12,
+    tight=0.3,
+    narrow_band=0.25,
+    prompted=0.18,
+    timed=0.22,
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the loader should draw at some point of the training."""
+
+    recipe: Recipe
+    narrow: float  # share of windows
+    batch_s: float  # seconds of sound in a batch
+
+
+def stage_at(progress: float) -> Stage:
+    """Return the curriculum at `progress`: single sentences until attention follows them, then all else."""
+    if progress >= FINISHING_FROM:
+        return Stage(FINISHING_RECIPE, narrow=0.6, batch_s=56)
+    main = progress / FINISHING_FROM
+    heard = float(np.clip(main / 0.5, 0, 1))
+    grown = float(np.clip((main - 0.45) / 0.3, 0, 1))
+    recipe = Recipe(
+        augmentation=0.35 if main > 0.92 else 0.1 + 0.4 * heard,
+        joined=0.04 + 0.3 * grown,
+        longest_s=8 + 10 * grown,
+        padded_full=0.01 * grown,
+        cut=0.04 + 0.08 * grown,
+        prompted=0.08 + 0.1 * grown,
+        timed=0.1 + 0.12 * grown,
+    )
+    return Stage(recipe, narrow=0.6 - 0.15 * heard, batch_s=36 + 20 * heard)
+
+
+def rate_at(progress: float, steps: int) -> float:
+    """Return the learning rate at `progress` after `steps` steps."""
+    if progress >= FINISHING_FROM:
+        left = (1 - progress) / (1 - FINISHING_FROM)
+        return FINISHING_RATE * left * left
+    warm = min(1.0, (steps + 1) / WARM_UP_STEPS)
+    fall = max(0.0, (progress / FINISHING_FROM - FLAT_UNTIL) / (1 - FLAT_UNTIL))
+    return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * fall))
+
+
+def average_decay_at(progress: float, steps: int) -> float:
+    """Return what the average of the weights keeps of itself when it takes up the weights after `steps` steps."""
+    decay = FINISHING_AVERAGE_DECAY if progress >= FINISHING_FROM else AVERAGE_DECAY
+    return min(decay, steps / (steps + 50))
