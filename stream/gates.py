@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from amanuensis.npu.window import WindowResult
+from amanuensis.stream.bounds import check_bounds
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord, text_of
 
@@ -74,10 +75,7 @@ class GateConfig:
     uncovered_s: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, low, high in BOUNDS:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"gates {name} {value!r} is not allowed: it must be {low:g} to {high:g}")
+        check_bounds("gates", self, BOUNDS)
 
 
 class Verdict(Enum):

@@ -10,6 +10,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from amanuensis.stream.bounds import check_bounds
 from amanuensis.stream.resample import MODEL_RATE
 
 __all__ = ["FRAME_MS", "FRAME_SAMPLES", "NoiseFloor", "VadConfig", "VoiceDetector"]
@@ -67,10 +68,7 @@ class VadConfig:
                 f"vad votes {self.off_votes}, {self.on_votes} of {self.vote_frames} frames are not allowed: "
                 f"off_votes must be below on_votes, on_votes at most vote_frames, and that at most {MAX_VOTE_FRAMES}"
             )
-        for name, low, high in BOUNDS:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"vad {name} {value!r} is not allowed: it must be {low:g} to {high:g}")
+        check_bounds("vad", self, BOUNDS)
 
 
 class VoiceDetector:
