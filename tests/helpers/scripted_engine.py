@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.tokenizer import TokenWord
 from amanuensis.npu.window import WindowJob, WindowResult
+from tests.helpers.words import result
 
 FRAME_MS = 20
 VARIANTS = 4  # spellings of a word; 0 is the right one
@@ -93,22 +94,7 @@ class ScriptedEngine:
             spelt += [spelt[-1]] * 12
         tokens = [2 * (VARIANTS * k + variant) + half for k, variant in spelt for half in (0, 1)]
         frames = [f + round(lead_ms / FRAME_MS) for f in self._frames([k for k, _ in spelt], start_ms, end_ms)]
-        return WindowResult(
-            tokens=tuple(tokens),
-            logprobs=(-0.1,) * len(tokens),
-            frames=tuple(frames),
-            accepted=0,
-            complete=True,
-            no_speech_prob=0.0,
-            avg_logprob=-0.1,
-            compression_ratio=1.2,
-            temperature=0.0,
-            language="en",
-            encode_ms=1.0,
-            decode_ms=1.0,
-            encoder="cpu",
-            decoder="cpu",
-        )
+        return result(tuple(tokens), tuple(frames), avg_logprob=-0.1, compression_ratio=1.2)
 
     def _is_heard(self, k: int, start_ms: float, end_ms: float) -> bool:
         word = self.said[k]

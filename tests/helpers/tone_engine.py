@@ -16,6 +16,7 @@ from amanuensis.npu.engine.api import EngineBusyError, EngineInfo, EngineLostErr
 from amanuensis.npu.log_mel import mel_filters
 from amanuensis.npu.tokenizer import TokenWord
 from amanuensis.npu.window import WindowJob, WindowResult
+from tests.helpers.words import result
 
 VOCABULARY = ("alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf")
 MARKERS_HZ = tuple(1900 + 250 * k for k in range(len(VOCABULARY)))  # below the 4 kHz of telephone sound
@@ -105,22 +106,8 @@ class ToneEngine:
             raise self.fail_with
         self.jobs += 1
         heard = read_tones(job.features)[len(job.forced) :]
-        return WindowResult(
-            tokens=tuple(word for word, _ in heard),
-            logprobs=(-0.05,) * len(heard),
-            frames=tuple(frame // 2 for _, frame in heard),
-            accepted=0,
-            complete=True,
-            no_speech_prob=0.0,
-            avg_logprob=-0.05,
-            compression_ratio=1.0,
-            temperature=0.0,
-            language="en",
-            encode_ms=1.0,
-            decode_ms=1.0,
-            encoder="cpu",
-            decoder="cpu",
-        )
+        tokens, frames = tuple(word for word, _ in heard), tuple(frame // 2 for _, frame in heard)
+        return result(tokens, frames, logprob=-0.05, avg_logprob=-0.05)
 
     async def aclose(self) -> None:
         self.open.clear()

@@ -21,6 +21,7 @@ def result(
     tokens: tuple[int, ...] = (),
     frames: tuple[int, ...] = (),
     *,
+    logprob: float = -0.1,
     avg_logprob: float = -0.2,
     no_speech_prob: float = 0.0,
     compression_ratio: float = 1.0,
@@ -28,7 +29,7 @@ def result(
     """Return what an engine might answer."""
     return WindowResult(
         tokens=tokens,
-        logprobs=(-0.1,) * len(tokens),
+        logprobs=(logprob,) * len(tokens),
         frames=frames,
         accepted=0,
         complete=True,
@@ -37,8 +38,8 @@ def result(
         compression_ratio=compression_ratio,
         temperature=0.0,
         language="en",
-        encode_ms=0.0,
-        decode_ms=0.0,
+        encode_ms=1.0,
+        decode_ms=1.0,
         encoder="cpu",
         decoder="cpu",
     )
