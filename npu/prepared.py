@@ -17,7 +17,6 @@ from amanuensis.npu.model_files import ModelFiles
 GRAPH_VERSION = 1  # raise it when a graph changes, so that older prepared files are built again
 BESIDE = ".prepared"
 BUILDING = ".building-"
-GRAPHS = ("encoder", "cross", "decoder")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Build = Callable[[Path], None]
