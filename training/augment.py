@@ -1,4 +1,4 @@
-"""Changes of sound: vocal tract length by resampling, rooms, clipping, noises made by formula."""
+"""Changes of sound: vocal tract length by resampling, rooms, levels, clipping."""
 
 from __future__ import annotations
 
@@ -59,61 +59,3 @@ def clip(samples: Float32, share: float) -> Float32:
     """Return `samples` with peaks above `share` of the maximum cut off."""
     limit = share * float(np.abs(samples).max())
     return np.asarray(np.clip(samples, -limit, limit), np.float32)
-
-
-def coloured_noise(rng: np.random.Generator, n: int) -> Float32:
-    """Return noise whose power falls as a random power of frequency, with slow swells; unit RMS."""
-    spectrum = np.fft.rfft(rng.standard_normal(n))
-    hz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
-    spectrum *= np.maximum(hz, 30.0) ** (-rng.uniform(0, 1.3))
-    if rng.random() < 0.4:  # a band of its own
-        centre, width = rng.uniform(200, 5000), rng.uniform(100, 2000)
-        spectrum *= np.exp(-(((hz - centre) / width) ** 2)) + 0.05
-    noise = np.fft.irfft(spectrum, n)
-    if rng.random() < 0.5:
-        points = np.exp(rng.normal(0, 0.6, max(2, n // 4000)))
-        noise = noise * np.interp(np.arange(n), np.linspace(0, n, len(points)), points)
-    return _unit(noise)
-
-
-def tones(rng: np.random.Generator, n: int) -> Float32:
-    """Return something like music: chords of harmonic notes with decays, on a random beat; unit RMS."""
-    sound = np.zeros(n)
-    beat = int(rng.uniform(0.12, 0.6) * SAMPLE_RATE)
-    scale = 110 * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 19, 21]) / 12 + rng.uniform(0, 1))
-    for start in range(0, n, beat):
-        for hz in rng.choice(scale, rng.integers(1, 4)) * rng.choice((0.5, 1, 2)):
-            t = np.arange(min(n - start, beat * 4)) / SAMPLE_RATE
-            partials = range(1, int(rng.integers(2, 9)))
-            note = sum(np.sin(2 * np.pi * hz * k * t) / k ** rng.uniform(0.7, 2) for k in partials)
-            sound[start : start + len(t)] += note * np.exp(-t * rng.uniform(1, 8))
-    return _unit(sound)
-
-
-def clicks(rng: np.random.Generator, n: int) -> Float32:
-    """Return knocks, key strokes and clicks: short decaying bursts at random times; unit RMS."""
-    sound = np.zeros(n)
-    for start in rng.integers(0, n, max(1, int(n / SAMPLE_RATE * rng.uniform(0.5, 8)))):
-        length = min(n - start, int(rng.uniform(0.005, 0.15) * SAMPLE_RATE))
-        t = np.arange(length) / SAMPLE_RATE
-        burst = rng.standard_normal(length) * rng.random() + np.sin(2 * np.pi * rng.uniform(80, 3000) * t)
-        sound[start : start + length] += burst * np.exp(-t * rng.uniform(20, 300)) * rng.uniform(0.2, 1)
-    return _unit(sound)
-
-
-def hum(rng: np.random.Generator, n: int) -> Float32:
-    """Return mains hum or a motor: a steady harmonic tone with some noise; unit RMS."""
-    t = np.arange(n) / SAMPLE_RATE
-    hz = rng.choice((50.0, 60.0, float(rng.uniform(30, 400))))
-    sound = sum(rng.random() / k * np.sin(2 * np.pi * hz * k * t + rng.uniform(0, 6)) for k in range(1, 12))
-    return _unit(sound + 0.1 * rng.standard_normal(n))
-
-
-def noise(rng: np.random.Generator, n: int) -> Float32:
-    """Return one of the made noises, float32 [n], unit RMS."""
-    kind = rng.choice((0, 0, 0, 1, 1, 2, 3))
-    return (coloured_noise, tones, clicks, hum)[kind](rng, n)
-
-
-def _unit(sound: NDArray[np.float64]) -> Float32:
-    return np.asarray(sound / (np.sqrt(np.mean(sound**2)) + 1e-9), np.float32)

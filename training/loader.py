@@ -22,14 +22,16 @@ from amanuensis.training.windows import (
     Sound,
     Window,
     cut,
+    excerpt,
     finish,
+    interrupt,
     join,
     silence,
-    tighten,
 )
 
 _POOL = 96  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
+_SHORTEST_EXCERPT = 20  # frames
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,9 @@ def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Gene
         return _empty(stock, vocabulary, recipe, rng)
     domain = "narrow" if rng.random() < stage.narrow else "general"
     sound = _joined(stock, recipe, domain, rng)
-    if rng.random() < recipe.cut and len(sound.mel) > 200:
-        start = 2 * int(rng.integers(0, len(sound.mel) // 4))
-        end = 2 * int(rng.integers((start + 100) // 2, len(sound.mel) // 2 + 1))
-        sound = cut(sound, start, end)
-    elif rng.random() < recipe.tight:
-        sound = tighten(sound, int(rng.integers(0, 10)), int(rng.integers(0, 10)))
-    elif rng.random() < recipe.padded_full:
-        sound = _padded(sound, int(rng.uniform(len(sound.mel), MAX_WINDOW_FRAMES)))
-    elif rng.random() < recipe.padded:
-        sound = _padded(sound, len(sound.mel) + int(rng.uniform(50, 300)))
+    sound = _shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng)
+    if rng.random() < recipe.interrupted:
+        sound = interrupt(sound, stock.noise(len(sound.mel), babble=False), float(rng.uniform(-2, 0.3)))
     noise = stock.noise(len(sound.mel), babble=True) if rng.random() < 0.2 + 0.5 * recipe.augmentation else None
     return finish(sound, vocabulary, recipe, noise, rng)
 
@@ -129,6 +124,33 @@ def _joined(stock: Stock, recipe: Recipe, domain: str, rng: np.random.Generator)
     before = stock.sentence(domain)[1].text.split()
     sound = join(parts, gaps, before)
     return sound if len(sound.mel) <= MAX_WINDOW_FRAMES else cut(sound, 0, MAX_WINDOW_FRAMES)
+
+
+def _shortened(sound: Sound, recipe: Recipe, rng: np.random.Generator) -> Sound | None:
+    """Return part of the sound as the recipe has it, or None if this window is to stay whole."""
+    if rng.random() < recipe.cut and len(sound.mel) > 200:
+        start = 2 * int(rng.integers(0, len(sound.mel) // 4))
+        return cut(sound, start, 2 * int(rng.integers((start + 100) // 2, len(sound.mel) // 2 + 1)))
+    if not sound.words:
+        return None
+    last, lead, tail = len(sound.words) - 1, *(int(slack) for slack in rng.integers(0, 10, 2))
+    if rng.random() < recipe.tight:
+        return excerpt(sound, 0, last, lead, tail)
+    if rng.random() < recipe.excerpt:
+        first = int(rng.integers(last + 1))
+        last = min(last, first + int(rng.integers(3)))
+        if sound.words[last].end - sound.words[first].start >= _SHORTEST_EXCERPT:
+            return excerpt(sound, first, last, lead // 3, tail // 3)
+    return None
+
+
+def _lengthened(sound: Sound, recipe: Recipe, rng: np.random.Generator) -> Sound:
+    """Return the sound with the silence after it that the recipe has."""
+    if rng.random() < recipe.padded_full:
+        return _padded(sound, int(rng.uniform(len(sound.mel), MAX_WINDOW_FRAMES)))
+    if rng.random() < recipe.padded:
+        return _padded(sound, len(sound.mel) + int(rng.uniform(50, 300)))
+    return sound
 
 
 def _padded(sound: Sound, n_frames: int) -> Sound:

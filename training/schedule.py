@@ -1,6 +1,6 @@
 """What a run does when: curriculum, learning rate and weight average as functions of its progress (0 to 1).
 
-Two passes: the main one anneals fully; the finishing pass goes on from it at a higher rate, with more short windows
+Two passes: the main one anneals fully; the finishing pass goes on from it at a higher rate, with more windows
 without silence around the words and more telephone-like bands.
 """
 
@@ -26,7 +26,8 @@ FINISHING_RECIPE = Recipe(
     longest_s=14,
     padded_full=0.01,
     cut=0.12,
-    tight=0.3,
+    tight=0.2,
+    excerpt=0.1,
     narrow_band=0.25,
     prompted=0.18,
     timed=0.22,
@@ -55,6 +56,7 @@ def stage_at(progress: float) -> Stage:
         longest_s=8 + 10 * grown,
         padded_full=0.01 * grown,
         cut=0.04 + 0.08 * grown,
+        excerpt=0.08 * heard,
         prompted=0.08 + 0.1 * grown,
         timed=0.1 + 0.12 * grown,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import augment, demo, voices_festival
+from amanuensis.training import augment, demo, noises, voices_festival
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
 from amanuensis.training.shards import N_MELS, ShardWriter, features
 from amanuensis.training.speech import Float32, Speech, SynthesisError
@@ -19,7 +19,7 @@ from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, r
 
 SENTENCES_PER_SHARD = 500
 _FESTIVAL_EVERY = 10  # each tenth shard is festival's
-_NOISE_CLIPS = 240
+_NOISE_CLIPS = 900
 _NOISE_S = 12
 
 
@@ -56,7 +56,7 @@ def write_noises(path: Path, seed: int) -> None:
     """Write float16 [clips, frames, 80] log10 mel energies of made noises at unit RMS."""
     rng = np.random.default_rng((seed, 77))
     silence = Speech(np.zeros(0, np.float32), SAMPLE_RATE, [], [])
-    clips = [features(silence, augment.noise(rng, _NOISE_S * SAMPLE_RATE), 0.0).mel for _ in range(_NOISE_CLIPS)]
+    clips = [features(silence, noises.noise(rng, _NOISE_S * SAMPLE_RATE), 0.0).mel for _ in range(_NOISE_CLIPS)]
     assert clips[0].shape[1] == N_MELS
     np.save(path, np.stack(clips))
 

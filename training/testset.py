@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import augment, cast, voices_festival
+from amanuensis.training import augment, cast, noises, voices_festival
 from amanuensis.training.cast import Part
 from amanuensis.training.speech import Float32, Speech, SynthesisError
 from amanuensis.training.text import Sentence, narrow_sentences, read_general
@@ -135,4 +135,4 @@ def _recorded(speech: Speech, disturbed: bool, rng: np.random.Generator) -> Floa
     if rng.random() < 0.5:
         samples = augment.level(augment.convolve(samples, augment.room_response(rng)), -22.0)
     snr_db = rng.uniform(10, 30)
-    return augment.level(samples + augment.level(augment.noise(rng, len(samples)), -22.0 - snr_db), -22.0)
+    return augment.level(samples + augment.level(noises.noise(rng, len(samples)), -22.0 - snr_db), -22.0)

@@ -7,7 +7,7 @@ operation on log10 mel energies, so that no two epochs hear the same window.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ FRAMES_PER_POSITION = 2  # mel frames of one encoder position
 IGNORED = -100  # label without a loss
 MAX_PROMPT_TOKENS = 32
 MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
+_NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
 
 
@@ -36,8 +37,10 @@ class Recipe:
     padded_full: float = 0.01  # trailing silence up to 30 s
     cut: float = 0.1
     tight: float = 0.08  # no silence before the first word and after the last
+    excerpt: float = 0.0  # one to three words out of a sentence, no silence around them
+    interrupted: float = 0.1  # noise as loud as speech where nobody speaks
     narrow_band: float = 0.1  # telephone or worse
-    empty: float = 0.04
+    empty: float = 0.1
     prompted: float = 0.2
     timed: float = 0.25
 
@@ -103,13 +106,26 @@ def cut(sound: Sound, start: int, end: int) -> Sound:
     return Sound(sound.mel[start:end], sound.phones[start // 2 : end // 2], kept, before)
 
 
-def tighten(sound: Sound, lead: int, tail: int) -> Sound:
-    """Return the sound from `lead` frames before its first word to `tail` frames after its last."""
-    if not sound.words:
-        return sound
-    start = max(0, sound.words[0].start - lead) // 2 * 2
-    end = min(len(sound.mel), (sound.words[-1].end + tail + 1) // 2 * 2)
+def excerpt(sound: Sound, first: int, last: int, lead: int, tail: int) -> Sound:
+    """Return the sound from `lead` frames before word `first` to `tail` frames after word `last`."""
+    start = max(0, sound.words[first].start - lead) // 2 * 2
+    end = min(len(sound.mel), (sound.words[last].end + tail + 1) // 2 * 2)
     return cut(sound, start, end)
+
+
+def interrupt(sound: Sound, noise: Float32, level: float) -> Sound:
+    """Return the sound with noise, `level` (log10 of power) above the speech, wherever no word is near."""
+    free = np.ones(len(sound.mel), bool)
+    for word in sound.words:
+        free[max(0, word.start - _NEAR_FRAMES) : word.end + _NEAR_FRAMES] = False
+    louder = noise + (_power(sound.mel) - _power(noise) + level)
+    mel = np.where(free[:, None], np.maximum(sound.mel, louder), sound.mel)
+    return replace(sound, mel=np.asarray(mel, np.float32))
+
+
+def _power(mel: Float32) -> float:
+    """Return log10 of the mean power."""
+    return float(np.log10(np.mean(10.0**mel) + 1e-10))
 
 
 def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator) -> Float32:
@@ -124,9 +140,9 @@ def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.
     """
     amount = recipe.augmentation
     if noise is not None:
-        loud = np.log10(np.mean(10.0**mel) + 1e-10) - np.log10(np.mean(10.0**noise) + 1e-10)
         snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
-        nats = np.logaddexp(mel * np.log(10), (noise + loud - snr_db / 10) * np.log(10))
+        mixed = noise + (_power(mel) - _power(noise) - snr_db / 10)
+        nats = np.logaddexp(mel * np.log(10), mixed * np.log(10))
         mel = np.asarray(nats / np.log(10), np.float32)
     if rng.random() < 0.7 * amount:
         points = rng.normal(0, 5.0 * amount, 6) / 10

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from amanuensis.training import tokenizer as names
 from amanuensis.training.shards import Features
 from amanuensis.training.tokenizer import Vocabulary, train
-from amanuensis.training.windows import IGNORED, SILENCE, Recipe, Sound, cut, disturb, finish, join, mask, targets
+from amanuensis.training.windows import (
+    IGNORED,
+    SILENCE,
+    Recipe,
+    Sound,
+    cut,
+    disturb,
+    excerpt,
+    finish,
+    interrupt,
+    join,
+    mask,
+    targets,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,30 @@ def test_words_of_any_cut_lie_inside_it(start: int, length: int) -> None:
     sound = cut(conversation(), 2 * start, end)
     assert all(0 <= w.start < w.end <= end - 2 * start for w in sound.words)
     assert all(a.end <= b.start for a, b in pairwise(sound.words))
+
+
+def test_an_excerpt_holds_only_its_words() -> None:
+    """From a little before its first word to a little after its last; neighbours cut off are not written."""
+    whole = conversation()
+    middle = excerpt(whole, 1, 1, lead=3, tail=3)
+    assert [(w.text, w.start, w.end) for w in middle.words] == [("left", 4, 44)]
+    assert len(middle.mel) == 48
+    tight = excerpt(whole, 0, 2, lead=0, tail=0)
+    assert [w.text for w in tight.words] == ["turn", "left", "stop"]
+    assert len(tight.mel) == 170
+
+
+def test_interruptions_leave_words_alone() -> None:
+    """Noise at the wanted level lies wherever no word is near, and nowhere else."""
+    sound = conversation()
+    loud = interrupt(sound, np.zeros((240, 80), np.float32), level=0.2)
+    changed = (loud.mel != sound.mel).any(axis=1)
+    assert changed[100:130].all()
+    assert not changed[10:90].any()
+    assert not changed[140:180].any()
+    power = np.log10(np.mean(10.0**sound.mel))
+    assert loud.mel[110].mean() == pytest.approx(power + 0.2, abs=1e-3)
+    assert loud.words == sound.words
 
 
 def test_targets_are_whispers(vocabulary: Vocabulary) -> None:
