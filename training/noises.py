@@ -120,8 +120,8 @@ def noise(rng: np.random.Generator, n: int) -> Float32:
     if rng.random() < 0.3:
         sound = sound + _kind(rng)(rng, n) * np.float32(10 ** rng.uniform(-1, 0))
     if rng.random() < 0.3:
-        sound = sound * (_swells(rng, n, int(rng.uniform(0.2, 1.5) * SAMPLE_RATE)) ** 4)
-    return _unit(np.asarray(sound, np.float64))
+        return _unit(sound * _swells(rng, n, int(rng.uniform(0.2, 1.5) * SAMPLE_RATE)) ** 4)
+    return _unit(sound.astype(np.float64))
 
 
 def _kind(rng: np.random.Generator) -> Callable[[np.random.Generator, int], Float32]:
@@ -142,13 +142,13 @@ def _phase(hz: Float64) -> Float64:
 def _shaped(rng: np.random.Generator, n: int, gain: Callable[[Float64], Float64]) -> Float64:
     """Return white noise whose spectrum is multiplied by `gain` of the frequency in Hz."""
     spectrum = np.fft.rfft(rng.standard_normal(n)) * gain(np.fft.rfftfreq(n, 1 / SAMPLE_RATE))
-    return np.fft.irfft(spectrum, n)
+    return np.asarray(np.fft.irfft(spectrum, n), np.float64)
 
 
 def _band(rng: np.random.Generator, n: int) -> Float64:
     """Return noise of one random band, at unit RMS."""
     centre, width = rng.uniform(200, 6000), rng.uniform(100, 2000)
-    return np.asarray(_unit(_shaped(rng, n, lambda hz: np.exp(-(((hz - centre) / width) ** 2)))), np.float64)
+    return _unit(_shaped(rng, n, lambda hz: np.exp(-(((hz - centre) / width) ** 2)))).astype(np.float64)
 
 
 def _swells(rng: np.random.Generator, n: int, every: int) -> Float64:
@@ -183,5 +183,5 @@ def _events(
     return _unit(sound)
 
 
-def _unit(sound: NDArray[np.float64]) -> Float32:
+def _unit(sound: NDArray[np.floating]) -> Float32:
     return np.asarray(sound / (np.sqrt(np.mean(sound**2)) + 1e-9), np.float32)
