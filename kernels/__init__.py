@@ -1,1 +1,1 @@
-"""The operators of Whisper. The kernels issue fills this folder; nothing of the CPU path needs it."""
+"""The operators of Whisper: references, block layouts, and the programs of the simulated NPU."""

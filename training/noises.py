@@ -141,7 +141,8 @@ def _phase(hz: Float64) -> Float64:
 
 def _shaped(rng: np.random.Generator, n: int, gain: Callable[[Float64], NDArray[np.floating]]) -> Float64:
     """Return white noise whose spectrum is multiplied by `gain` of the frequency in Hz."""
-    spectrum = np.fft.rfft(rng.standard_normal(n)) * gain(np.fft.rfftfreq(n, 1 / SAMPLE_RATE))
+    hz = np.asarray(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), np.float64)
+    spectrum = np.fft.rfft(rng.standard_normal(n)) * gain(hz)
     return np.asarray(np.fft.irfft(spectrum, n), np.float64)
 
 

@@ -1,0 +1,1 @@
+"""The NPU through pyxrt, or through its emulator."""
