@@ -111,14 +111,14 @@ class Listener:
         heard = Heard([], 0.0)
         newest = _Newest()
 
-        def take(events: Iterable[Event]) -> None:
+        def take(events: Sequence[Event]) -> None:
             for event in events:
                 if on_event:
                     on_event(session.received_ms, event)
                 if isinstance(event, Commit):
                     heard.words += event.words
                     heard.commit_delays_ms += [session.received_ms - word.end_ms for word in event.words]
-                newest.see(event, session.received_ms)
+            newest.see(events, session.received_ms)
 
         for piece in pieces(samples, CHUNK_MS):
             take(session.receive(piece))
@@ -135,28 +135,36 @@ class Listener:
         return time.perf_counter() - started
 
 
-@dataclass(slots=True)
 class _Newest:
-    """Notes when the text, committed and partial, grew by a word."""
+    """Notes when a new word came: the text, committed and partial, changed and reaches further into the sound.
 
-    n_committed: int = 0
-    n_shown: int = 0
-    at_ms: float | None = None
-    gaps_ms: list[float] = field(default_factory=list)
+    Not the number of words counts: a word too many in a partial, taken back later, would hide the next new one.
+    """
 
-    def see(self, event: Event, now_ms: float) -> None:
-        """Take an event that came when `now_ms` of audio had been received."""
-        if isinstance(event, Commit):
-            self.n_committed += len(event.words)
-            n = self.n_committed
-        elif isinstance(event, Partial):
-            n = self.n_committed + len(event.text.split())
-        else:
-            return
-        if n > self.n_shown:
-            if self.at_ms is not None:
-                self.gaps_ms.append(now_ms - self.at_ms)
-            self.n_shown, self.at_ms = n, now_ms
+    def __init__(self) -> None:
+        self.gaps_ms: list[float] = []
+        self._committed: list[str] = []
+        self._partial: list[str] = []
+        self._shown: list[str] = []
+        self._reach_ms = -1.0  # end of the furthest word so far
+        self._came_ms: float | None = None
+
+    def see(self, events: Iterable[Event], now_ms: float) -> None:
+        """Take the events that came when `now_ms` of audio had been received."""
+        reach_ms = self._reach_ms
+        for event in events:
+            if isinstance(event, Commit):
+                self._committed += [word.text.strip() for word in event.words]
+                reach_ms = max(reach_ms, event.words[-1].end_ms)
+            elif isinstance(event, Partial):
+                self._partial = event.text.split()
+                reach_ms = max(reach_ms, event.end_ms if self._partial else reach_ms)
+        shown = self._committed + self._partial
+        if reach_ms > self._reach_ms and shown != self._shown:
+            if self._came_ms is not None:
+                self.gaps_ms.append(now_ms - self._came_ms)
+            self._came_ms = now_ms
+        self._reach_ms, self._shown = reach_ms, shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

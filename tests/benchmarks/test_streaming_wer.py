@@ -33,13 +33,15 @@ def test_folders_that_are_not_there_are_left_out(tmp_path: Path) -> None:
 
 
 def test_new_words_are_noted() -> None:
-    """The text grows by partials and commits; a shrinking partial is no new word."""
+    """A word further on in the sound is new; a commit of what was shown, another spelling or a shorter text is not."""
     newest = _Newest()
-    newest.see(Partial(0, 1, " a b", 0, 1), 500)
-    newest.see(Commit(0, (Word(" a", 0, 1, 0.9),)), 1000)
-    newest.see(Partial(0, 2, " b", 0, 1), 1000)
-    newest.see(Partial(0, 3, " b c", 0, 1), 1600)
-    assert newest.gaps_ms == [1100]
+    newest.see([Partial(0, 1, " a b b b", 0, 400)], 500)
+    newest.see([Commit(0, (Word(" a", 0, 100, 0.9),)), Partial(0, 2, " b b b", 100, 450)], 1000)
+    newest.see([Partial(0, 3, " b c", 100, 700)], 1600)
+    newest.see([Partial(0, 4, " b k", 100, 700)], 2000)
+    newest.see([Partial(0, 5, " b", 100, 300)], 2100)
+    newest.see([Commit(0, (Word(" b", 100, 300, 0.9), Word(" d", 700, 900, 0.9))), Partial(0, 6, "", 900, 900)], 2600)
+    assert newest.gaps_ms == [1100, 1000]
 
 
 def test_an_empty_score_has_figures() -> None:
