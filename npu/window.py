@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Task = Literal["transcribe", "translate"]
+Timing = Literal["none", "modelled", "measured"]
 FRAME_S = 0.02  # one encoder frame: two log-mel hops of 10 ms
 MAX_PROMPT_TOKENS = 32  # text carried over a window cut; longer prompts start loops (whisper.cpp#1507)
 
@@ -60,6 +61,48 @@ class WindowJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceWork:
+    """What a device other than the CPU was given and did: the proof that something was computed there.
+
+    Attributes:
+        dispatches: command streams that it ran.
+        bytes_to_device, bytes_from_device: synchronised each way.
+        device_us: time in which it worked, microseconds.
+        timing: whether that time was measured on a device or modelled by the emulator; "none" without dispatches.
+
+    """
+
+    dispatches: int = 0
+    bytes_to_device: int = 0
+    bytes_from_device: int = 0
+    device_us: float = 0.0
+    timing: Timing = "none"
+
+    def __add__(self, other: DeviceWork) -> DeviceWork:
+        return DeviceWork(
+            self.dispatches + other.dispatches,
+            self.bytes_to_device + other.bytes_to_device,
+            self.bytes_from_device + other.bytes_from_device,
+            self.device_us + other.device_us,
+            self.timing if other.timing == "none" else other.timing,
+        )
+
+    def since(self, before: DeviceWork) -> DeviceWork:
+        """Return what was done after an earlier reading of the same counters."""
+        dispatches = self.dispatches - before.dispatches
+        return DeviceWork(
+            dispatches,
+            self.bytes_to_device - before.bytes_to_device,
+            self.bytes_from_device - before.bytes_from_device,
+            self.device_us - before.device_us,
+            self.timing if dispatches else "none",
+        )
+
+
+NO_WORK = DeviceWork()
+
+
+@dataclass(frozen=True, slots=True)
 class WindowResult:
     """The hypothesis for a window.
 
@@ -73,6 +116,9 @@ class WindowResult:
         avg_logprob: mean over tokens and <|endoftext|>, as openai/whisper computes it.
         compression_ratio: of the decoded text by zlib, as openai/whisper computes it.
         encoder, decoder: where each really ran: "cpu", "npu" or "sim".
+        encode_work, decode_work: what a device other than the CPU did for each.
+        fallback: why the CPU did it in the place of the configured device; empty when it did not.
+        fallback_kind: the same in one word, for counters.
 
     """
 
@@ -90,3 +136,12 @@ class WindowResult:
     decode_ms: float
     encoder: str
     decoder: str
+    encode_work: DeviceWork = NO_WORK
+    decode_work: DeviceWork = NO_WORK
+    fallback: str = ""
+    fallback_kind: str = ""
+
+    @property
+    def work(self) -> DeviceWork:
+        """Return the work of encoder and decoder together."""
+        return self.encode_work + self.decode_work
