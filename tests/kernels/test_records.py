@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from amanuensis.kernels.records import (
     MAX_BONUSES,
     NO_ID,
