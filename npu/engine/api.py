@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
 
 Device = Literal["auto", "cpu", "npu", "sim"]
+Precision = Literal["auto", "float32", "bf16", "int8"]
 
 
 class EngineError(Exception):
@@ -35,7 +36,9 @@ class EngineConfig:
     device: Device = "auto"
     threads: int = 0  # 0: physical cores less one, at most 4
     max_streams: int = 64
-    precision: Literal["auto", "float32", "int8"] = "auto"  # auto: int8 where the CPU has VNNI
+    precision: Precision = "auto"  # auto: int8 on an NPU, and where the CPU has VNNI
+    encoder: Device | None = None  # None: as `device`
+    decoder: Device | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class EngineInfo:
     languages: tuple[str, ...]
     audio_context: Literal["free", "padded"]  # "free": any window length; "padded": keep generous padding
     max_window_s: float  # longest window that this model reads well, at most 30
+    hardware: str = ""  # the NPU by the name that it gives itself; "" when all runs on the CPU
+    architecture: str = ""  # "npu1" or "npu2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,12 @@ class EngineStats:
     restarts: int
     superseded: int
     queued: int
-    busy_s: float  # seconds in which the device worked
+    busy_s: float  # seconds in which the engine worked
     lost: str = ""  # why the engine does nothing more, if so
+    work: dict[str, DeviceWork] = field(default_factory=dict)  # by device, without the CPU
+    device_share: float = 0.0  # of the time since the start: that in which the NPU worked, measured or modelled
+    fallbacks: dict[str, int] = field(default_factory=dict)  # windows done by the CPU instead, by kind of failure
+    fallback: str = ""  # why the CPU takes the device's place now, if so
 
 
 class Engine(Protocol):
@@ -80,6 +89,10 @@ class Engine(Protocol):
         ...
 
     def close_stream(self, stream: int) -> None: ...
+
+    def wake(self) -> None:
+        """Say that somebody speaks, so that a device that sleeps is awake when the first window comes."""
+        ...
 
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         """Decode one window; earliest deadline first, at most one pending window a stream.

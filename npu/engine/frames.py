@@ -1,6 +1,6 @@
 """The messages between the daemon and the engine process: msgpack maps, each with its length in front.
 
-Parent to child: start {config, nice}, job {id, slot, shape, ...}, recall {id}, stop.
+Parent to child: start {config, nice}, job {id, slot, shape, ...}, recall {id}, streams {open}, wake, stop.
 Child to parent: ready {info}, failed {message}, beat {running_s}, result {id, ...}, error {id, message}, recalled {id}.
 Features travel in shared memory (`slots`); a job names its slot.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
-from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
+from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
 
 MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
 
@@ -103,4 +103,6 @@ def result_message(job_id: int, result: WindowResult) -> Message:
 
 def result_of(message: Message) -> WindowResult:
     """Return the hypothesis in an answer."""
-    return WindowResult(**message["result"])
+    values = message["result"]
+    works = {name: DeviceWork(**values[name]) for name in ("encode_work", "decode_work")}
+    return WindowResult(**(values | works))

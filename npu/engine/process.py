@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import Counter
 
 import numpy as np
@@ -24,7 +25,7 @@ from amanuensis.npu.engine.schedule import Schedule
 from amanuensis.npu.engine.schedule import Ticket as ScheduleTicket
 from amanuensis.npu.engine.slots import FeatureSlots
 from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
 Answer = asyncio.Future[WindowResult]
 Ticket = ScheduleTicket[Answer]
@@ -68,6 +69,10 @@ class SupervisedEngine:
         self._restarts = 0
         self._superseded = 0
         self._busy_ms = 0.0
+        self._started_s = time.monotonic()
+        self._work: dict[str, DeviceWork] = {}
+        self._fallbacks: Counter[str] = Counter()
+        self._fallback = ""  # of the newest answer
 
     @property
     def info(self) -> EngineInfo:
@@ -89,6 +94,10 @@ class SupervisedEngine:
             queued=len(self._schedule),
             busy_s=self._busy_ms / 1000,
             lost=str(self._gone) if isinstance(self._gone, EngineLostError) else "",
+            work=dict(self._work),
+            device_share=sum(work.device_us for work in self._work.values()) / 1e6 / self._uptime_s(),
+            fallbacks=dict(self._fallbacks),
+            fallback=self._fallback,
         )
 
     def open_stream(self) -> int:
@@ -96,6 +105,7 @@ class SupervisedEngine:
             raise EngineBusyError(f"all {self._config.max_streams} streams of the engine are in use; try again later")
         stream = next(self._numbers)
         self._streams.add(stream)
+        self._tell_streams()
         return stream
 
     def close_stream(self, stream: int) -> None:
@@ -103,7 +113,11 @@ class SupervisedEngine:
         for ticket in [ticket for ticket in self._schedule.tickets() if ticket.stream == stream]:
             self._schedule.discard(ticket)
             self._refuse(ticket, SupersededError("the stream was closed"))
+        self._tell_streams()
         self._send_calls()
+
+    def wake(self) -> None:
+        self._tell({"type": "wake"})
 
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         self._check(stream, job)
@@ -230,6 +244,7 @@ class SupervisedEngine:
             case "ready":
                 child.ready = True
                 self._info = info_of(message)
+                self._tell_streams()
                 self._send_calls()
             case "failed":
                 self._failure = message["message"]
@@ -248,11 +263,35 @@ class SupervisedEngine:
             self._refuse(ticket, EngineError(message["message"]))
             return
         result = result_of(message)
+        self._count(result)
+        if not ticket.answer.done():
+            ticket.answer.set_result(result)
+
+    def _count(self, result: WindowResult) -> None:
         self._encodes[result.encoder] += 1
         self._decodes[result.decoder] += 1
         self._busy_ms += result.encode_ms + result.decode_ms
-        if not ticket.answer.done():
-            ticket.answer.set_result(result)
+        for device, work in ((result.encoder, result.encode_work), (result.decoder, result.decode_work)):
+            if work.dispatches:
+                self._work[device] = self._work.get(device, NO_WORK) + work
+        if result.fallback:
+            self._fallbacks[result.fallback_kind] += 1
+        if result.fallback and not self._fallback:
+            log.warning("the CPU takes the device's place: %s", result.fallback)
+        elif self._fallback and not result.fallback:
+            log.warning("the device is back in use")
+        self._fallback = result.fallback
+
+    def _uptime_s(self) -> float:
+        return max(time.monotonic() - self._started_s, 1e-3)
+
+    def _tell_streams(self) -> None:
+        self._tell({"type": "streams", "open": len(self._streams)})
+
+    def _tell(self, message: Message) -> None:
+        """Tell the process something that it may forget when it dies."""
+        if self._child is not None and self._child.ready:
+            self._child.send(message)
 
     def _send_calls(self) -> None:
         """Send what may be sent now, call back what should not be next any more."""

@@ -38,6 +38,19 @@ class LoadedModel(Protocol):
 
     def decode(self, job: WindowJob) -> WindowResult: ...
 
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        """Do what the device needs between jobs: keep it warm, try to get it back.
+
+        Args:
+            streams: open now.
+            voice: whether somebody began to speak since the last call.
+
+        Returns:
+            In how many seconds to be called again; None: not before the next job, stream or voice.
+
+        """
+        ...
+
 
 Loader = Callable[[EngineConfig], LoadedModel]
 
@@ -68,6 +81,9 @@ class DeviceThread:
         self._jobs: deque[Message] = deque()
         self._changed = threading.Condition()
         self._started_s: float | None = None  # of the job that runs
+        self._streams = 0
+        self._voice = False
+        self._told = False  # streams or voice, which the model was not told of yet
 
     def put(self, job: Message) -> None:
         """Queue a job; the parent never sends more than its few slots."""
@@ -84,6 +100,14 @@ class DeviceThread:
         if found is not None:
             self._channel.send({"type": "recalled", "id": job_id})
 
+    def attend(self, streams: int | None = None, *, voice: bool = False) -> None:
+        """Pass on how many streams are open, or that somebody began to speak."""
+        with self._changed:
+            self._streams = self._streams if streams is None else streams
+            self._voice |= voice
+            self._told = True
+            self._changed.notify()
+
     def running_s(self) -> float:
         """Return for how long the running job has run, 0 when none does."""
         started_s = self._started_s
@@ -98,13 +122,30 @@ class DeviceThread:
             leave(1)
         self._channel.send({"type": "ready", "info": asdict(model.info)})
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._jobs)
-                message = self._jobs.popleft()
-                self._started_s = time.monotonic()
+            message = self._next_job(model)
             answer = self._answer(model, message)
             self._started_s = None
             self._channel.send(answer)
+
+    def _next_job(self, model: LoadedModel) -> Message:
+        """Wait for a job; what the device needs is done between jobs."""
+        while True:
+            wait_s = self._maintain(model)
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._told, wait_s)
+                if self._jobs:
+                    self._started_s = time.monotonic()
+                    return self._jobs.popleft()
+
+    def _maintain(self, model: LoadedModel) -> float | None:
+        with self._changed:
+            streams, voice = self._streams, self._voice
+            self._told = self._voice = False
+        try:
+            return model.maintain(streams, voice=voice)
+        except Exception as error:  # a fault of ours: another process may do better
+            print(f"between two windows: {one_line(error)}", file=sys.stderr)
+            leave(1)
 
     def _answer(self, model: LoadedModel, message: Message) -> Message:
         try:
@@ -143,6 +184,10 @@ def run_worker(connection: socket.socket, slots: FeatureSlots, loader: str, beat
                 device.put(message)
             elif message["type"] == "recall":
                 device.recall(message["id"])
+            elif message["type"] == "streams":
+                device.attend(message["open"])
+            elif message["type"] == "wake":
+                device.attend(voice=True)
 
 
 def one_line(error: Exception) -> str:

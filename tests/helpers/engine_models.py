@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
 
 INFO = EngineInfo("steered", "cpu", "cpu", "a test", "float32", 80, False, ("en",), "free", 30.0)
 
@@ -62,7 +63,21 @@ class Steered:
                 raise EngineError("token 3\n  is not  allowed")
             case (4,):
                 raise ZeroDivisionError("by\nnothing")
+            case (5,):
+                encode, decode = (
+                    DeviceWork(1, 1000, 100, 200.0, "modelled"),
+                    DeviceWork(2, 2000, 200, 300.0, "modelled"),
+                )
+                return replace(result(()), encoder="sim", decoder="sim", encode_work=encode, decode_work=decode)
+            case (6,):
+                return replace(result(()), fallback="it hung", fallback_kind="timeout")
         return result((*job.prompt, round(float(np.abs(job.features).sum()))))
+
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        """Write down what it was told of streams and voices."""
+        with (self._folder / "told").open("a") as file:
+            file.write(f"{streams}{'!' if voice else ''}\n")
+        return None
 
 
 def steered(config: EngineConfig) -> Steered:

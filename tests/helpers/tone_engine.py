@@ -75,6 +75,7 @@ class ToneEngine:
         fail_with: raised by `decode` when set.
         jobs: windows decoded so far.
         restarts: what `stats` tells of it.
+        wakes: how often somebody was said to speak.
 
     """
 
@@ -83,6 +84,7 @@ class ToneEngine:
     fail_with: Exception | None = None
     jobs: int = 0
     restarts: int = 0
+    wakes: int = 0
     open: set[int] = field(default_factory=set)
     _next: int = 0
 
@@ -99,6 +101,9 @@ class ToneEngine:
 
     def close_stream(self, stream: int) -> None:
         self.open.discard(stream)
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         assert stream in self.open

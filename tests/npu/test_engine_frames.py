@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.engine.frames import FrameDecoder, FrameError, encode_frame
 from amanuensis.npu.engine.slots import MAX_MELS, FeatureSlots
 from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
-from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
+from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
 
 tokens = st.lists(st.integers(0, 52_000), max_size=40).map(tuple)
 floats = st.floats(-100, 100)
@@ -53,6 +54,8 @@ def test_result_round_trip(ids: tuple[int, ...], value: float) -> None:
     """A hypothesis comes back equal, tuples as tuples."""
     logprobs = (value,) * len(ids)
     result = WindowResult(ids, logprobs, ids, 3, True, 0.5, value, 1.5, 0.0, "en", 1.0, 2.0, "cpu", "npu")
+    work = DeviceWork(len(ids), 2**40, 64, value, "modelled")
+    result = replace(result, decode_work=work, fallback="hung", fallback_kind="timeout")
     (message,) = FrameDecoder().feed(encode_frame(frames.result_message(9, result)))
     assert message["id"] == 9
     assert frames.result_of(message) == result

@@ -24,11 +24,18 @@ from amanuensis.npu.engine.api import (
 )
 from amanuensis.npu.engine.child import Supervision
 from amanuensis.npu.engine.process import SupervisedEngine, start_engine
-from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
+from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
 from amanuensis.stream.session import MAX_ATTEMPTS
 
 HELPERS = Path(__file__).parents[1] / "helpers"
-WAIT, DIE, REFUSE, FAIL = (1,), (2,), (3,), (4,)  # what a job's draft makes the steered model do
+WAIT, DIE, REFUSE, FAIL, WORK, FALL = (
+    (1,),
+    (2,),
+    (3,),
+    (4,),
+    (5,),
+    (6,),
+)  # what a job's draft makes the steered model do
 Starter = Callable[..., Awaitable[SupervisedEngine]]
 
 
@@ -54,6 +61,11 @@ class Desk:
         """Return the jobs in the order in which they were started."""
         path = self.folder / "started"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def told(self) -> list[str]:
+        """Return what the processes were told of streams and voices."""
+        path = self.folder / "told"
+        return path.read_text().split() if path.exists() else []
 
     async def running(self, number: int, times: int = 1) -> None:
         """Wait until a job has been started so many times."""
@@ -402,3 +414,39 @@ async def test_environment_of_the_process(start: Starter, desk: Desk) -> None:
     """The process has one BLAS thread, the niceness asked for, and a session of its own that Ctrl-C does not reach."""
     await start("environment", nice=3)
     assert (desk.folder / "environment").read_text() == f"1 1 {os.nice(0) + 3} True"
+
+
+async def test_process_is_told_of_streams_and_voices(start: Starter, desk: Desk) -> None:
+    """The process hears how many streams are open and that somebody speaks, and a new process hears it again."""
+    engine = await start()
+    stream = engine.open_stream()
+    await until(lambda: desk.told()[-1:] == ["1"])
+    engine.wake()
+    await until(lambda: desk.told()[-1:] == ["1!"])
+    kill(engine)
+    await until(lambda: engine.stats().restarts == 1)
+    await until(lambda: desk.told().count("1") == 2)
+    engine.close_stream(stream)
+    await until(lambda: desk.told()[-1:] == ["0"])
+
+
+async def test_work_of_the_device_is_added_up(start: Starter, caplog: pytest.LogCaptureFixture) -> None:
+    """Dispatches and bytes are summed by device, and a device that is out of use is told in the log, once each way."""
+    engine = await start()
+    stream = engine.open_stream()
+    for draft in (WORK, FALL, FALL, WORK):
+        await submit(engine, job(1, draft), stream=stream)
+    stats = engine.stats()
+    assert stats.work == {"sim": DeviceWork(6, 6000, 600, 1000.0, "modelled")}
+    assert (stats.encodes, stats.decodes) == ({"sim": 2, "cpu": 2}, {"sim": 2, "cpu": 2})
+    assert (stats.fallbacks, stats.fallback) == ({"timeout": 2}, "")
+    assert 0 < stats.device_share < 1
+    told = [record.message for record in caplog.records if record.name == "amanuensis.npu.engine.process"]
+    assert told == ["the CPU takes the device's place: it hung", "the device is back in use"]
+
+
+async def test_device_that_is_out_of_use_is_told(start: Starter) -> None:
+    """While the CPU takes the device's place the statistics say why."""
+    engine = await start()
+    await submit(engine, job(1, FALL))
+    assert engine.stats().fallback == "it hung"

@@ -1,0 +1,148 @@
+"""A device that may fail in the middle of an utterance, with the CPU in its place until it works again.
+
+The window that failed is decoded again on the CPU: a job carries everything that its answer depends on, so no word is
+lost. The device is opened again between windows, at first soon, then ever less often while it goes on failing.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from amanuensis.npu.devices.xrt.errors import DeviceError
+from amanuensis.npu.devices.xrt.warmth import Warmth
+from amanuensis.npu.engine.api import EngineError
+from amanuensis.npu.window import WindowJob, WindowResult
+
+STEADY_WINDOWS: Final = 16  # decoded in a row: the device works again, and the next failure is a new one
+
+
+class Runner(Protocol):
+    """What decodes windows on one device."""
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        """Decode a window; DeviceError when the device fails, EngineError when the job is wrong."""
+        ...
+
+    def keep_warm(self) -> None:
+        """Give the device an empty dispatch; DeviceError when it fails."""
+        ...
+
+    def close(self) -> None:
+        """Let the device go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """When a device that failed is tried again."""
+
+    first_s: float = 5.0  # after the driver's watchdog has cleared a hung command
+    longest_s: float = 300.0
+
+    def wait_s(self, failures: int) -> float:
+        """Return the wait after so many failures in a row."""
+        return float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 32)))
+
+
+class Fallback:
+    """Decodes on a device, and on the CPU while the device cannot.
+
+    Args:
+        device: open.
+        reopen: opens it again; DeviceError when that fails.
+        open_cpu: opens the CPU back end; called when it is first needed.
+        clock: seconds.
+        backoff: when to try again.
+
+    """
+
+    def __init__(
+        self,
+        device: Runner,
+        reopen: Callable[[], Runner],
+        open_cpu: Callable[[], Runner],
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._device: Runner | None = device
+        self._reopen = reopen
+        self._open_cpu = open_cpu
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._warmth = Warmth()
+        self._cpu: Runner | None = None
+        self._failures = 0  # in a row
+        self._good_windows = 0  # since the device was opened
+        self._failure = DeviceError("")  # the newest
+        self._retry_s = 0.0  # when to try again
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        """Decode a window where it can be decoded now; the result says where, and why there."""
+        if self._device is not None:
+            try:
+                return self._on_device(self._device, job)
+            except DeviceError as error:
+                self._fail(error)
+        if self._cpu is None:
+            self._cpu = self._open_cpu()
+        result = self._cpu.decode(job)
+        return replace(result, fallback=str(self._failure), fallback_kind=self._failure.kind)
+
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        """Keep the device warm while it is needed, or try to get it back; see `npu.engine.worker.LoadedModel`."""
+        now_s = self._clock()
+        self._warmth.streams(streams, now_s)
+        if voice:
+            self._warmth.wake(now_s)
+        if self._device is None and now_s >= self._retry_s:
+            self._try_again()
+        if self._device is not None and self._warmth.wait_s(now_s) == 0.0:
+            self._warm(self._device)
+        if self._device is None:
+            return max(0.0, self._retry_s - self._clock())
+        return self._warmth.wait_s(self._clock())
+
+    def _on_device(self, device: Runner, job: WindowJob) -> WindowResult:
+        try:
+            result = device.decode(job)
+        except EngineError:
+            raise
+        except Exception as error:  # a fault of ours in the device's code must not cost a word either
+            traceback.print_exception(error)
+            raise DeviceError(f"the device's code failed ({type(error).__name__}: {error}); report this") from error
+        self._warmth.used(self._clock())
+        self._good_windows += 1
+        if self._good_windows >= STEADY_WINDOWS:
+            self._failures = 0
+        return result
+
+    def _warm(self, device: Runner) -> None:
+        try:
+            device.keep_warm()
+        except DeviceError as error:
+            self._fail(error)
+        else:
+            self._warmth.warmed(self._clock())
+
+    def _try_again(self) -> None:
+        try:
+            self._device = self._reopen()
+        except DeviceError as error:
+            self._fail(error)
+        else:
+            self._good_windows = 0
+            self._warmth.warmed(self._clock())  # opening it ran its self-test
+
+    def _fail(self, error: DeviceError) -> None:
+        if self._device is not None:
+            with suppress(DeviceError):
+                self._device.close()
+        self._device = None
+        self._failure = error
+        self._failures += 1
+        self._retry_s = self._clock() + self._backoff.wait_s(self._failures)

@@ -1,0 +1,171 @@
+"""A device that fails, with the CPU in its place until it works again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from amanuensis.npu.devices.fallback import STEADY_WINDOWS, Backoff, Fallback
+from amanuensis.npu.devices.xrt.errors import DispatchTimeoutError, NoResponseError
+from amanuensis.npu.engine.api import EngineError
+from amanuensis.npu.window import WindowJob, WindowResult
+from tests.helpers.words import result
+
+JOB = WindowJob(np.zeros((80, 10), np.float32), seed=1)
+HUNG = DispatchTimeoutError("a dispatch hung")
+
+
+@dataclass
+class Rig:
+    """A clock, devices that do as the script says, and what became of them."""
+
+    now_s: float = 0.0
+    script: list[Exception | None] = field(default_factory=list)  # of coming decodes and empty dispatches; then None
+    opening: list[Exception | None] = field(default_factory=list)  # of coming attempts to open
+    no_cpu: Exception | None = None
+    opened_s: list[float] = field(default_factory=list)
+    closed: int = 0
+    warmed: int = 0
+    cpus: int = 0
+
+    def fallback(self) -> Fallback:
+        return Fallback(Part(self, "sim"), self.reopen, self.cpu, lambda: self.now_s, Backoff(5.0, 40.0))
+
+    def reopen(self) -> Part:
+        self.opened_s.append(self.now_s)
+        error = self.opening.pop(0) if self.opening else None
+        if error is not None:
+            raise error
+        return Part(self, "sim")
+
+    def cpu(self) -> Part:
+        if self.no_cpu is not None:
+            raise self.no_cpu
+        self.cpus += 1
+        return Part(self, "cpu")
+
+    def pass_time(self, fallback: Fallback, until_s: float) -> None:
+        """Let time pass as the worker does: it calls again when it was told to."""
+        while (wait_s := fallback.maintain(0, voice=False)) is not None and self.now_s + wait_s <= until_s:
+            self.now_s += max(wait_s, 1e-3)
+        self.now_s = until_s
+
+
+@dataclass
+class Part:
+    """One back end of the rig."""
+
+    rig: Rig
+    device: str
+
+    def _obey(self) -> None:
+        error = self.rig.script.pop(0) if self.device == "sim" and self.rig.script else None
+        if error is not None:
+            raise error
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        self._obey()
+        return replace(result((job.seed,), (0,)), encoder=self.device, decoder=self.device)
+
+    def keep_warm(self) -> None:
+        self._obey()
+        self.rig.warmed += 1
+
+    def close(self) -> None:
+        self.rig.closed += 1
+
+
+def test_a_working_device_does_everything() -> None:
+    """As long as nothing fails the CPU back end is not even opened."""
+    rig = Rig()
+    fallback = rig.fallback()
+    answers = [fallback.decode(JOB) for _ in range(3)]
+    assert [(a.encoder, a.fallback) for a in answers] == [("sim", "")] * 3
+    assert (rig.cpus, rig.closed, rig.opened_s) == (0, 0, [])
+
+
+def test_the_window_that_failed_is_answered_by_the_cpu() -> None:
+    """Nobody sees an error: the same job is done again, and the answer says by whom and why."""
+    rig = Rig(script=[None, HUNG])
+    fallback = rig.fallback()
+    first, second, third = (fallback.decode(replace(JOB, seed=k)) for k in (7, 8, 9))
+    assert (first.tokens, first.encoder) == ((7,), "sim")
+    assert (second.tokens, second.encoder, second.fallback) == ((8,), "cpu", "a dispatch hung")
+    assert (third.encoder, third.fallback_kind) == ("cpu", "timeout")
+    assert (rig.cpus, rig.closed) == (1, 1)
+
+
+def test_it_comes_back_with_growing_patience() -> None:
+    """Attempts to open come after 5, 10, 20, 40, 40 s; a device that opens takes the next window."""
+    rig = Rig(script=[HUNG], opening=[NoResponseError("still dead")] * 4)
+    fallback = rig.fallback()
+    fallback.decode(JOB)
+    rig.pass_time(fallback, 60.0)
+    assert fallback.decode(JOB).fallback == "still dead"
+    rig.pass_time(fallback, 200.0)
+    assert np.allclose(rig.opened_s, [5.0, 15.0, 35.0, 75.0, 115.0], atol=0.1)
+    assert fallback.decode(JOB).encoder == "sim"
+
+
+def test_failing_again_at_once_is_the_same_failure() -> None:
+    """A device that opens but fails at its first window is not tried more often for that; a steady one is forgiven."""
+    rig = Rig(script=[HUNG, HUNG, HUNG, *[None] * STEADY_WINDOWS, HUNG])
+    fallback = rig.fallback()
+    for wait_s in (5.0, 10.0, 20.0):
+        assert fallback.decode(JOB).encoder == "cpu"
+        before_s = rig.now_s
+        rig.pass_time(fallback, before_s + wait_s + 1.0)
+        assert rig.opened_s[-1] == pytest.approx(before_s + wait_s, abs=0.1)
+    assert {fallback.decode(JOB).encoder for _ in range(STEADY_WINDOWS)} == {"sim"}
+    assert fallback.decode(JOB).encoder == "cpu"
+    assert fallback.maintain(0, voice=False) == pytest.approx(5.0)
+
+
+def test_a_wrong_job_is_not_the_devices_fault() -> None:
+    """An error of the job passes through and changes nothing."""
+    rig = Rig(script=[EngineError("token 99999")])
+    fallback = rig.fallback()
+    with pytest.raises(EngineError, match="99999"):
+        fallback.decode(JOB)
+    assert (rig.cpus, rig.closed) == (0, 0)
+
+
+def test_a_fault_of_ours_costs_no_word_either(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bug in the device's code is told as one, with its traceback on stderr, and the CPU does the window."""
+    rig = Rig(script=[IndexError("row 7")])
+    answer = rig.fallback().decode(JOB)
+    assert answer.encoder == "cpu"
+    assert "IndexError: row 7" in answer.fallback
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_device_is_kept_warm_while_a_stream_is_open() -> None:
+    """Empty dispatches come before the driver would suspend, and a failing one is a failure like any other."""
+    rig = Rig(script=[None, None, HUNG])
+    fallback = rig.fallback()
+    assert fallback.maintain(0, voice=False) is None
+    assert fallback.maintain(1, voice=False) == pytest.approx(3.5)
+    assert rig.warmed == 1
+    rig.now_s = 3.5
+    assert fallback.maintain(1, voice=False) == pytest.approx(3.5)
+    assert rig.warmed == 2
+    rig.now_s = 7.0
+    assert fallback.maintain(1, voice=False) == pytest.approx(5.0)
+    assert fallback.decode(JOB).fallback == "a dispatch hung"
+
+
+def test_both_broken_is_told() -> None:
+    """When the CPU back end cannot be opened either, the error of that is told, and the next window tries again."""
+    rig = Rig(script=[HUNG], no_cpu=EngineError("no memory"))
+    fallback = rig.fallback()
+    for _ in range(2):
+        with pytest.raises(EngineError, match="no memory"):
+            fallback.decode(JOB)
+
+
+@pytest.mark.parametrize(("failures", "wait_s"), [(1, 5.0), (2, 10.0), (7, 300.0), (10_000, 300.0)])
+def test_backoff_is_bounded(failures: int, wait_s: float) -> None:
+    """The wait doubles up to its bound, however long it goes on."""
+    assert Backoff().wait_s(failures) == wait_s
