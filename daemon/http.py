@@ -64,12 +64,14 @@ class Site:
     """What the pages are made from.
 
     Attributes:
+        health: what the engine is and has done.
         readiness: whether sessions can be opened now, and the facts to tell with it.
         metrics: the text of `/metrics`.
         journal: of a session by name, or None.
 
     """
 
+    health: Callable[[], dict[str, Any]]
     readiness: Callable[[], tuple[bool, dict[str, Any]]]
     metrics: Callable[[], bytes]
     journal: Callable[[str], Journal | None]
@@ -95,6 +97,11 @@ def text_page(status: int, text: str, **headers: str) -> Page:
     return Page(status, TEXT, f"{text}\n".encode(), named)
 
 
+def json_page(status: int, facts: dict[str, Any]) -> Page:
+    """Return facts for programs as an answer."""
+    return Page(status, "application/json", json.dumps(facts, indent=1).encode() + b"\n")
+
+
 def answer(path: str, site: Site) -> Page | Export:
     """Answer a GET."""
     path = urlsplit(path).path
@@ -102,11 +109,10 @@ def answer(path: str, site: Site) -> Page | Export:
         case "/" | "/captions":
             return Page(200, "text/html; charset=utf-8", captions_html(), {"Content-Security-Policy": PAGE_POLICY})
         case "/healthz":
-            return text_page(200, "ok")
+            return json_page(200, {"status": "ok", "engine": site.health()})
         case "/readyz":
             ready, facts = site.readiness()
-            body = json.dumps({"ready": ready} | facts, indent=1).encode() + b"\n"
-            return Page(200 if ready else 503, "application/json", body)
+            return json_page(200 if ready else 503, {"ready": ready} | facts)
         case "/metrics":
             return Page(200, METRICS, site.metrics())
     if websocket_route(path) is not None:

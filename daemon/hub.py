@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from amanuensis.daemon.journal import Entry
-from amanuensis.daemon.protocol import ALL_WANTED, EventEncoding
+from amanuensis.daemon.protocol import DEFAULT_WANTED, EventEncoding
 from amanuensis.daemon.wire import encode_event
 from amanuensis.stream.events import Event
 
@@ -45,7 +45,7 @@ class ClientQueue:
 
     """
 
-    def __init__(self, encoding: EventEncoding, want: frozenset[str] = ALL_WANTED, max_events: int = 1024) -> None:
+    def __init__(self, encoding: EventEncoding, want: frozenset[str] = DEFAULT_WANTED, max_events: int = 1024) -> None:
         self.encoding: EventEncoding = encoding
         self.want = want
         self.dropped = 0

@@ -208,8 +208,11 @@ class LiveSession:
 
     def engine_use(self) -> EngineUse:
         """Return where the last window was computed; before the first one, where it will be."""
-        used = self.pump.used or self._info
-        return EngineUse(used.encoder, used.decoder, self._info.model, self._info.why)
+        used, info = self.pump.used, self._info
+        if used is None:
+            return EngineUse(info.encoder, info.decoder, info.model, info.why)
+        work = self.pump.work if self.pump.work.dispatches else None
+        return EngineUse(used.encoder, used.decoder, info.model, used.fallback or info.why, work)
 
     @property
     def audio_s(self) -> float:

@@ -70,9 +70,9 @@ class _Live(Collector):
 
     def collect(self) -> Iterable[Metric]:
         stats, now, info = self._stats(), self._gauges(), self._info
-        labels = ["model", "encoder", "decoder", "precision"]
+        labels = ["model", "encoder", "decoder", "precision", "architecture", "hardware"]
         engine = GaugeMetricFamily("amanuensis_engine_info", "What runs and where", labels=labels)
-        engine.add_metric([info.model, info.encoder, info.decoder, info.precision], 1)
+        engine.add_metric([getattr(info, label) for label in labels], 1)
         yield engine
         for name, text, counts in (
             ("encodes", "Windows encoded, by the device that did it", stats.encodes),
@@ -82,14 +82,21 @@ class _Live(Collector):
             for device, count in counts.items():
                 family.add_metric([device], count)
             yield family
+        yield from _device_work(stats)
         for name, text, value in (
             ("restarts", "Engine processes restarted", stats.restarts),
             ("superseded", "Windows replaced by newer ones", stats.superseded),
-            ("busy_seconds", "Time in which the device worked", stats.busy_s),
+            ("busy_seconds", "Time in which the engine worked", stats.busy_s),
         ):
             yield CounterMetricFamily(f"amanuensis_engine_{name}", text, value=value)
         for name, text, value in (
             ("engine_up", "1 while the engine works or is being restarted, 0 when it is lost", float(not stats.lost)),
+            (
+                "engine_fallen_back",
+                "1 while the CPU takes the place of a device that failed",
+                float(bool(stats.fallback)),
+            ),
+            ("device_busy_share", "Share of the time in which the NPU worked (modelled for sim)", stats.device_share),
             ("engine_queued", "Windows waiting for the engine", float(stats.queued)),
             ("open_sessions", "Sessions open now", now.sessions),
             ("ended_sessions", "Ended sessions that can be exported", now.ended_sessions),
@@ -98,3 +105,27 @@ class _Live(Collector):
             ("backlog_seconds", "Undecoded audio of all sessions", now.backlog_ms / 1000),
         ):
             yield GaugeMetricFamily(f"amanuensis_{name}", text, value=value)
+
+
+def _device_work(stats: EngineStats) -> Iterable[Metric]:
+    """Return what devices other than the CPU were given and did, and what failed."""
+    dispatches = CounterMetricFamily(
+        "amanuensis_device_dispatches", "Command streams run by a device", labels=["device"]
+    )
+    moved = CounterMetricFamily(
+        "amanuensis_device_bytes", "Bytes synchronised with a device", labels=["device", "direction"]
+    )
+    seconds = CounterMetricFamily(
+        "amanuensis_device_seconds", "Time in which a device worked, measured or modelled", labels=["device", "timing"]
+    )
+    fallbacks = CounterMetricFamily(
+        "amanuensis_engine_fallbacks", "Windows done by the CPU because the device failed", labels=["kind"]
+    )
+    for device, work in stats.work.items():
+        dispatches.add_metric([device], work.dispatches)
+        moved.add_metric([device, "to_device"], work.bytes_to_device)
+        moved.add_metric([device, "from_device"], work.bytes_from_device)
+        seconds.add_metric([device, work.timing], work.device_us / 1e6)
+    for kind, count in stats.fallbacks.items():
+        fallbacks.add_metric([kind], count)
+    yield from (dispatches, moved, seconds, fallbacks)

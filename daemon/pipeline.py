@@ -43,7 +43,15 @@ async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
 
     folder = resolve(config.engine.model)
     settings = config.engine
-    what = EngineConfig(folder, settings.device, settings.threads, config.limits.sessions, settings.precision)
+    what = EngineConfig(
+        folder,
+        settings.device,
+        settings.threads,
+        config.limits.sessions,
+        settings.precision,
+        settings.encoder,
+        settings.decoder,
+    )
     engine = await start_engine(what, Supervision(nice=settings.nice))
     try:
         config.stream.check_model(engine.info)

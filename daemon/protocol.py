@@ -21,7 +21,7 @@ PROTO: Final = "amanuensis.v1"  # subprotocol name and value of hello.proto
 Role = Literal["speak", "watch"]
 Framing = Literal["msgpack", "raw"]
 EventEncoding = Literal["json", "msgpack"]
-Wanted = Literal["partial", "words", "stats"]
+Wanted = Literal["partial", "words", "stats", "proof"]
 Label: TypeAlias = str | int
 
 MAX_HELLO_BYTES: Final = 4096  # all that is read before a client is known
@@ -31,7 +31,7 @@ MAX_SECRET_CHARS: Final = 512
 MAX_SESSION_CHARS: Final = 64
 MAX_LANG_CHARS: Final = 8
 MAX_COUNT: Final = 2**53 - 1  # whole numbers that JSON carries exactly
-ALL_WANTED: Final[frozenset[str]] = frozenset(get_args(Wanted))
+DEFAULT_WANTED: Final[frozenset[str]] = frozenset(get_args(Wanted)) - {"proof"}
 
 
 class ProtocolError(Exception):
@@ -70,7 +70,7 @@ class Hello:
     audio: AudioFormat | None = None  # None for a watcher
     framing: Framing = "msgpack"
     options: Options = field(default_factory=Options)
-    want: frozenset[str] = ALL_WANTED
+    want: frozenset[str] = DEFAULT_WANTED
     events: EventEncoding = "json"
     auth: str | None = field(default=None, repr=False)
     session: str | None = None
@@ -203,7 +203,7 @@ def _hello(values: dict[object, object]) -> Hello:
         audio=_audio(_audio_fields(fields)) if role == "speak" else None,
         framing=_framing(_audio_fields(fields)) if role == "speak" else "msgpack",
         options=_options(fields),
-        want=fields.choices("want", get_args(Wanted)) if "want" in fields else ALL_WANTED,
+        want=fields.choices("want", get_args(Wanted)) if "want" in fields else DEFAULT_WANTED,
         events=fields.choice("events", get_args(EventEncoding)) if "events" in fields else "json",
         auth=fields.secret("auth", MAX_SECRET_CHARS) if "auth" in fields else None,
         session=fields.text("session", MAX_SESSION_CHARS) if "session" in fields else None,

@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
 from amanuensis.npu.engine.api import Engine, EngineError, SupersededError
-from amanuensis.npu.window import WindowResult
-from amanuensis.stream.events import Event, Marked, Warning  # noqa: A004 - the name on the wire
+from amanuensis.npu.window import NO_WORK, WindowResult
+from amanuensis.stream.events import Event, Marked, Speech, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession, Ticket
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+REPLACED: Final = "the CPU computes in the place of the device"
+BACK: Final = "the device computes again"
 RESTARTED: Final = "the engine process died and another took its place; the audio that it held is transcribed again"
 
 
@@ -38,6 +40,7 @@ class Pump:
     Attributes:
         tick_ms: how long the last job took, waiting included.
         compute_ms: what the engine spent on this stream.
+        work: what devices other than the CPU did for this stream.
         used: the newest answer of the engine, for where it was computed.
         waiting_marks: marks that were not answered yet.
 
@@ -56,6 +59,7 @@ class Pump:
         self.session = session
         self.tick_ms = 0.0
         self.compute_ms = 0.0
+        self.work = NO_WORK
         self.used: WindowResult | None = None
         self.waiting_marks = 0
         self._engine = engine
@@ -157,6 +161,8 @@ class Pump:
 
     def _emit(self, events: list[Event]) -> None:
         self._out.extend(events)
+        if any(isinstance(event, Speech) and event.on for event in events):
+            self._engine.wake()
         self.waiting_marks -= sum(isinstance(event, Marked) for event in events)
         self._awake.set()
 
@@ -202,5 +208,15 @@ class Pump:
             taken_s = self._clock() - started_s
             self.tick_ms = 1000 * taken_s
             self._on_answer(taken_s)
+            self._note_fallback(result)
+            self.work += result.work
             self.used = result
             self._emit(self.session.deliver(ticket.id, result))
+
+    def _note_fallback(self, result: WindowResult) -> None:
+        """Say when the CPU takes the place of a device that failed, why, and when the device is back."""
+        before = self.used.fallback if self.used else ""
+        if result.fallback and result.fallback != before:
+            self._emit([Warning("device_replaced", f"{REPLACED}: {result.fallback}")])
+        elif before and not result.fallback:
+            self._emit([Warning("device_back", BACK)])

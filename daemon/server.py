@@ -26,6 +26,7 @@ from amanuensis.daemon.access import Access
 from amanuensis.daemon.clients import Client
 from amanuensis.daemon.config import Address, Config
 from amanuensis.daemon.connection import Connection, Route
+from amanuensis.daemon.engine_facts import engine_facts
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.metrics import Metrics
@@ -76,7 +77,7 @@ class Daemon:
         self.sessions = Sessions(engine, tokenizer, config, self.metrics)
         self._engine = engine
         self._access = Access(config.server.address, config.server.token, config.server.origins)
-        self._site = pages.Site(self._readiness, self.metrics.render, self._journal)
+        self._site = pages.Site(self._health, self._readiness, self.metrics.render, self._journal)
         self._greeting = 0  # connections to /v1/session that have not said hello
         self.metrics.watch_engine(engine.info, engine.stats, self.sessions.gauges)
 
@@ -156,6 +157,9 @@ class Daemon:
 
     def _is_full(self) -> bool:
         return self.sessions.is_full or len(self.sessions) + self._greeting >= self.config.limits.sessions
+
+    def _health(self) -> dict[str, Any]:
+        return engine_facts(self._engine.info, self._engine.stats())
 
     def _readiness(self) -> tuple[bool, dict[str, Any]]:
         why = self._engine.stats().lost or ("stopping" if self.sessions.closing else "")

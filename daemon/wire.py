@@ -8,20 +8,21 @@ from typing import Any, Final
 
 import msgpack
 
-from amanuensis.daemon.protocol import ALL_WANTED, EventEncoding
+from amanuensis.daemon.protocol import DEFAULT_WANTED, EventEncoding
 from amanuensis.stream.events import Commit, Event, Ready, Snapshot, SpeakerRevised, Word
 
 WIRE_NAMES: Final = {"start_ms": "from", "end_ms": "to", "at_ms": "at"}  # `from` cannot be a name in Python
 DECIMALS: Final = 3  # of all numbers: microseconds of media time, thousandths of a probability
 
 
-def wire_map(event: Event, seq: int | None = None, want: frozenset[str] = ALL_WANTED) -> dict[str, Any]:
+def wire_map(event: Event, seq: int | None = None, want: frozenset[str] = DEFAULT_WANTED) -> dict[str, Any]:
     """Return an event as the map that is sent.
 
     Args:
         event: one of stream/events.py.
         seq: its number, for durable events only.
-        want: what the client asked for; without `words`, a word is its text and speaker only.
+        want: what the client asked for; without `words`, a word is its text and speaker only; without `proof`, it is
+            not told what a device was given to do.
 
     """
     if event.durable != (seq is not None):
@@ -33,12 +34,14 @@ def wire_map(event: Event, seq: int | None = None, want: frozenset[str] = ALL_WA
         content["words"] = [{"utt": utt, "i": index, "spk": spk} for utt, index, spk in event.words]
     if isinstance(event, Commit | Snapshot) and "words" not in want:
         content["words"] = [_without_detail(word) for word in event.words]
+    if "proof" not in want and "engine" in content:
+        content["engine"].pop("work", None)
     numbered = {} if seq is None else {"seq": seq}
     return {"type": event.type} | numbered | {name: value for name, value in content.items() if value is not None}
 
 
 def encode_event(
-    event: Event, seq: int | None, encoding: EventEncoding, want: frozenset[str] = ALL_WANTED
+    event: Event, seq: int | None, encoding: EventEncoding, want: frozenset[str] = DEFAULT_WANTED
 ) -> str | bytes:
     """Return an event as a text frame (JSON) or a binary frame (msgpack)."""
     content = wire_map(event, seq, want)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from amanuensis.npu.engine.api import EngineInfo
+from amanuensis.npu.window import NO_WORK, WindowResult
 from amanuensis.stream.cut import ends_sentence
 from amanuensis.stream.events import Commit, EngineUse, Event, Final, FinalReason, Partial, Word
 from amanuensis.stream.words import TimedWord, text_of, to_ms
@@ -26,7 +28,8 @@ class CaptionWriter:
         self._end = 0
         self._rev = 0
         self._shown = ""
-        self.engine = EngineUse("none", "none", "none")
+        self._engine = EngineUse("none", "none", "none")
+        self._work = NO_WORK  # of the devices, for the open utterance
 
     @property
     def end(self) -> int:
@@ -37,6 +40,12 @@ class CaptionWriter:
     def wrote_words(self) -> bool:
         """Whether the open utterance has committed words."""
         return bool(self._words)
+
+    def computed(self, result: WindowResult, info: EngineInfo) -> None:
+        """Take note of where a window of the open utterance was computed, and of the work that it took."""
+        self._work += result.work
+        work = self._work if self._work.dispatches else None
+        self._engine = EngineUse(result.encoder, result.decoder, info.model, result.fallback or info.why, work)
 
     def commit(self, words: Sequence[TimedWord]) -> list[Event]:
         """Commit words that follow those committed before."""
@@ -67,9 +76,10 @@ class CaptionWriter:
         if not self._words:
             return self.partial([])
         text = "".join(word.text for word in self._words)
-        event = Final(self._utt, reason, text, to_ms(self._start), to_ms(self._end), self.engine)
+        event = Final(self._utt, reason, text, to_ms(self._start), to_ms(self._end), self._engine)
         self._utt += 1
         self._words = []
+        self._work = NO_WORK
         self._rev, self._shown = 0, ""
         return [event]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from amanuensis.npu.window import DeviceWork
+
 Ms = float
 FinalReason = Literal["pause", "length", "flush", "end"]
 
@@ -26,12 +28,21 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class EngineUse:
-    """Where the text was really computed."""
+    """Where the text was really computed.
+
+    Attributes:
+        encoder, decoder: device of each.
+        model: its name.
+        why: why these devices.
+        work: what a device other than the CPU did for it; None when there was none.
+
+    """
 
     encoder: str
     decoder: str
     model: str
     why: str = ""
+    work: DeviceWork | None = None
 
 
 @dataclass(frozen=True, slots=True)

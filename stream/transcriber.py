@@ -16,7 +16,7 @@ from amanuensis.stream.agreement import agreed_words, before_edge
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
 from amanuensis.stream.cut import after_peak, ends_sentence, find_cut
-from amanuensis.stream.events import EngineUse, Event, FinalReason
+from amanuensis.stream.events import Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, tokens_of
@@ -180,7 +180,7 @@ class Transcriber:
         window, self._outstanding = self._outstanding, None
         assert window is not None, "no job is outstanding"
         context = self._context
-        context.captions.engine = EngineUse(result.encoder, result.decoder, context.info.model, context.info.why)
+        context.captions.computed(result, context.info)
         self._decoded_end = max(self._decoded_end, window.stop)
         low = max(window.start, context.captions.end)
         words = timed_words(

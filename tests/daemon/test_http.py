@@ -20,7 +20,10 @@ def site(ready: bool = True) -> Site:
     journal.add(Commit(0, (Word(" one", 0, 400, 0.9), Word(" two.", 400, 900, 0.9))))
     journal.add(Commit(1, (Word(" <three>", 2000, 2400, 0.9), Word(" four", 2400, 2600, 0.9))))
     return Site(
-        lambda: (ready, {"why": "" if ready else "lost"}), lambda: b"x 1\n", {"abc": journal, "a b": journal}.get
+        lambda: {"encoder": "cpu"},
+        lambda: (ready, {"why": "" if ready else "lost"}),
+        lambda: b"x 1\n",
+        {"abc": journal, "a b": journal}.get,
     )
 
 
@@ -65,6 +68,7 @@ def test_captions_page(path: str) -> None:
 def test_health_and_readiness() -> None:
     """Health is that the daemon answers; readiness that it can transcribe."""
     assert (page_at("/healthz", site()).status, page_at("/healthz", site(False)).status) == (200, 200)
+    assert json.loads(page_at("/healthz", site()).body) == {"status": "ok", "engine": {"encoder": "cpu"}}
     ready, lost = page_at("/readyz", site()), page_at("/readyz", site(False))
     assert (ready.status, json.loads(ready.body)["ready"]) == (200, True)
     assert (lost.status, json.loads(lost.body)) == (503, {"ready": False, "why": "lost"})

@@ -8,14 +8,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from amanuensis.daemon.metrics import Gauges, Metrics
 from amanuensis.npu.engine.api import EngineStats
+from amanuensis.npu.window import DeviceWork
 from tests.helpers.tone_engine import INFO
 
 
 def test_metrics_say_where_windows_really_ran() -> None:
     """Encodes and decodes are counted by the device that did them, beside what stands now."""
     metrics = Metrics()
-    info = replace(INFO, encoder="npu")
-    stats = EngineStats({"npu": 5, "cpu": 2}, {"cpu": 7}, 1, 3, 4, 2.5)
+    info = replace(INFO, encoder="npu", hardware="NPU Phoenix", architecture="npu1")
+    work = {"npu": DeviceWork(40, 5000, 600, 2_500_000.0, "measured")}
+    stats = EngineStats({"npu": 5, "cpu": 2}, {"cpu": 7}, 1, 3, 4, 2.5, "", work, 0.25, {"timeout": 2}, "it hung")
     metrics.watch_engine(info, lambda: stats, lambda: Gauges(1, 2, 3, 1500.0, 250.0))
     metrics.words.inc(9)
     metrics.refused.labels("full").inc()
@@ -27,7 +29,14 @@ def test_metrics_say_where_windows_really_ran() -> None:
     assert samples["amanuensis_engine_encodes_total", "npu"] == 5
     assert samples["amanuensis_engine_encodes_total", "cpu"] == 2
     assert samples["amanuensis_engine_decodes_total", "cpu"] == 7
-    assert samples["amanuensis_engine_info", "cpu", "npu", "tones", "float32"] == 1
+    assert samples["amanuensis_engine_info", "npu1", "cpu", "npu", "NPU Phoenix", "tones", "float32"] == 1
+    assert samples["amanuensis_device_dispatches_total", "npu"] == 40
+    assert samples["amanuensis_device_bytes_total", "npu", "to_device"] == 5000
+    assert samples["amanuensis_device_bytes_total", "npu", "from_device"] == 600
+    assert samples["amanuensis_device_seconds_total", "npu", "measured"] == 2.5
+    assert samples["amanuensis_device_busy_share",] == 0.25
+    assert samples["amanuensis_engine_fallbacks_total", "timeout"] == 2
+    assert samples["amanuensis_engine_fallen_back",] == 1
     assert samples["amanuensis_engine_restarts_total",] == 1
     assert samples["amanuensis_engine_up",] == 1
     assert samples["amanuensis_lag_seconds",] == 1.5

@@ -100,7 +100,7 @@ def hello(**changes: Any) -> str:
         ('{"type": "mark", "id": "\\ud800"}', "bad_message", "id is"),
         ('{"type": "flush", "id": "' + "x" * 65 + '"}', "bad_message", "at most 64 characters"),
         ('{"type": "config", "hotwords": [1]}', "bad_message", "hotwords is [1]"),
-        ('{"type": "config", "want": ["commit"]}', "bad_message", "partial, words, stats"),
+        ('{"type": "config", "want": ["commit"]}', "bad_message", "partial, words, stats, proof"),
         ('{"type": "config", "lang": "English"}', "bad_message", "a language code"),
         (hello(proto="amanuensis.v2"), "bad_hello", "proto is 'amanuensis.v2'; it must be one of amanuensis.v1"),
         (hello(role="listen"), "bad_hello", "role is 'listen'; it must be one of speak, watch"),

@@ -10,7 +10,7 @@ import pytest
 
 from amanuensis.daemon.pump import RESTARTED, Pump
 from amanuensis.npu.engine.api import EngineError, EngineLostError, SupersededError
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Commit, Event, Final, Gap, Marked, Warning  # noqa: A004
 from amanuensis.stream.formats import AudioFormat
@@ -236,3 +236,33 @@ async def test_closing_takes_jobs_back() -> None:
 
 async def _first(pump: Pump, kind: type[Event]) -> Event:
     return await anext(event async for event in pump.events() if isinstance(event, kind))
+
+
+async def test_a_device_that_fails_is_told_once_each_way() -> None:
+    """A watcher learns why the CPU took over and that the device is back, and no word is lost."""
+    failed = {2: "it hung", 3: "it hung", 4: "gone"}
+
+    class Failing(ToneEngine):
+        async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+            result = await ToneEngine.decode(self, stream, job, deadline_s)
+            return replace(
+                result, fallback=failed.get(self.jobs, ""), encode_work=DeviceWork(1, 64, 64, 2.0, "modelled")
+            )
+
+    engine = Failing()
+    pump = made(engine)
+    events = await run(pump)
+    told = [(event.code, event.message.partition(": ")[2]) for event in events if isinstance(event, Warning)]
+    assert told == [("device_replaced", "it hung"), ("device_replaced", "gone"), ("device_back", "")]
+    assert text(events) == spell(WORDS)
+    assert pump.work == DeviceWork(engine.jobs, 64 * engine.jobs, 64 * engine.jobs, 2.0 * engine.jobs, "modelled")
+    (final,) = [event for event in events if isinstance(event, Final)]
+    assert final.engine.work == pump.work
+
+
+async def test_a_voice_wakes_the_engine() -> None:
+    """The engine hears of the voice before it gets the first window."""
+    engine = ToneEngine()
+    pump = made(engine)
+    await run(pump)
+    assert engine.wakes == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import msgpack
@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amanuensis.daemon.protocol import DEFAULT_WANTED
 from amanuensis.daemon.wire import WIRE_NAMES, encode_event, wire_map
+from amanuensis.npu.window import DeviceWork
 from amanuensis.stream import events as ev
 from tests.helpers.protocol_cases import FOLDER, SERVER, WORDS
 
@@ -58,6 +60,16 @@ def test_words_without_detail_keep_text_and_speaker() -> None:
     """A client that does not want `words` still gets every word."""
     content = wire_map(ev.Commit(0, WORDS), 1, frozenset({"partial"}))
     assert content["words"] == [{"text": " guten"}, {"text": " Tag — “été”", "spk": "B"}]
+
+
+def test_proof_is_told_to_those_who_want_it() -> None:
+    """What a device was given to do comes with the engine where it is wanted, and only where there was a device."""
+    work = DeviceWork(40, 65536, 4096, 1234.5678, "modelled")
+    final = ev.Final(0, "pause", " a", 0.0, 1.0, ev.EngineUse("sim", "sim", "m", "as configured", work))
+    proven = wire_map(final, 1, DEFAULT_WANTED | {"proof"})["engine"]
+    assert proven["work"] == asdict(work) | {"device_us": 1234.568}
+    assert "work" not in wire_map(final, 1)["engine"]
+    assert "work" not in wire_map(SERVER["final"][0], 1, DEFAULT_WANTED | {"proof"})["engine"]
 
 
 def test_watchers_get_no_resume_token() -> None:

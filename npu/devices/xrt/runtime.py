@@ -34,6 +34,7 @@ from amanuensis.npu.devices.xrt.errors import (
     NoResponseError,
     ProgramError,
 )
+from amanuensis.npu.devices.xrt.probe import Architecture
 from amanuensis.npu.window import DeviceWork
 
 DataKind: TypeAlias = Literal["weights", "scratch", "cache", "input", "output"]
@@ -52,6 +53,28 @@ LONGEST_POLL_S: Final = 1e-3
 AGAIN: Final = "the device is opened again later; if this goes on, see what `amanuensis doctor` says"
 MORE_MEMORY: Final = "choose a smaller model, or raise the limit of locked memory (ulimit -l unlimited)"
 OTHER_PROGRAM: Final = "was it made for this device? `amanuensis doctor` says what was found"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An open device, and what is known of it.
+
+    Attributes:
+        device: `xrt.device`.
+        device_name: what the results say: "npu", or "sim" for the emulator.
+        hardware: the name that the device gives itself.
+        architecture: which programs it runs.
+        programs: folder of the compiled programs for it.
+        memory_bytes: what all buffers together may take; None where nobody can tell.
+
+    """
+
+    device: Any = field(repr=False)
+    device_name: Literal["npu", "sim"]
+    hardware: str
+    architecture: Architecture
+    programs: Path
+    memory_bytes: int | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -98,20 +121,25 @@ class XrtRuntime:
 
     Args:
         xrt: `pyxrt`, or a module that looks like it.
-        device: an open `xrt.device`.
-        programs: folder of the compiled programs for this device.
+        target: the device.
         clock: where time comes from.
         deadline_s: longest wait for one dispatch.
 
+    Attributes:
+        device_name, hardware, architecture, memory_bytes: as in Target.
+        lost: why nothing more can be done; None while the device works.
+
     """
 
-    def __init__(
-        self, xrt: Any, device: Any, programs: Path, clock: Clock | None = None, deadline_s: float = DEADLINE_S
-    ) -> None:
-        self.programs = programs
-        self.lost: DeviceError | None = None  # why nothing more can be done
+    def __init__(self, xrt: Any, target: Target, clock: Clock | None = None, deadline_s: float = DEADLINE_S) -> None:
+        self.device_name = target.device_name
+        self.hardware = target.hardware
+        self.architecture = target.architecture
+        self.memory_bytes = target.memory_bytes
+        self.lost: DeviceError | None = None
         self._xrt = xrt
-        self._device = device
+        self._device = target.device
+        self._programs = target.programs
         self._clock = clock or Clock()
         self._deadline_s = deadline_s
         self._loaded: dict[str, Loaded] = {}
@@ -141,7 +169,7 @@ class XrtRuntime:
 
         """
         if name not in self._loaded:
-            path = self.programs / f"{name}.xclbin"
+            path = self._programs / f"{name}.xclbin"
             if not path.is_file():
                 raise ProgramError(f"{path}: no such compiled program; `amanuensis doctor` says what this version has")
             with self._guarded(f"loading {path}", ProgramError, OTHER_PROGRAM):
