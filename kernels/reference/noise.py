@@ -1,8 +1,8 @@
 """Gumbel noise for sampling that depends on nothing but (seed, position, token id), so that every device draws alike.
 
-The argmax of logits / T + noise is a sample of softmax(logits / T) (Gumbel 1954, "Statistical theory of extreme values").
-The bits come from a counter: each number passes through the finaliser of MurmurHash3 (Appleby, public domain), which maps
-32-bit words one to one and mixes every input bit into every output bit.
+The argmax of logits / T + noise is a sample of softmax(logits / T) (Gumbel 1954, "Statistical theory of extreme
+values"). The bits come from a counter: each number passes through the finaliser of MurmurHash3 (Appleby, public
+domain), which maps 32-bit words one to one and mixes every input bit into every output bit.
 """
 
 from __future__ import annotations
