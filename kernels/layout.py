@@ -25,7 +25,8 @@ INT8_A: Final = Block(4, 8)
 INT8_B: Final = Block(8, 8)
 BF16_A: Final = Block(4, 8)
 BF16_B: Final = Block(8, 4)
-TILE_COLUMNS: Final = 64  # columns of c that one core makes at a time: n of a product is padded to it
+SIZE_MULTIPLE: Final = 8  # of k and n of every product
+TILE_COLUMNS: Final = 64  # columns of c that one core makes at a time: the vocabulary is padded to it
 _UNIT: Final = np.dtype(np.uint64)  # a row of every block is one or two of these: reordering moves whole units
 
 
@@ -57,6 +58,16 @@ def pack(matrix: NDArray[Any], block: Block) -> NDArray[Any]:
     _check(rows, columns, block)
     cut = matrix.reshape(rows // block.rows, block.rows, columns // block.columns, block.columns)
     return np.ascontiguousarray(cut.transpose(0, 2, 1, 3))
+
+
+def pack_int8_b(weight: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Return the bytes of an int8 weight [k, n] in the order in which GemmInt8 reads it; k, n multiples of 8."""
+    return pack(weight, INT8_B).reshape(-1).view(np.uint8)
+
+
+def pack_bf16_b(weight: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the bytes of a bf16 weight [k, n] in the order in which GemmBf16 reads it; k, n multiples of 8."""
+    return pack(weight, BF16_B).reshape(-1).view(np.uint8)
 
 
 def unpack(blocks: NDArray[Any], rows: int, columns: int, block: Block) -> NDArray[Any]:

@@ -158,8 +158,7 @@ class GemmBf16:
     epilogue: Epilogue = PLAIN
 
     def __post_init__(self) -> None:
-        _check_sizes(self, "k", multiple=8)
-        _check_sizes(self, "n", multiple=4)
+        _check_sizes(self, "k", "n", multiple=8)
         _check_count(self, "rows")
 
 
@@ -207,8 +206,9 @@ class Attention:
     """Attention of each head over its keys, streaming with a running maximum and sum.
 
     q, dst: bf16 [rows, heads * size]; k, v: bf16 [keys, heads * size]. With `causal`, row i sees keys 0 to first + i.
-    q_pitch and kv_pitch are the bytes from row to row, 0 for rows without gaps (then heads * size * 2).
-    probabilities: f32 [len(kept_heads), rows, pitch], of the heads named, zero beyond the keys seen; pitch in elements.
+    q_pitch and kv_pitch are the bytes from row to row, 0 for rows without gaps (then heads * size * 2). probabilities:
+    f32 [len(kept_heads), rows, pitch], of the heads named, zero from the first key not seen to the pitch (in
+    elements), rows known only at run time without gaps.
     """
 
     q: Region
