@@ -78,7 +78,7 @@ class Fallback:
         self._cpu: Runner | None = None
         self._failures = 0  # in a row
         self._good_windows = 0  # since the device was opened
-        self._failure = DeviceError("")  # the newest
+        self._why, self._kind = "", ""  # of the newest failure; the error itself would keep the lost device open
         self._retry_s = 0.0  # when to try again
 
     def decode(self, job: WindowJob) -> WindowResult:
@@ -91,7 +91,7 @@ class Fallback:
         if self._cpu is None:
             self._cpu = self._open_cpu()
         result = self._cpu.decode(job)
-        return replace(result, fallback=str(self._failure), fallback_kind=self._failure.kind)
+        return replace(result, fallback=self._why, fallback_kind=self._kind)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Keep the device warm while it is needed, or try to get it back; see `npu.engine.worker.LoadedModel`."""
@@ -143,6 +143,6 @@ class Fallback:
             with suppress(DeviceError):
                 self._device.close()
         self._device = None
-        self._failure = error
+        self._why, self._kind = str(error), error.kind
         self._failures += 1
         self._retry_s = self._clock() + self._backoff.wait_s(self._failures)

@@ -150,11 +150,9 @@ def open_device(xrt: Any) -> FoundDevice:
 
     """
     count = int(xrt.enumerate_devices())
-    if count < 1:
-        raise NoDeviceError(f"XRT sees no device: is the driver loaded (lsmod | grep {DRIVER})? If not, {INSTALL}")
     names = []
-    for index in range(count):
-        device = _open(xrt, index)
+    for index in range(max(count, 1)):  # one that has gone away may be there again when it is opened
+        device = _open(xrt, index, count)
         name = str(device.get_info(xrt.xrt_info_device.name))
         architecture = architecture_of(name)
         if architecture is not None:
@@ -163,17 +161,18 @@ def open_device(xrt: Any) -> FoundDevice:
     raise WrongDeviceError(f"XRT sees {', '.join(names)}: none is a Ryzen AI NPU that this version knows")
 
 
-def _open(xrt: Any, index: int) -> Any:
-    for attempt in range(OPEN_ATTEMPTS):
+def _open(xrt: Any, index: int, count: int) -> Any:
+    failure = ""
+    for _ in range(OPEN_ATTEMPTS):
         try:
             return xrt.device(index)
         except (RuntimeError, OSError) as error:
-            if attempt + 1 == OPEN_ATTEMPTS:
-                raise NoDeviceError(
-                    f"device {index} cannot be opened ({' '.join(str(error).split())}): may this user use it? "
-                    "See `amanuensis doctor`"
-                ) from None
-    raise AssertionError
+            failure = " ".join(str(error).split())
+    if not count:
+        raise NoDeviceError(f"XRT sees no device: is the driver loaded (lsmod | grep {DRIVER})? If not, {INSTALL}")
+    raise NoDeviceError(
+        f"device {index} cannot be opened ({failure}): is this user in the group render? `amanuensis doctor` tells more"
+    )
 
 
 def architecture_of(name: str) -> Architecture | None:

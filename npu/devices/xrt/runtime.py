@@ -170,13 +170,13 @@ class XrtRuntime:
         """
         if name not in self._loaded:
             path = self._programs / f"{name}.xclbin"
-            if not path.is_file():
-                raise ProgramError(f"{path}: no such compiled program; `amanuensis doctor` says what this version has")
             with self._guarded(f"loading {path}", ProgramError, OTHER_PROGRAM):
                 self._loaded[name] = self._load(path)
         return self._loaded[name]
 
     def _load(self, path: Path) -> Loaded:
+        if not path.is_file():
+            raise ProgramError(f"{path}: no such compiled program; `amanuensis doctor` says what this version has")
         binary = self._xrt.xclbin(str(path))
         names = [kernel.get_name() for kernel in binary.get_kernels()]
         found = next((name for name in names if name.startswith(KERNEL_PREFIX)), None)
@@ -322,7 +322,7 @@ class XrtRuntime:
     # -- failures
 
     def _lose(self, error: DeviceError) -> DeviceError:
-        self.lost = self.lost or error
+        self.lost = self.lost or type(error)(str(error))  # a copy: a traceback would keep the lost context open
         return error
 
     @contextmanager
@@ -343,6 +343,8 @@ def _state_error(xrt: Any, state: Any) -> DeviceError:
         return DispatchTimeoutError(f"the driver's watchdog ended a dispatch ({name}); {AGAIN}")
     if state == states.ERT_CMD_STATE_NORESPONSE:
         return NoResponseError(f"the device does not answer ({name}); {AGAIN}")
+    if state == states.ERT_CMD_STATE_ABORT:
+        return ContextLostError(f"the driver took the context away ({name}); {AGAIN}")
     return DispatchFailedError(f"a dispatch failed on the device ({name}); {AGAIN}")
 
 
