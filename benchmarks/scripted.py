@@ -8,15 +8,17 @@ only the logit of the wanted token is raised afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.devices.api import Backend, Decoder, DecoderOutput, Encoding
 from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.row_rules import Row, RowRules, Selection
 from amanuensis.npu.tokenizer import Tokenizer
 
-RAISED = 1000.0  # far above every logit of random weights
+RAISED = 1000.0  # nats: lifts a token far above every logit of random weights
 
 
 class ScriptedBackend:
@@ -42,6 +44,10 @@ class ScriptedBackend:
     def generation(self) -> Generation:
         return self._backend.generation
 
+    def load_selection(self, selection: Selection) -> None:
+        """Load it as the back end does."""
+        self._backend.load_selection(selection)
+
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode as the back end does."""
         return self._backend.encode(features)
@@ -62,19 +68,16 @@ class _ScriptedDecoder:
     def length(self) -> int:
         return self._decoder.length
 
-    def forward(self, tokens: Sequence[int], rows: Sequence[int]) -> DecoderOutput:
+    def forward(self, tokens: Sequence[int], rows: Sequence[Row]) -> DecoderOutput:
         start = self._decoder.length
         if self._tokenizer.no_timestamps in tokens:
             self._text_start = start + list(tokens).index(self._tokenizer.no_timestamps) + 1
-        output = self._decoder.forward(tokens, rows)
-        for at, row in enumerate(rows):
-            self._steer(output.logits[:, at], start + row + 1)
-        return output
+        return self._decoder.forward(
+            tokens, [replace(row, rules=self._steer(row.rules, start + row.index + 1)) for row in rows]
+        )
 
-    def step(self, tokens: Sequence[int]) -> DecoderOutput:
-        output = self._decoder.step(tokens)
-        self._steer(output.logits[:, 0], self._decoder.length)
-        return output
+    def step(self, tokens: Sequence[int], rules: Sequence[RowRules]) -> DecoderOutput:
+        return self._decoder.step(tokens, [self._steer(each, self._decoder.length + 1) for each in rules])
 
     def truncate(self, length: int) -> None:
         self._decoder.truncate(length)
@@ -82,9 +85,11 @@ class _ScriptedDecoder:
     def reorder(self, sources: Sequence[int]) -> None:
         self._decoder.reorder(sources)
 
-    def _steer(self, logits: NDArray[np.float32], row: int) -> None:
-        """Raise the token that the script has for a row of the cache, in logits [beams, vocabulary]."""
+    def _steer(self, rules: RowRules, row: int) -> RowRules:
+        """Raise the token that the script has for a row of the cache."""
         if self._text_start is None or row < self._text_start:
-            return
+            return rules
         k = row - self._text_start
-        logits[:, self._script[k] if k < len(self._script) else self._tokenizer.eot] = RAISED
+        wanted = self._script[k] if k < len(self._script) else self._tokenizer.eot
+        others = tuple(bonus for bonus in rules.bonuses if bonus[0] != wanted)
+        return replace(rules, bonuses=(*others, (wanted, RAISED)))

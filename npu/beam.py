@@ -7,16 +7,15 @@ found, and the greatest mean log-probability wins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.npu.hypothesis import Hypothesis
-from amanuensis.npu.rules import Rules, log_sum_exp
-from amanuensis.npu.window_pass import WindowPass, logprob
+from amanuensis.npu.row_choice import ranked, wanted_logprob
+from amanuensis.npu.row_rules import RowScores
+from amanuensis.npu.rules import Ask
+from amanuensis.npu.window_pass import WindowPass
 
-Float32 = NDArray[np.float32]
 Tokens = tuple[int, ...]
 
 
@@ -27,48 +26,52 @@ class _Candidate:
     source: int  # the beam that it continues
 
 
-def decode_beam(window: WindowPass, logits: Float32, size: int) -> Hypothesis:
+def offers(size: int) -> Ask:
+    """Return what a search with `size` beams asks of every row."""
+    return Ask(candidates=size + 1)
+
+
+def decode_beam(window: WindowPass, row: RowScores, size: int) -> Hypothesis:
     """Search with `size` beams.
 
     Args:
         window: its cache holds the prefix; afterwards also the winner.
-        logits: float32 [vocabulary] after the prefix.
+        row: after the prefix, asked for `offers(size)`.
         size: number of beams.
 
     """
-    found = _search(window, logits, size)
+    found = _search(window, row, size)
     tokens = max(found, key=lambda each: found[each] / max(1, len(_text(each, window.rules.eot))))
     text = _text(tokens, window.rules.eot)
-    return Hypothesis(text, _replay(window, logits, text), found[tokens], complete=tokens != text)
+    return Hypothesis(text, _replay(window, row, text, size), found[tokens], complete=tokens != text)
 
 
-def _search(window: WindowPass, logits: Float32, size: int) -> dict[Tokens, float]:
+def _search(window: WindowPass, row: RowScores, size: int) -> dict[Tokens, float]:
     """Return hypotheses, those that ended with their <|endoftext|>, and their scores."""
-    rules = window.rules
+    rules, ask = window.rules, offers(size)
     finished: dict[Tokens, float] = {}
-    live, ended = _split(_expand(rules, [((), 0.0)], logits[None], size), size, rules.eot)
+    live, ended = _split(_expand([((), 0.0)], [row], size), size, rules.eot)
     for step in range(window.limit):
         for candidate in ended[: size - len(finished)]:
             finished[candidate.tokens] = candidate.score
-        if len(finished) >= size or step == window.limit - 1:
+        if len(finished) >= size or not live or step == window.limit - 1:
             break
         window.decoder.reorder([candidate.source for candidate in live])
-        output = window.decoder.step([candidate.tokens[-1] for candidate in live])
         beams = [(candidate.tokens, candidate.score) for candidate in live]
-        live, ended = _split(_expand(rules, beams, output.logits[:, 0], size), size, rules.eot)
+        output = window.decoder.step([tokens[-1] for tokens, _ in beams], [rules.row(each, ask) for each, _ in beams])
+        live, ended = _split(_expand(beams, output.scores, size), size, rules.eot)
     for candidate in live[: max(0, size - len(finished))]:
         finished[candidate.tokens] = candidate.score
     return finished
 
 
-def _expand(rules: Rules, beams: list[tuple[Tokens, float]], logits: Float32, size: int) -> list[_Candidate]:
+def _expand(beams: Sequence[tuple[Tokens, float]], rows: Sequence[RowScores], size: int) -> list[_Candidate]:
     """Return the continuations of all beams by their best `size + 1` tokens, the best first."""
-    candidates: list[_Candidate] = []
-    for source, (tokens, score) in enumerate(beams):
-        allowed = rules.apply(logits[source], tokens)
-        total = log_sum_exp(allowed)
-        best = np.argpartition(allowed, -size - 1)[-size - 1 :].tolist()
-        candidates += [_Candidate((*tokens, token), score + float(allowed[token]) - total, source) for token in best]
+    candidates = [
+        _Candidate((*tokens, choice.token), score + choice.logprob, source)
+        for source, ((tokens, score), row) in enumerate(zip(beams, rows, strict=True))
+        for choice in ranked(row, size + 1)
+    ]
     return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
 
 
@@ -90,14 +93,13 @@ def _text(tokens: Tokens, eot: int) -> Tokens:
     return tokens[:-1] if tokens and tokens[-1] == eot else tokens
 
 
-def _replay(window: WindowPass, logits: Float32, tokens: Tokens) -> tuple[float, ...]:
+def _replay(window: WindowPass, row: RowScores, tokens: Tokens, size: int) -> tuple[float, ...]:
     """Run the winner once more in one forward, for its attention; return each token's log-probability."""
     window.decoder.reorder([0])
     window.rewind(0)
     if not tokens:
         return ()
-    rows = [logits, *window.extend(tokens)]
-    return tuple(
-        logprob(window.rules.apply(row, tokens[:k]), token)
-        for k, (row, token) in enumerate(zip(rows, tokens, strict=False))
-    )
+    first = next(choice.logprob for choice in ranked(row, size + 1) if choice.token == tokens[0])
+    wanted = (*tokens[1:], window.rules.eot)  # after each token
+    rules = [window.rules.row(tokens[: k + 1], Ask(), token) for k, token in enumerate(wanted)]
+    return (first, *map(wanted_logprob, window.extend(tokens, rules)[:-1]))

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from amanuensis.npu.alignment import AttentionRows
-from amanuensis.npu.beam import decode_beam
+from amanuensis.npu.beam import decode_beam, offers
 from amanuensis.npu.devices.api import Backend, Decoder, Encoding
 from amanuensis.npu.engine.api import EngineError
-from amanuensis.npu.greedy import Float32, decode_greedy, decode_sampled
-from amanuensis.npu.hotwords import HotwordTrie
+from amanuensis.npu.greedy import BEST, decode_greedy, decode_sampled, sampling
+from amanuensis.npu.hotwords import MAX_HOTWORDS, HotwordTrie
 from amanuensis.npu.hypothesis import MAX_COMPRESSION_RATIO, Hypothesis, compression_ratio, needs_fallback
 from amanuensis.npu.language import detect_language
-from amanuensis.npu.rules import Rules, make_rules, with_timestamps
+from amanuensis.npu.row_rules import RowScores
+from amanuensis.npu.rules import Ask, Rules, make_rules, make_selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import MAX_PROMPT_TOKENS, DecodeOptions, WindowJob, WindowResult
 from amanuensis.npu.window_pass import Prefix, WindowPass
@@ -47,8 +48,12 @@ class WindowDecoder:
     def __init__(self, model: Backend, tokenizer: Tokenizer) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        text = make_rules(model.generation, tokenizer, model.dimensions.vocabulary)
-        self._rules = {False: text, True: with_timestamps(text, tokenizer)}  # by whether timestamps are wanted
+        vocabulary = model.dimensions.vocabulary
+        model.load_selection(make_selection(model.generation, tokenizer, vocabulary))
+        self._rules = {  # by whether timestamps are wanted
+            timestamps: make_rules(model.generation, tokenizer, vocabulary, timestamps=timestamps)
+            for timestamps in (False, True)
+        }
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Encode and decode a window.
@@ -125,14 +130,12 @@ class WindowDecoder:
         """
         greedy = job.options.temperatures[0] == 0 and not _by_beam(window, job)
         draft = job.draft[: window.limit] if greedy else ()
-        at_sot, logits = window.prefill(draft)
-        no_speech_prob = _probability(at_sot, self._tokenizer.no_speech)
+        no_speech_prob, rows = window.prefill(draft, _ask(window, job, job.options.temperatures[0]))
         failed: list[_Scored] = []
         for temperature in job.options.temperatures:
             if failed:
-                window.rewind(0)
-                draft, logits = (), logits[:1]
-            hypothesis = _decode(window, logits, draft, temperature, job)
+                draft, rows = (), (window.restart(_ask(window, job, temperature)),)
+            hypothesis = _decode(window, rows, draft, temperature, job)
             ratio = compression_ratio(self._tokenizer.decode(hypothesis.tokens))
             scored = _Scored(hypothesis, window.frames(len(hypothesis.tokens)), temperature, ratio)
             if not needs_fallback(ratio, hypothesis.avg_logprob, no_speech_prob):
@@ -141,14 +144,21 @@ class WindowDecoder:
         return _surest(failed), no_speech_prob
 
 
+def _ask(window: WindowPass, job: WindowJob, temperature: float) -> Ask:
+    """Return what decoding at a temperature asks of each row."""
+    if temperature > 0:
+        return sampling(temperature, job.seed)
+    return offers(job.options.beam_size) if _by_beam(window, job) else BEST
+
+
 def _decode(
-    window: WindowPass, logits: Float32, draft: Sequence[int], temperature: float, job: WindowJob
+    window: WindowPass, rows: Sequence[RowScores], draft: Sequence[int], temperature: float, job: WindowJob
 ) -> Hypothesis:
     if temperature > 0:
-        return decode_sampled(window, logits, temperature, job.seed)
+        return decode_sampled(window, rows[0], _ask(window, job, temperature))
     if _by_beam(window, job):
-        return decode_beam(window, logits[0], job.options.beam_size)
-    return decode_greedy(window, logits, draft)
+        return decode_beam(window, rows[0], job.options.beam_size)
+    return decode_greedy(window, rows, draft)
 
 
 def _by_beam(window: WindowPass, job: WindowJob) -> bool:
@@ -159,11 +169,6 @@ def _by_beam(window: WindowPass, job: WindowJob) -> bool:
 def _surest(scored: Sequence[_Scored]) -> _Scored:
     plain = [each for each in scored if each.ratio <= MAX_COMPRESSION_RATIO]
     return max(plain or scored, key=lambda each: each.hypothesis.avg_logprob)
-
-
-def _probability(logits: Float32, token: int) -> float:
-    weights = np.exp(logits - logits.max())
-    return float(weights[token] / weights.sum())
 
 
 def hotword_trie(hotwords: Iterable[str], bonus: float, tokenizer: Tokenizer) -> HotwordTrie:
@@ -190,5 +195,7 @@ def check_job(job: WindowJob, model: Backend) -> None:
                 raise EngineError(f"{name} has token {token}, the vocabulary ends at {dimensions.vocabulary - 1}")
     if not 1 <= options.beam_size <= MAX_BEAMS:
         raise EngineError(f"beam_size is {options.beam_size}, allowed is 1 to {MAX_BEAMS}")
+    if len(options.hotwords) > MAX_HOTWORDS:
+        raise EngineError(f"hotwords are {len(options.hotwords)} words, at most {MAX_HOTWORDS} are allowed")
     if not options.temperatures or min(options.temperatures) < 0:
         raise EngineError(f"temperatures are {options.temperatures}, at least one and none below 0 are needed")

@@ -2,79 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from amanuensis.npu.hypothesis import Hypothesis, is_looping
-from amanuensis.npu.window_pass import WindowPass, logprob
+from amanuensis.npu.row_choice import best, drawn
+from amanuensis.npu.row_rules import RowScores
+from amanuensis.npu.rules import Ask
+from amanuensis.npu.window_pass import WindowPass
 
-Float32 = NDArray[np.float32]
-Choice = Callable[[Float32], int]  # from logits [vocabulary] under the rules to a token
+BEST = Ask(candidates=1)
+SEED_STEP = 1_000_003  # prime: jobs whose seeds are neighbours share no noise at any temperature
+SEEDS = 1 << 32
 
 
-def decode_greedy(window: WindowPass, logits: Float32, draft: Sequence[int] = ()) -> Hypothesis:
+def decode_greedy(window: WindowPass, rows: Sequence[RowScores], draft: Sequence[int] = ()) -> Hypothesis:
     """Decode at temperature 0, checking a draft that is already in the cache.
 
-    A token of the draft is kept when it is what greedy decoding would have chosen at its place; its successor's logits
+    A token of the draft is kept when it is what greedy decoding would have chosen at its place; its successor's scores
     are then known already. At the first other choice the rest of the draft is taken out of the cache, and decoding
     goes on one token at a time. The result is that of plain greedy decoding, up to rounding: in int8 the activations
     of a forward share one scale, so a near-tie may fall otherwise than in single steps.
 
     Args:
         window: its cache holds prefix and draft.
-        logits: float32 [1 + len(draft), vocabulary], from `WindowPass.prefill`.
+        rows: 1 + len(draft) of them, from `WindowPass.prefill`, asked for BEST.
         draft: the tokens to check.
 
     """
-    return _decode(window, logits, draft, lambda allowed: int(allowed.argmax()))
+    return _decode(window, rows, draft, BEST)
 
 
-def decode_sampled(window: WindowPass, logits: Float32, temperature: float, seed: int) -> Hypothesis:
-    """Decode by drawing each token from its distribution at a temperature above 0.
+def decode_sampled(window: WindowPass, row: RowScores, ask: Ask) -> Hypothesis:
+    """Decode by drawing each token from its distribution.
 
     Args:
         window: its cache holds the prefix.
-        logits: float32 [1, vocabulary] after the prefix.
-        temperature: divides the logits.
-        seed: the same seed gives the same tokens.
+        row: after the prefix, asked for `ask`.
+        ask: from `sampling`.
 
     """
-    random = np.random.default_rng([seed, round(temperature * 1000)])
-
-    def draw(allowed: Float32) -> int:
-        noise = random.gumbel(size=allowed.shape)  # the greatest of logits plus Gumbel noise is a draw from softmax
-        return int((allowed / temperature + noise).argmax())
-
-    return _decode(window, logits, (), draw)
+    return _decode(window, [row], (), ask)
 
 
-def _decode(window: WindowPass, logits: Float32, draft: Sequence[int], choose: Choice) -> Hypothesis:
+def sampling(temperature: float, seed: int) -> Ask:
+    """Return how to draw at a temperature above 0; the same seed gives the same tokens on every device."""
+    return Ask(temperature=temperature, seed=(seed * SEED_STEP + round(1000 * temperature)) % SEEDS)
+
+
+def _decode(window: WindowPass, rows: Sequence[RowScores], draft: Sequence[int], ask: Ask) -> Hypothesis:
+    choose = drawn if ask.temperature > 0 else best
     tokens: list[int] = []
     logprobs: list[float] = []
     accepted = 0
-    ahead = list(logits)  # logits already known, the next at the end
+    ahead = list(rows)  # rows already known, the next at the end
     ahead.reverse()
     while True:
-        allowed = window.rules.apply(ahead.pop(), tokens)
-        token = choose(allowed)
-        probability = logprob(allowed, token)
-        complete = token == window.rules.eot
+        choice = choose(ahead.pop())
+        complete = choice.token == window.rules.eot
         if complete or _must_stop(window, tokens):
             break
-        tokens.append(token)
-        logprobs.append(probability)
-        if ahead and token == draft[accepted]:
+        tokens.append(choice.token)
+        logprobs.append(choice.logprob)
+        if ahead and choice.token == draft[accepted]:
             accepted += 1
             continue
         if ahead:
             ahead.clear()
             window.rewind(accepted)
-        ahead.append(window.extend([token])[0])
+        ahead += window.extend([choice.token], [window.rules.row(tokens, ask)])
     if ahead:
         window.rewind(len(tokens))
-    total = sum(logprobs) + (probability if complete else 0.0)
+    total = sum(logprobs) + (choice.logprob if complete else 0.0)
     return Hypothesis(tuple(tokens), tuple(logprobs), total, complete, accepted)
 
 

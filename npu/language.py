@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from amanuensis.npu.devices.api import Decoder
+from amanuensis.npu.row_choice import best
+from amanuensis.npu.row_rules import LANGUAGES, Row, RowRules
 from amanuensis.npu.tokenizer import Tokenizer
 
 
@@ -12,6 +14,7 @@ def detect_language(decoder: Decoder, tokenizer: Tokenizer) -> str:
     Source: openai/whisper `whisper/decoding.py` (`detect_language`).
     """
     decoder.truncate(0)
-    logits = decoder.forward([tokenizer.sot], [0]).logits[0, 0]
+    scores = decoder.forward([tokenizer.sot], [Row(0, RowRules(mask=LANGUAGES))]).scores[0]
     decoder.truncate(0)
-    return max(tokenizer.language_tokens, key=lambda code: float(logits[tokenizer.language_tokens[code]]))
+    token = best(scores).token
+    return next(code for code, its_token in tokenizer.language_tokens.items() if its_token == token)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.npu.alignment import AttentionRows
 from amanuensis.npu.devices.api import Decoder
-from amanuensis.npu.rules import Rules, log_sum_exp
+from amanuensis.npu.row_rules import Row, RowRules, RowScores
+from amanuensis.npu.rules import Ask, Rules
 
-Float32 = NDArray[np.float32]
+NO_SPEECH = RowRules(candidates=0, no_speech=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +48,33 @@ class WindowPass:
     limit: int
     edge: int | None
 
-    def prefill(self, draft: Sequence[int]) -> tuple[Float32, Float32]:
+    def prefill(self, draft: Sequence[int], ask: Ask) -> tuple[float, tuple[RowScores, ...]]:
         """Run prefix and draft in one forward.
 
         Returns:
-            Logits [vocabulary] at <|startoftranscript|>, and logits [1 + len(draft), vocabulary] that predict each
-            token of the draft and the one after it.
+            The no-speech probability at <|startoftranscript|>, and the scores of 1 + len(draft) rows, which predict
+            each token of the draft, as if those before it had been sampled, and the one after it.
 
         """
-        length = len(self.prefix.tokens)
-        rows = (self.prefix.sot, *range(length - 1, length + len(draft)))
-        output = self.decoder.forward((*self.prefix.tokens, *draft), rows)
+        last = len(self.prefix.tokens) - 1
+        rows = [Row(last + k, self.rules.row(draft[:k], ask)) for k in range(len(draft) + 1)]
+        output = self.decoder.forward((*self.prefix.tokens, *draft), [Row(self.prefix.sot, NO_SPEECH), *rows])
         self.attention.append(output.attention[:, 0, self.prefix.sot :])
-        return output.logits[0, 0], output.logits[0, 1:]
+        return output.scores[0].no_speech_prob, output.scores[1:]
 
-    def extend(self, tokens: Sequence[int]) -> Float32:
-        """Append tokens to one beam and return the logits [len(tokens), vocabulary] after each."""
-        single = len(tokens) == 1
-        output = self.decoder.step(tokens) if single else self.decoder.forward(tokens, range(len(tokens)))
+    def restart(self, ask: Ask) -> RowScores:
+        """Forget all but the prefix and ask anew what follows; its last token is run again for that."""
+        self.rewind(-1)
+        return self.extend(self.prefix.tokens[-1:], [self.rules.row((), ask)])[0]
+
+    def extend(self, tokens: Sequence[int], rules: Sequence[RowRules]) -> tuple[RowScores, ...]:
+        """Append tokens to one beam and return the scores after each, each under its rules."""
+        if len(tokens) == 1:
+            output = self.decoder.step(tokens, rules)
+        else:
+            output = self.decoder.forward(tokens, [Row(k, each) for k, each in enumerate(rules)])
         self.attention.append(output.attention[:, 0])
-        logits: Float32 = output.logits[0]
-        return logits
+        return output.scores
 
     def rewind(self, sampled: int) -> None:
         """Forget all but the prefix and the first `sampled` tokens after it."""
@@ -86,8 +90,3 @@ class WindowPass:
         """Return the frame of each of the first `sampled` tokens; forced tokens hold the path but are not told."""
         start = self.prefix.first_row - self.prefix.forced
         return self.attention.frames(start)[self.prefix.forced : self.prefix.forced + sampled]
-
-
-def logprob(logits: Float32, token: int) -> float:
-    """Return the log-probability of a token under logits [vocabulary]."""
-    return float(logits[token]) - log_sum_exp(logits)

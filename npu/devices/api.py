@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.row_rules import Row, RowRules, RowScores, Selection
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderOutput:
-    """What a forward answers; the arrays may be overwritten by the next call.
+    """What a forward answers; the attention may be overwritten by the next call.
 
     Attributes:
-        logits: float32 [beams, rows, vocabulary], of the rows that were asked for, before any rule.
+        scores: of each row that was asked for, or of each beam after a step.
         attention: float32 [alignment heads, beams, tokens, frames], after the softmax over frames.
 
     """
 
-    logits: NDArray[np.float32]
+    scores: tuple[RowScores, ...]
     attention: NDArray[np.float32]
 
 
@@ -41,12 +42,12 @@ class Decoder(Protocol):
         """Rows in the cache."""
         ...
 
-    def forward(self, tokens: Sequence[int], rows: Sequence[int]) -> DecoderOutput:
-        """Append tokens (one beam) and return the logits of the given rows of them."""
+    def forward(self, tokens: Sequence[int], rows: Sequence[Row]) -> DecoderOutput:
+        """Append tokens (one beam) and return the scores of the given rows of them."""
         ...
 
-    def step(self, tokens: Sequence[int]) -> DecoderOutput:
-        """Append one token to each beam and return its logits."""
+    def step(self, tokens: Sequence[int], rules: Sequence[RowRules]) -> DecoderOutput:
+        """Append one token to each beam and return the scores after it, under the rules of each beam."""
         ...
 
     def truncate(self, length: int) -> None:
@@ -69,6 +70,10 @@ class Backend(Protocol):
 
     @property
     def generation(self) -> Generation: ...
+
+    def load_selection(self, selection: Selection) -> None:
+        """Make resident what selecting among tokens needs; before the first decoder."""
+        ...
 
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode log-mel features, float32 [n_mels, n]."""

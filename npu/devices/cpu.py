@@ -18,14 +18,30 @@ from numpy.typing import NDArray
 
 from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
 from amanuensis.npu.devices.api import DecoderOutput, Encoding
+from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.prepared import discard, prepare
+from amanuensis.npu.row_rules import Row, RowRules, Selection
 
 PrecisionChoice = Literal["auto", "float32", "int8"]
 SINGLE_THREAD_WIDTH = 512  # up to base, a decoder step is too small to gain from a second thread
 RUNTIME = f"onnxruntime {ort.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Logits:
+    """What the decoder's graph answers; the arrays may be overwritten by the next call.
+
+    Attributes:
+        logits: float32 [beams, rows, vocabulary], before any rule.
+        attention: float32 [alignment heads, beams, tokens, frames], after the softmax over frames.
+
+    """
+
+    logits: NDArray[np.float32]
+    attention: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,7 @@ class CpuModel:
         self._encoder, self._cross, self._decoder = self._open()
         self._cross_names = [output.name for output in self._cross.get_outputs()]
         self.caches = Caches(files.dimensions)
+        self._scorer: RowScorer | None = None
 
     @property
     def dimensions(self) -> Dimensions:
@@ -68,6 +85,10 @@ class CpuModel:
     @property
     def generation(self) -> Generation:
         return self.files.generation
+
+    def load_selection(self, selection: Selection) -> None:
+        """Take what selecting among tokens needs; without it, decoders give logits but no scores."""
+        self._scorer = RowScorer(selection)
 
     def encode(self, features: NDArray[np.float32]) -> CpuEncoding:
         """Encode features, float32 [n_mels, n]."""
@@ -84,7 +105,8 @@ class CpuModel:
         """Return a decoder with an empty cache on the model's buffers; the encoding is one of this model's."""
         if not isinstance(encoding, CpuEncoding):
             raise TypeError(f"an encoding of the CPU is needed, not {type(encoding).__name__}")
-        return CpuDecoder(self._decoder, self.caches, encoding, len(self.generation.alignment_heads))
+        heads = len(self.generation.alignment_heads)
+        return CpuDecoder(self._decoder, self.caches, encoding, heads, self._scorer)
 
     def _open(self) -> list[ort.InferenceSession]:
         """Open the prepared graphs; damaged ones are built again once."""
@@ -165,17 +187,33 @@ class CpuDecoder:
     """The decoder on one encoding; see `amanuensis.npu.devices.api.Decoder`."""
 
     def __init__(
-        self, session: ort.InferenceSession, caches: Caches, encoding: CpuEncoding, alignment_heads: int
+        self,
+        session: ort.InferenceSession,
+        caches: Caches,
+        encoding: CpuEncoding,
+        alignment_heads: int,
+        scorer: RowScorer | None,
     ) -> None:
         self.length = 0
         self._session = session
         self._caches = caches
         self._encoding = encoding
         self._heads = alignment_heads
+        self._scorer = scorer
         self._beams = 1
         self._stepper: _Stepper | None = None
 
-    def forward(self, tokens: Sequence[int], rows: Sequence[int]) -> DecoderOutput:
+    def forward(self, tokens: Sequence[int], rows: Sequence[Row]) -> DecoderOutput:
+        """Append tokens of one beam; scores of the given rows of them."""
+        output = self.forward_logits(tokens, [row.index for row in rows])
+        return self._score(output.logits[0], [row.rules for row in rows], output.attention)
+
+    def step(self, tokens: Sequence[int], rules: Sequence[RowRules]) -> DecoderOutput:
+        """Append one token to each beam; scores after it. The attention is reused by the next step."""
+        output = self.step_logits(tokens)
+        return self._score(output.logits[:, 0], rules, output.attention)
+
+    def forward_logits(self, tokens: Sequence[int], rows: Sequence[int]) -> Logits:
         """Append tokens of one beam; logits of the given rows of them."""
         inputs = _Inputs(np.array([tokens], np.int64), self.length, np.array(rows, np.int64))
         binding = self._bind(inputs)
@@ -184,9 +222,9 @@ class CpuDecoder:
         self._session.run_with_iobinding(binding)
         self.length += len(tokens)
         logits, attention = (value.numpy() for value in binding.get_outputs()[-2:])
-        return DecoderOutput(logits, attention[:, None])
+        return Logits(logits, attention[:, None])
 
-    def step(self, tokens: Sequence[int]) -> DecoderOutput:
+    def step_logits(self, tokens: Sequence[int]) -> Logits:
         """Append one token to each beam; the arrays of the answer are reused by the next step."""
         if self._stepper is None:
             self._stepper = self._make_stepper()
@@ -195,6 +233,13 @@ class CpuDecoder:
         self._session.run_with_iobinding(stepper.binding)
         self.length += 1
         return stepper.output
+
+    def _score(
+        self, logits: NDArray[np.float32], rules: Sequence[RowRules], attention: NDArray[np.float32]
+    ) -> DecoderOutput:
+        if self._scorer is None:
+            raise RuntimeError("load_selection must be called before rows can be scored")
+        return DecoderOutput(tuple(map(self._scorer.score, logits, rules)), attention)
 
     def truncate(self, length: int) -> None:
         """Forget the rows from `length` on: they will be written again."""
@@ -225,7 +270,7 @@ class CpuDecoder:
         binding = self._bind(inputs)
         for name, array in (("logits", logits), ("attention", attention)):
             binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
-        return _Stepper(inputs, binding, DecoderOutput(logits, attention[:, :, None]))
+        return _Stepper(inputs, binding, Logits(logits, attention[:, :, None]))
 
 
 class _Inputs:
@@ -257,4 +302,4 @@ class _Stepper:
 
     inputs: _Inputs
     binding: ort.IOBinding
-    output: DecoderOutput
+    output: Logits

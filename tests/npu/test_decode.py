@@ -106,7 +106,7 @@ def test_cache_after_verification_is_that_of_the_new_encoding(
     left = {name: rows.copy() for name, rows in english.model.caches.rows(length).items()}
     english.model.caches.wipe()
     decoder = english.model.decoder(english.model.encode(new.features))
-    decoder.forward((*prefix, *result.tokens), [0])
+    decoder.forward((*prefix, *result.tokens), [])
     for name, rows in english.model.caches.rows(length).items():
         np.testing.assert_allclose(left[name], rows, atol=ROUNDING)
 
@@ -265,6 +265,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "negative": ({"forced": (-1,)}, "forced has token -1"),
     "full": ({"forced": (1,) * 447}, "fill all 448 positions"),
     "beams": ({"options": DecodeOptions(beam_size=99)}, "beam_size is 99, allowed is 1 to 16"),
+    "hotwords": ({"options": DecodeOptions(hotwords=("a",) * 101)}, "hotwords are 101 words, at most 100"),
     "temperatures": ({"options": DecodeOptions(temperatures=())}, "at least one"),
     "language": ({"options": DecodeOptions(language="xx")}, "language 'xx'"),
 }

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.npu.cpu_features import has_int8_dot
 from amanuensis.npu.devices.cpu import CpuModel
+from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.row_rules import N_MASKS, Row, RowRules, Selection
 from tests.helpers.parity_fixture import ANSWER, MODEL
 
 Float32 = NDArray[np.float32]
@@ -69,7 +71,7 @@ def test_encoder_states_equal_transformers(model: CpuModel, answer: dict[str, Fl
 def test_logits_from_scratch_equal_transformers(model: CpuModel, answer: dict[str, Float32], length: int) -> None:
     """A forward over N tokens on an empty cache gives all N rows of logits."""
     tokens = [int(token) for token in answer["tokens"]]
-    output = model.decoder(model.encode(answer["features"])).forward(tokens[:length], range(length))
+    output = model.decoder(model.encode(answer["features"])).forward_logits(tokens[:length], range(length))
     assert_close(model, output.logits[0], answer["logits"][:length])
 
 
@@ -78,15 +80,15 @@ def test_logits_on_the_cache_equal_transformers(model: CpuModel, answer: dict[st
     """A forward over N tokens on a cache gives the same rows."""
     tokens = [int(token) for token in answer["tokens"]]
     decoder = model.decoder(model.encode(answer["features"]))
-    decoder.forward(tokens[:PREFIX], [0])
-    output = decoder.forward(tokens[PREFIX : PREFIX + length], range(length))
+    decoder.forward_logits(tokens[:PREFIX], [0])
+    output = decoder.forward_logits(tokens[PREFIX : PREFIX + length], range(length))
     assert_close(model, output.logits[0], answer["logits"][PREFIX : PREFIX + length])
 
 
 def test_attention_of_the_alignment_heads_equals_transformers(exact: CpuModel, answer: dict[str, Float32]) -> None:
     """The attention that comes out is that of the named heads, in their order."""
     tokens = [int(token) for token in answer["tokens"]]
-    output = exact.decoder(exact.encode(answer["features"])).forward(tokens, [0])
+    output = exact.decoder(exact.encode(answer["features"])).forward_logits(tokens, [0])
     expected = np.stack([answer["attention"][layer, head] for layer, head in MODEL.alignment_heads or ()])
     assert_close(exact, output.attention[:, 0], expected)
 
@@ -94,7 +96,7 @@ def test_attention_of_the_alignment_heads_equals_transformers(exact: CpuModel, a
 def test_only_wanted_rows_have_logits(exact: CpuModel, answer: dict[str, Float32]) -> None:
     """Rows are chosen before the vocabulary projection, which costs the most."""
     tokens = [int(token) for token in answer["tokens"]]
-    output = exact.decoder(exact.encode(answer["features"])).forward(tokens, [2, 7])
+    output = exact.decoder(exact.encode(answer["features"])).forward_logits(tokens, [2, 7])
     assert output.logits.shape[1] == 2
     assert_close(exact, output.logits[0], answer["logits"][[2, 7]])
 
@@ -105,17 +107,17 @@ def test_cuts_and_truncations_do_not_matter(exact: CpuModel, answer: dict[str, F
     """However tokens are cut into forwards and steps, with rejected tokens between, the last logits are the same."""
     tokens = data.draw(st.lists(st.integers(0, 279), min_size=1, max_size=20))
     encoding = exact.encode(answer["features"])
-    expected = exact.decoder(encoding).forward(tokens, [len(tokens) - 1]).logits[0, 0]
+    expected = exact.decoder(encoding).forward_logits(tokens, [len(tokens) - 1]).logits[0, 0]
     decoder = exact.decoder(encoding)
     while decoder.length < len(tokens):
         rejected = data.draw(st.lists(st.integers(0, 279), max_size=4))
         if rejected:
             length = decoder.length
-            decoder.forward(rejected, [0])
+            decoder.forward_logits(rejected, [0])
             decoder.truncate(length)
         count = data.draw(st.integers(1, len(tokens) - decoder.length))
         part = tokens[decoder.length : decoder.length + count]
-        output = decoder.step(part) if count == 1 else decoder.forward(part, [count - 1])
+        output = decoder.step_logits(part) if count == 1 else decoder.forward_logits(part, [count - 1])
     np.testing.assert_allclose(output.logits[0, 0], expected, atol=ROUNDING)
 
 
@@ -130,14 +132,14 @@ def test_beams_go_on_from_their_sources(
     """After a reordering each beam continues the tokens of its source."""
     encoding = exact.encode(answer["features"])
     decoder = exact.decoder(encoding)
-    decoder.forward(prefix, [0])
+    decoder.forward_logits(prefix, [0])
     decoder.reorder([0, 0, 0])
-    decoder.step([11, 12, 13])
+    decoder.step_logits([11, 12, 13])
     decoder.reorder(sources)
-    output = decoder.step([20] * len(sources))
+    output = decoder.step_logits([20] * len(sources))
     logits, attention = output.logits[:, 0].copy(), output.attention[:, :, 0].copy()
     for beam, source in enumerate(sources):
-        alone = exact.decoder(encoding).forward([*prefix, 11 + source, 20], [len(prefix) + 1])
+        alone = exact.decoder(encoding).forward_logits([*prefix, 11 + source, 20], [len(prefix) + 1])
         np.testing.assert_allclose(logits[beam], alone.logits[0, 0], atol=ROUNDING)
         np.testing.assert_allclose(attention[:, beam], alone.attention[:, 0, -1], atol=ROUNDING)
 
@@ -151,6 +153,42 @@ def test_damaged_graphs_are_built_again(tmp_path: Path) -> None:
     damaged.write_bytes(b"not a graph")
     CpuModel(files, "float32", threads=1)
     assert damaged.stat().st_size > 100
+
+
+@settings(max_examples=15, deadline=None)
+@given(tokens=st.lists(st.integers(0, 279), min_size=2, max_size=10), data=st.data())
+def test_scores_are_those_of_the_logits(
+    exact: CpuModel, answer: dict[str, Float32], tokens: list[int], data: st.DataObject
+) -> None:
+    """Forwards score each row under its own rules, also one row twice; steps score each beam."""
+    scorer = RowScorer(selection(exact))
+    encoding = exact.encode(answer["features"])
+    indices = data.draw(st.lists(st.integers(0, len(tokens) - 1), max_size=4))
+    rows = [Row(index, RowRules(candidates=2, wanted=k, no_speech=True)) for k, index in enumerate(indices)]
+    exact.load_selection(selection(exact))
+    decoder = exact.decoder(encoding)
+    scores = decoder.forward(tokens, rows).scores
+    logits = exact.decoder(encoding).forward_logits(tokens, indices).logits[0].copy()
+    assert scores == tuple(scorer.score(logits[k], row.rules) for k, row in enumerate(rows))
+    decoder.reorder([0, 0])
+    rules = [RowRules(candidates=3), RowRules(eot=False, temperature=0.5)]
+    stepped = decoder.step([5, 6], rules).scores
+    decoder.truncate(len(tokens))
+    again = decoder.step_logits([5, 6]).logits[:, 0]
+    assert stepped == tuple(map(scorer.score, again, rules))
+
+
+def selection(model: CpuModel) -> Selection:
+    """Return masks that suppress nothing."""
+    vocabulary = model.dimensions.vocabulary
+    return Selection(np.zeros((N_MASKS, vocabulary), np.bool_), 270, 280, no_speech=275)
+
+
+def test_scores_need_a_selection(folder: Path, answer: dict[str, Float32]) -> None:
+    """A back end that was not told the vocabulary does not guess it."""
+    model = CpuModel(ModelFiles.load(folder), "float32", threads=1)
+    with pytest.raises(RuntimeError, match="load_selection must be called"):
+        model.decoder(model.encode(answer["features"])).step([1], [RowRules()])
 
 
 def test_foreign_encoding_is_refused(exact: CpuModel) -> None:

@@ -17,7 +17,8 @@ from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.hypothesis import is_looping
 from amanuensis.npu.model_files import ModelFiles
-from amanuensis.npu.rules import make_rules, with_timestamps
+from amanuensis.npu.row_rules import TEXT, TIMED
+from amanuensis.npu.rules import make_selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob
 from tests.long.parity.openai_model import openai_model
@@ -64,15 +65,14 @@ def features(seed: int) -> NDArray[np.float32]:
 def their_options(pair: Pair, options: DecodeOptions) -> whisper.DecodingOptions:
     """Return the same options, with our suppressed tokens added: theirs leaves some special tokens possible."""
     files, tokenizer = ModelFiles.load(pair.folder), Tokenizer(pair.folder)
-    rules = make_rules(files.generation, tokenizer, files.dimensions.vocabulary)
-    if options.timestamps:
-        rules = with_timestamps(rules, tokenizer)
+    selection = make_selection(files.generation, tokenizer, files.dimensions.vocabulary)
+    suppressed = np.flatnonzero(selection.masks[TIMED if options.timestamps else TEXT])
     return whisper.DecodingOptions(
         language=options.language,
         beam_size=options.beam_size if options.beam_size > 1 else None,
         sample_len=options.max_tokens,
         without_timestamps=not options.timestamps,
-        suppress_tokens=[*rules.suppressed.tolist()],
+        suppress_tokens=suppressed.tolist(),
         fp16=False,
     )
 

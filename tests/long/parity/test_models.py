@@ -77,15 +77,15 @@ def forwards(model: CpuModel, reference: Reference) -> Iterator[tuple[str, Float
     encoding = model.encode(reference.features)
     for length in LENGTHS:
         decoder = model.decoder(encoding)
-        scratch = decoder.forward(reference.tokens[:length], range(length)).logits[0]
+        scratch = decoder.forward_logits(reference.tokens[:length], range(length)).logits[0]
         yield f"scratch {length}", scratch, reference.logits[:length]
         decoder = model.decoder(encoding)
-        decoder.forward(reference.tokens[:PREFIX], [0])
-        cached = decoder.forward(reference.tokens[PREFIX : PREFIX + length], range(length)).logits[0]
+        decoder.forward_logits(reference.tokens[:PREFIX], [0])
+        cached = decoder.forward_logits(reference.tokens[PREFIX : PREFIX + length], range(length)).logits[0]
         yield f"cached {length}", cached, reference.logits[PREFIX : PREFIX + length]
     decoder = model.decoder(encoding)
-    decoder.forward(reference.tokens[:PREFIX], [0])
-    steps = [decoder.step([token]).logits[0, 0].copy() for token in reference.tokens[PREFIX:]]
+    decoder.forward_logits(reference.tokens[:PREFIX], [0])
+    steps = [decoder.step_logits([token]).logits[0, 0].copy() for token in reference.tokens[PREFIX:]]
     yield "steps", np.array(steps), reference.logits[PREFIX:]
 
 
@@ -109,10 +109,10 @@ def test_greedy_tokens_equal_where_reference_is_sure(reference: Reference, preci
     model = CpuModel(ModelFiles.load(reference.folder), precision, threads=1)
     decoder = model.decoder(model.encode(reference.features))
     tokens = reference.tokens[:4]
-    rows = [decoder.forward(tokens, [3]).logits[0, 0].copy()]
+    rows = [decoder.forward_logits(tokens, [3]).logits[0, 0].copy()]
     for _ in range(31):
         tokens.append(int(rows[-1].argmax()))
-        rows.append(decoder.step(tokens[-1:]).logits[0, 0].copy())
+        rows.append(decoder.step_logits(tokens[-1:]).logits[0, 0].copy())
     ours = np.array(rows)
     theirs = reference.logits_of(tokens)[3:]
     best = np.sort(theirs, axis=1)
