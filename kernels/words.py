@@ -58,7 +58,7 @@ def write(words: list[int], hint: Any, value: Any, name: str) -> None:
 
 
 def _check_range(value: int, allowed: range, name: str) -> None:
-    if value not in allowed:
+    if int(value) not in allowed:  # int(): a range looks through all its numbers for an IntEnum
         raise OpError(f"{name} is {value}; a stream holds {allowed.start} to {allowed.stop - 1}")
 
 
