@@ -92,9 +92,16 @@ class CpuModel:
 
     def encode(self, features: NDArray[np.float32]) -> CpuEncoding:
         """Encode features, float32 [n_mels, n]."""
-        states = self.encoder_states(features)
-        cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
-        return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
+        return self._encoding(self.encoder_states(features))
+
+    def encode_states(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the encoder alone: features [n_mels, n] to states [frames, width]."""
+        states: NDArray[np.float32] = self.encoder_states(features).numpy()[0]
+        return states
+
+    def encoding_of(self, states: NDArray[np.float32]) -> CpuEncoding:
+        """Return the encoding of states [frames, width], wherever they were computed."""
+        return self._encoding(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(states[None], np.float32)))
 
     def encoder_states(self, features: NDArray[np.float32]) -> Any:
         """Return the encoder's output, an OrtValue float32 [1, frames, width]."""
@@ -107,6 +114,11 @@ class CpuModel:
             raise TypeError(f"an encoding of the CPU is needed, not {type(encoding).__name__}")
         heads = len(self.generation.alignment_heads)
         return CpuDecoder(self._decoder, self.caches, encoding, heads, self._scorer)
+
+    def _encoding(self, states: Any) -> CpuEncoding:
+        """Compute keys and values of the cross-attention from an OrtValue float32 [1, frames, width]."""
+        cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
+        return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
 
     def _open(self) -> list[ort.InferenceSession]:
         """Open the prepared graphs; damaged ones are built again once."""

@@ -155,6 +155,15 @@ def test_damaged_graphs_are_built_again(tmp_path: Path) -> None:
     assert damaged.stat().st_size > 100
 
 
+def test_states_may_come_from_elsewhere(exact: CpuModel, answer: dict[str, Float32]) -> None:
+    """An encoding made from states that crossed over as an array is that of the features."""
+    whole = exact.encode(answer["features"])
+    split = exact.encoding_of(exact.encode_states(answer["features"]))
+    assert split.n_frames == whole.n_frames
+    logits = [exact.decoder(each).forward_logits([1, 2, 3], [2]).logits.copy() for each in (whole, split)]
+    np.testing.assert_array_equal(*logits)
+
+
 @settings(max_examples=15, deadline=None)
 @given(tokens=st.lists(st.integers(0, 279), min_size=2, max_size=10), data=st.data())
 def test_scores_are_those_of_the_logits(
