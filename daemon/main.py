@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export and remove models",
     "devices": "list compute devices and sound inputs",
+    "doctor": "check what an NPU needs here, and every operator of the device against its reference",
     "bench": "measure speed, memory and accuracy",
 }
 EXAMPLES: Final = """\

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from amanuensis.npu.devices.api import Backend, Decoder, Encoding
 from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.row_rules import Selection
 
 
 class SplitBackend(Backend, Protocol):
@@ -43,6 +44,10 @@ class HybridModel:
     @property
     def generation(self) -> Generation:
         return self._decoder.generation
+
+    def load_selection(self, selection: Selection) -> None:
+        """Make resident where the decoder is what selecting among tokens needs."""
+        self._decoder.load_selection(selection)
 
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode on one device and hand the states to the other."""

@@ -13,6 +13,7 @@ from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.api import Backend, Decoder, Encoding
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
 from amanuensis.npu.model_config import Dimensions, Generation
+from amanuensis.npu.row_rules import Selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
@@ -45,6 +46,10 @@ class Metered:
     @property
     def generation(self) -> Generation:
         return self._backend.generation
+
+    def load_selection(self, selection: Selection) -> None:
+        """Make resident what selecting among tokens needs."""
+        self._backend.load_selection(selection)
 
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode features, float32 [n_mels, n], and count what that took."""

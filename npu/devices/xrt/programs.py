@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from amanuensis.kernels.ops import OPERATORS
-from amanuensis.kernels.program import Program
+from amanuensis.kernels.program import KERNEL_NAME, Program
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.npu.devices.xrt.errors import ProgramError
 from amanuensis.npu.devices.xrt.probe import Architecture
@@ -51,7 +51,7 @@ def _simulated(architecture: Architecture) -> Path:
     folder = cache / "amanuensis" / "programs" / f"{architecture}-{key}"
     target = folder / f"{PROGRAM}.xclbin"
     if not target.is_file():
-        program = Program(architecture, "MLIR_AIE", str(uuid.uuid5(NAMESPACE, name)), tuple(OPERATORS))
+        program = Program(architecture, KERNEL_NAME, str(uuid.uuid5(NAMESPACE, name)), tuple(OPERATORS))
         with whole_or_nothing(target) as path:
             program.save(path)
     return folder

@@ -213,7 +213,7 @@ def test_a_new_runtime_works_after_any_failure(kind: str) -> None:
     gc.collect()
     again = open_runtime("sim")
     loaded = again.load(PROGRAM)
-    buffers = tuple(again.allocate(loaded, 64, each) for each in DATA_KINDS)
+    buffers = tuple(again.allocate(loaded, 1024, each) for each in DATA_KINDS)
     words = encode([Nop()])
     stream = again.allocate(loaded, words.nbytes, "instructions")
     again.write(stream, words)

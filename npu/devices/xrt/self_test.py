@@ -1,0 +1,92 @@
+"""Every operator on the device against its reference: for `amanuensis doctor`, and before `auto` takes the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from amanuensis.kernels.ops import Buffer as Argument
+from amanuensis.kernels.ops import encode
+from amanuensis.npu.devices.xrt.cases import Case, cases, relative_error
+from amanuensis.npu.devices.xrt.errors import WrongAnswerError
+from amanuensis.npu.devices.xrt.programs import PROGRAM
+from amanuensis.npu.devices.xrt.runtime import DATA_KINDS, Buffer, Loaded, XrtRuntime
+
+POISON = 0xFF  # what a device that writes nothing leaves: NaN as a float, -1 as an integer
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How an operator did.
+
+    Attributes:
+        operator: its name.
+        error: relative to the reference, the largest of its answers; 0 is exact.
+        limit: that this answer may have.
+        us: microseconds on the device, measured or modelled.
+
+    """
+
+    operator: str
+    error: float
+    limit: float
+    us: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the limit."""
+        return self.error <= self.limit
+
+
+def operator_checks(runtime: XrtRuntime) -> Iterator[Check]:
+    """Run each operator once and yield how it did.
+
+    Raises:
+        DeviceError: the device does not run it at all.
+
+    """
+    loaded, made = runtime.load(PROGRAM), list(cases())
+    sizes = dict.fromkeys(DATA_KINDS, 64)
+    for case in made:
+        for argument, content in case.inputs.items():
+            sizes[DATA_KINDS[argument]] = max(sizes[DATA_KINDS[argument]], len(content))
+        sizes["output"] = max(sizes["output"], case.output_bytes)
+    buffers = tuple(runtime.allocate(loaded, size, kind) for kind, size in sizes.items())
+    for case in made:
+        yield _check(runtime, loaded, buffers, case)
+
+
+def check_operators(runtime: XrtRuntime) -> None:
+    """Run each operator once.
+
+    Raises:
+        WrongAnswerError: operators whose answers are wrong, by name.
+        DeviceError: the device does not run them at all.
+
+    """
+    failed = [check for check in operator_checks(runtime) if not check.passed]
+    if failed:
+        told = ", ".join(f"{check.operator} (error {check.error:.2g}, allowed {check.limit:.2g})" for check in failed)
+        raise WrongAnswerError(f"the self-test of {runtime.hardware} failed: {told}")
+
+
+def _check(runtime: XrtRuntime, loaded: Loaded, buffers: tuple[Buffer, ...], case: Case) -> Check:
+    words = encode(case.operators)
+    stream = runtime.allocate(loaded, words.nbytes, "instructions")
+    runtime.write(stream, words)
+    for argument, content in case.inputs.items():
+        runtime.write(buffers[argument], np.frombuffer(content, np.uint8))
+    if case.output_bytes:
+        runtime.write(buffers[Argument.OUTPUT], np.full(case.output_bytes, POISON, np.uint8))
+    before = runtime.work.device_us
+    runtime.wait(runtime.run(loaded, stream, buffers))
+    us = runtime.work.device_us - before
+    errors = [(0.0, 0.0)]
+    for answer in case.answers:
+        shape, dtype = answer.expected.shape, answer.expected.dtype
+        found = runtime.read(buffers[Argument.OUTPUT], shape, dtype, answer.offset)
+        errors.append((relative_error(answer.expected, found), answer.limit))
+    worst = max(errors, key=lambda pair: (pair[0] > pair[1], pair[0]))
+    return Check(case.name, *worst, us)
