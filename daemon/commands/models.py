@@ -1,4 +1,4 @@
-"""`amanuensis models`: list, fetch, import, export, describe and remove models."""
+"""`amanuensis models`: list, fetch, import, export, describe, prepare and remove models."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ EXAMPLE_OF: Final = {
     "import": "amanuensis models import ./my-model --name mine",
     "export": "amanuensis models export builtin ./my-model",
     "info": "amanuensis models info base.en",
+    "prepare": "amanuensis models prepare base.en --device npu",
     "rm": "amanuensis models rm base.en --yes",
 }
 ACTIONS: Final = {
@@ -31,15 +32,18 @@ ACTIONS: Final = {
     "import": "install a folder in the Hugging Face Whisper format",
     "export": "write a model to a folder that other engines open as well",
     "info": "describe a model: size, languages, licence, content hash",
+    "prepare": "make what a device needs of a model before its first use, and report what its precision costs",
     "rm": "remove an installed model",
 }
+PREPARED_DEVICES: Final = ("npu", "sim")  # both read the same weights
+PRECISIONS: Final = ("int8", "bf16")
 
 
 def add_parser(subparsers: SubParsers) -> None:
     """Add `models` and its actions."""
     parser = subparsers.add_parser(
         "models",
-        help="list, fetch, import, export and remove models",
+        help="list, fetch, import, export, prepare and remove models",
         description="The models on this machine. Only `pull` uses the network.",
         epilog="examples:\n" + "".join(f"  {example}\n" for example in EXAMPLE_OF.values()),
     )
@@ -53,6 +57,9 @@ def add_parser(subparsers: SubParsers) -> None:
     add["export"].add_argument("model", metavar="MODEL", help="an installed model, or builtin")
     add["export"].add_argument("folder", metavar="DIR", type=Path, help="new or empty folder")
     add["info"].add_argument("model", metavar="MODEL", help="an installed model, builtin, or a path")
+    add["prepare"].add_argument("model", metavar="MODEL", help="an installed model, builtin, or a path")
+    add["prepare"].add_argument("--device", choices=PREPARED_DEVICES, default="npu", help="default: npu")
+    add["prepare"].add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
     add["rm"].add_argument("model", metavar="MODEL", help="an installed model")
     add["rm"].add_argument("-y", "--yes", action="store_true", help="do not ask")
     for name in ("pull", "import"):
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         "import": import_folder,
         "export": export,
         "info": show_info,
+        "prepare": prepare,
         "rm": remove,
     }
     return actions[args.action](args)
@@ -133,6 +141,37 @@ def show_info(args: argparse.Namespace) -> int:
     return 0
 
 
+def prepare(args: argparse.Namespace) -> int:
+    """Prepare the weights of a model for the NPU; print how far each layer is from float32."""
+    from amanuensis.npu.calibration_sound import CALIBRATION, HELD_OUT, demo_windows
+    from amanuensis.npu.device_weights import device_weights
+    from amanuensis.npu.devices.xrt import quality
+    from amanuensis.npu.model_files import ModelFiles
+    from amanuensis.npu.store import resolve
+    from amanuensis.npu.tokenizer import Tokenizer
+
+    files = ModelFiles.load(resolve(args.model))
+    tokenizer, n_mels = Tokenizer(files.folder), files.dimensions.n_mels
+    with share_bar(args.model) as report:
+        weights = device_weights(files, args.precision, lambda: demo_windows(tokenizer, n_mels, CALIBRATION), report)
+        layers = quality.load(weights.folder)
+        if layers is None:
+            layers = quality.measure(files, weights, demo_windows(tokenizer, n_mels, HELD_OUT), report)
+            quality.save(weights.folder, layers)
+    products = {name: dict(product) for name, product in weights.map.products.items()}
+    if args.json:
+        values = {"model": args.model, "device": args.device, "path": str(weights.folder), "bytes": weights.map.n_bytes}
+        print(json.dumps(values | {"layers": [asdict(layer) for layer in layers], "products": products}))
+        return 0
+    in_bf16 = [name for name, product in products.items() if product["precision"] == "bf16"]
+    print(f"{args.model} prepared in {args.precision}: {weights.folder} ({megabytes(weights.map.n_bytes)})")
+    print(f"products in bf16: {', '.join(in_bf16)}")
+    print(f"{'against float32':24} {'NRMSE':>8} {'cosine':>10}")
+    for layer in layers:
+        print(f"{layer.name:24} {100 * layer.nrmse:7.2f}% {layer.cosine:10.6f}")
+    return 0
+
+
 def remove(args: argparse.Namespace) -> int:
     """Remove a model after asking."""
     from amanuensis.npu.store import BUILTIN, models_folder, remove_model
@@ -173,6 +212,21 @@ def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
             bar.update(task, completed=progress.done, total=progress.total, description=f"{title}: {progress.file}")
 
         yield report
+
+
+@contextlib.contextmanager
+def share_bar(title: str) -> Iterator[Callable[[str, float], None]]:
+    """Give what shows the share of some work that is done: a bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda what, share: bar.update(task, completed=share, description=f"{title}: {what}")
 
 
 def as_map(info: ModelInfo) -> dict[str, Any]:

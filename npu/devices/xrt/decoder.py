@@ -1,0 +1,243 @@
+"""The decoder on the device: its caches stay there, and only rules go over and scores and attention come back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.kernels.records import RULES, SCORES
+from amanuensis.npu.devices.api import DecoderOutput
+from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
+from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS
+from amanuensis.npu.devices.xrt.records import fill_rules, read_scores
+from amanuensis.npu.devices.xrt.resident import Resident
+from amanuensis.npu.devices.xrt.runtime import Buffer
+from amanuensis.npu.model_config import Head
+from amanuensis.npu.row_rules import N_MASKS, Row, RowRules, RowScores, Selection
+
+Float32 = NDArray[np.float32]
+NOTHING_WANTED = RowRules(candidates=0)
+
+
+class DecoderSession:
+    """The buffers and streams of the decoder, and its dispatches."""
+
+    def __init__(self, resident: Resident, alignment_heads: Sequence[Head]) -> None:
+        memory = resident.memory
+        self.memory = memory
+        self.n_heads = len(alignment_heads)
+        self._resident = resident
+        self._heads = tuple(alignment_heads)
+        self._given = resident.input(memory.decoder_input())
+        self._output_area = memory.decoder_output()
+        self._output = resident.output(self._output_area)
+        self._ids = self._given.view("ids", np.int32)
+        self._rules = self._given.view("rules", RULES)
+        self._rules_offset = memory.decoder_input().offset("rules")
+        self._streams: DecoderStreams | None = None
+        self._forward: dict[int, Buffer] = {}
+        self._steps: dict[tuple[int, int], Buffer] = {}
+        self._copies: dict[int, Buffer] = {}
+        self._score_again: Buffer | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a selection was loaded."""
+        return self._streams is not None
+
+    def load_selection(self, selection: Selection) -> None:
+        """Put the bitmaps on the device and build the streams, which depend on the token ids."""
+        resident = self._resident
+        resident.write_masks(selection)
+        words = Vocabulary(
+            masks=resident.masks_region,
+            n_masks=N_MASKS,
+            eot=selection.eot,
+            timestamp_begin=selection.timestamp_begin,
+            no_speech=selection.no_speech,
+        )
+        streams = DecoderStreams(self.memory, resident.weights, words, self._heads)
+        self._streams = streams
+        self._forward = {bucket: resident.stream(streams.forward(bucket)) for bucket in self.memory.buckets}
+        self._score_again = resident.stream(streams.score_again())
+        self._steps.clear()
+
+    def forward(
+        self, encoding: XrtEncoding, slot: int, first: int, tokens: Sequence[int], rows: Sequence[Row]
+    ) -> tuple[list[RowScores], Float32]:
+        """Append at most BLOCK_ROWS tokens to a cache.
+
+        Returns:
+            The scores of `rows`, and attention float32 [heads, tokens, frames].
+
+        """
+        words = {
+            par.ROWS: len(tokens),
+            par.FIRST: first,
+            par.KEYS: first + len(tokens),
+            par.SLOT: slot,
+            par.APPEND: slot * self.memory.dimensions.text_positions + first,
+        }
+        self._set(words, encoding, tokens)
+        passes = _passes(rows)
+        scores = self._scores(self._forward[encoding.bucket], rows, passes[0])
+        attention = self._attention(encoding, len(tokens))
+        for chosen in passes[1:]:
+            assert self._score_again is not None
+            scores |= self._scores(self._score_again, rows, chosen)
+        return [scores[place] for place in range(len(rows))], attention
+
+    def step(
+        self, encoding: XrtEncoding, slots: Sequence[int], first: int, tokens: Sequence[int], rules: Sequence[RowRules]
+    ) -> tuple[list[RowScores], Float32]:
+        """Append one token to each of several caches; attention is float32 [heads, beams, frames]."""
+        beams = len(tokens)
+        key = (encoding.bucket, beams)
+        if key not in self._steps:
+            assert self._streams is not None
+            self._steps[key] = self._resident.stream(self._streams.step(*key))
+        positions = self.memory.dimensions.text_positions
+        words = {par.FIRST: first, par.KEYS: first + 1}
+        for beam, slot in enumerate(slots):
+            words[par.SLOTS_OF_ROWS + beam] = slot
+            words[par.APPENDS_OF_ROWS + beam] = slot * positions + first
+        self._set(words, encoding, tokens)
+        rows = [Row(beam, each) for beam, each in enumerate(rules)]
+        scores = self._scores(self._steps[key], rows, list(range(beams)))
+        return [scores[beam] for beam in range(beams)], self._attention(encoding, beams)
+
+    def copy(self, pairs: Sequence[tuple[int, int]], length: int) -> None:
+        """Copy the first `length` rows of caches to others, as pairs of source and target; no target is a source."""
+        count = len(pairs)
+        if count not in self._copies:
+            assert self._streams is not None
+            self._copies[count] = self._resident.stream(self._streams.copy(count))
+        parameters = self._given.parameters
+        parameters[par.KEYS] = length
+        for copy, (source, target) in enumerate(pairs):
+            parameters[par.SOURCES + copy], parameters[par.TARGETS + copy] = source, target
+        dispatch = self._resident.start(self._copies[count], self._given, parameters.nbytes, self._output)
+        self._resident.finish(dispatch)
+
+    def _set(self, words: dict[int, int], encoding: XrtEncoding, tokens: Sequence[int]) -> None:
+        words |= {par.FRAMES: encoding.n_frames, par.ENCODING: encoding.place}
+        self._given.parameters[list(words)] = list(words.values())
+        self._ids[: len(tokens)] = tokens
+
+    def _scores(self, stream: Buffer, rows: Sequence[Row], chosen: Sequence[int]) -> dict[int, RowScores]:
+        """Run a dispatch that scores the rows at `chosen` places of `rows`, no two of them the same row."""
+        indices = [rows[place].index for place in chosen]
+        first = min(indices, default=0)
+        count = max(indices) + 1 - first if indices else 0
+        for row in range(count):
+            fill_rules(self._rules[row], NOTHING_WANTED)
+        for place in chosen:
+            fill_rules(self._rules[rows[place].index - first], rows[place].rules)
+        self._given.parameters[[par.WANTED_FIRST, par.WANTED]] = first, count
+        n_bytes = self._rules_offset + count * RULES.itemsize
+        dispatch = self._resident.start(stream, self._given, n_bytes, self._output)
+        records = self._resident.finish(dispatch, count * SCORES.itemsize).view(SCORES)
+        return {place: read_scores(records[rows[place].index - first], rows[place].rules) for place in chosen}
+
+    def _attention(self, encoding: XrtEncoding, rows: int) -> Float32:
+        if not self.n_heads:
+            return np.zeros((0, rows, encoding.n_frames), np.float32)
+        shape = (self.n_heads, rows, encoding.bucket)
+        attention = self._resident.read(self._output, shape, np.float32, self._output_area.offset("attention"))
+        return attention[:, :, : encoding.n_frames]
+
+
+def _passes(rows: Sequence[Row]) -> list[list[int]]:
+    """Return places of `rows` in groups that hold no row twice; the first group may be empty."""
+    passes: list[list[int]] = [[]]
+    seen: dict[int, int] = {}  # row: in how many groups it is
+    for place, row in enumerate(rows):
+        group = seen.get(row.index, 0)
+        seen[row.index] = group + 1
+        if group == len(passes):
+            passes.append([])
+        passes[group].append(place)
+    return passes
+
+
+class XrtDecoder:
+    """The decoder on one encoding; see `amanuensis.npu.devices.api.Decoder`."""
+
+    def __init__(self, session: DecoderSession, encoder: EncoderSession, encoding: XrtEncoding) -> None:
+        self.length = 0
+        self._session = session
+        self._encoder = encoder
+        self._encoding = encoding
+        self._slots = [0]  # cache of each beam
+
+    def forward(self, tokens: Sequence[int], rows: Sequence[Row]) -> DecoderOutput:
+        """Append tokens of one beam in blocks, and score the given rows of them."""
+        self._check(len(tokens))
+        if len(self._slots) != 1:
+            raise ValueError(f"a forward is of one beam, and there are {len(self._slots)}: reorder to one first")
+        scores: dict[int, RowScores] = {}
+        parts: list[Float32] = []
+        for start in range(0, len(tokens), BLOCK_ROWS):
+            block = tokens[start : start + BLOCK_ROWS]
+            places = [place for place, row in enumerate(rows) if start <= row.index < start + len(block)]
+            own = [Row(rows[place].index - start, rows[place].rules) for place in places]
+            found, attention = self._session.forward(self._encoding, self._slots[0], self.length, block, own)
+            scores |= zip(places, found, strict=True)
+            parts.append(attention)
+            self.length += len(block)
+        joined = np.concatenate(parts, axis=1)[:, None]
+        return DecoderOutput(tuple(scores[place] for place in range(len(rows))), joined)
+
+    def step(self, tokens: Sequence[int], rules: Sequence[RowRules]) -> DecoderOutput:
+        """Append one token to each beam and score it."""
+        self._check(1)
+        if not len(tokens) == len(rules) == len(self._slots):
+            raise ValueError(f"{len(tokens)} tokens and {len(rules)} rules for {len(self._slots)} beams")
+        if len(tokens) == 1:
+            slot, row = self._slots[0], Row(0, rules[0])
+            scores, attention = self._session.forward(self._encoding, slot, self.length, tokens, [row])
+            attention = attention[:, None]
+        else:
+            scores, attention = self._session.step(self._encoding, self._slots, self.length, tokens, rules)
+            attention = attention[:, :, None]
+        self.length += 1
+        return DecoderOutput(tuple(scores), attention)
+
+    def truncate(self, length: int) -> None:
+        """Forget the rows from `length` on: they will be written again."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"a cache of {self.length} rows cannot be cut to {length}")
+        self.length = length
+
+    def reorder(self, sources: Sequence[int]) -> None:
+        """Let beam k go on from what is now beam sources[k].
+
+        A cache that goes on once stays where it is; only where it goes on more often is it copied on the device, to
+        caches that nobody needs any longer.
+        """
+        slots = self._session.memory.slots
+        if not 1 <= len(sources) <= slots:
+            raise ValueError(f"{len(sources)} beams; the device has caches for 1 to {slots}")
+        wanted = [self._slots[source] for source in sources]
+        free = (slot for slot in range(slots) if slot not in wanted)
+        pairs: list[tuple[int, int]] = []
+        taken: list[int] = []
+        for slot in wanted:
+            if slot in taken:
+                pairs.append((slot, next(free)))
+                slot = pairs[-1][1]  # noqa: PLW2901
+            taken.append(slot)
+        if pairs and self.length:
+            self._session.copy(pairs, self.length)
+        self._slots = taken
+
+    def _check(self, count: int) -> None:
+        """Raise ValueError when so many rows cannot be appended, or the encoding is gone."""
+        self._encoder.check(self._encoding)
+        positions = self._session.memory.dimensions.text_positions
+        if count < 1 or self.length + count > positions:
+            raise ValueError(f"{count} tokens after {self.length}: the decoder has {positions} positions")

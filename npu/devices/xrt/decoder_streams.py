@@ -1,0 +1,237 @@
+"""The dispatches of the decoder: a forward on one cache, a step of several beams, scores, copies of caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from amanuensis.kernels.operands import Count, Epilogue, Parameter, Region
+from amanuensis.kernels.operators import Attention, CopyRows, Embed, Operator, Select
+from amanuensis.npu.device_layers import UNEMBEDDING
+from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.layers import Layers
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, ENCODINGS, F32_BYTES
+from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
+from amanuensis.npu.model_config import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What selecting needs to know.
+
+    Attributes:
+        masks: where the bitmaps of suppressed ids lie.
+        n_masks: how many there are.
+        eot, timestamp_begin, no_speech: token ids.
+
+    """
+
+    masks: Region
+    n_masks: int
+    eot: int
+    timestamp_begin: int
+    no_speech: int
+
+
+@dataclass(frozen=True)
+class DecoderStreams(StreamParts):
+    """Builds the decoder's sequences.
+
+    Attributes:
+        vocabulary: for selecting.
+        alignment_heads: whose attention is answered, in order of layer and head.
+
+    """
+
+    vocabulary: Vocabulary
+    alignment_heads: tuple[Head, ...]
+
+    def forward(self, bucket: int) -> list[Operator]:
+        """Up to BLOCK_ROWS tokens, appended to the cache SLOT; scores of WANTED rows of them."""
+        rows = Parameter(par.ROWS, BLOCK_ROWS)
+        return operators_of([("", [self.embed(rows, step=1)]), *self.pieces(bucket, rows), self._scores()])
+
+    def step(self, bucket: int, beams: int) -> list[Operator]:
+        """One token of each beam, appended to the beam's own cache; scores of all."""
+        return operators_of([("", [self.embed(beams, step=0)]), *self.pieces(bucket, beams), self._scores()])
+
+    def score_again(self) -> list[Operator]:
+        """Scores of WANTED rows of the dispatch before, under other rules."""
+        return operators_of([self._scores()])
+
+    def copy(self, copies: int) -> list[Operator]:
+        """The first KEYS rows of caches SOURCES to caches TARGETS."""
+        positions, row = self.memory.dimensions.text_positions, self.memory.kv_row_bytes
+        keys = Parameter(par.KEYS, positions)
+        operators: list[Operator] = []
+        for copy in range(copies):
+            source, target = (
+                self.cache.at("self", 0, self._slot(base + copy), positions * row)
+                for base in (par.SOURCES, par.TARGETS)
+            )
+            operators.append(CopyRows(source, target, keys, row, row, row))
+        return operators_of([("", operators)])
+
+    def pieces(self, bucket: int, rows: Count) -> Iterator[Piece]:
+        """Yield the layers; `rows` is a parameter for tokens of one cache, a number for beams."""
+        layers = Layers("decoder", self.scratch, self.weights, rows)
+        for layer in range(self.memory.dimensions.decoder_layers):
+            name = f"decoder.layers.{layer}"
+            operators = [
+                *self._self_attention(layers, f"{name}.self_attn", layer),
+                *self._cross_attention(layers, f"{name}.encoder_attn", layer, bucket),
+                *layers.feed_forward(name),
+            ]
+            yield name, operators
+
+    def embed(self, rows: Count, step: int) -> Operator:
+        """Return the operator that makes the residual of tokens; step 0: all at the same position."""
+        dimensions = self.memory.dimensions
+        return Embed(
+            ids=self.memory.decoder_input().at("ids"),
+            table=self.weights.at("embedding"),
+            positions=self.weights.at("decoder.positions"),
+            dst=self.scratch.at("decoder.residual"),
+            rows=rows,
+            first=Parameter(par.FIRST, dimensions.text_positions - 1),
+            width=dimensions.width,
+            vocabulary=dimensions.vocabulary,
+            n_positions=dimensions.text_positions,
+            step=step,
+        )
+
+    def _self_attention(self, layers: Layers, name: str, layer: int) -> Iterator[Operator]:
+        yield layers.norm(f"{name}_layer_norm")
+        yield from layers.product(f"{name}.qkv", layers.at("normed"), layers.at("qkv"), PLAIN)
+        if isinstance(layers.rows, Parameter):
+            yield from self._on_one_cache(layers, layer)
+        else:
+            for beam in range(layers.rows):
+                yield from self._of_beam(layers, layer, beam)
+        yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
+
+    def _on_one_cache(self, layers: Layers, layer: int) -> Iterator[Operator]:
+        """Append the rows to a cache and attend to it, each row to those up to itself."""
+        vector, positions = self.vector_bytes, self.memory.dimensions.text_positions
+        yield self._append(layers.at("qkv", vector), layers.rows, layer, par.APPEND)
+        k, v = self._cached(layer, par.SLOT)
+        yield Attention(
+            q=layers.at("qkv"),
+            k=k,
+            v=v,
+            dst=layers.at("mixed"),
+            rows=layers.rows,
+            keys=Parameter(par.KEYS, positions),
+            heads=self.memory.dimensions.decoder_heads,
+            size=self._head_size,
+            causal=True,
+            first=Parameter(par.FIRST, positions - 1),
+            scale=self._head_size**-0.5,
+            q_pitch=3 * vector,
+            kv_pitch=self.memory.kv_row_bytes,
+        )
+
+    def _of_beam(self, layers: Layers, layer: int, beam: int) -> Iterator[Operator]:
+        """Append one row to the beam's cache and attend to all of it."""
+        vector = self.vector_bytes
+        yield self._append(layers.at("qkv", (3 * beam + 1) * vector), 1, layer, par.APPENDS_OF_ROWS + beam)
+        k, v = self._cached(layer, par.SLOTS_OF_ROWS + beam)
+        yield Attention(
+            q=layers.at("qkv", 3 * beam * vector),
+            k=k,
+            v=v,
+            dst=layers.at("mixed", beam * vector),
+            rows=1,
+            keys=Parameter(par.KEYS, self.memory.dimensions.text_positions),
+            heads=self.memory.dimensions.decoder_heads,
+            size=self._head_size,
+            causal=False,
+            first=0,
+            scale=self._head_size**-0.5,
+            kv_pitch=self.memory.kv_row_bytes,
+        )
+
+    def _cross_attention(self, layers: Layers, name: str, layer: int, bucket: int) -> Iterator[Operator]:
+        """Attend to the sound; beams hear the same sound, so they are rows of one attention."""
+        yield layers.norm(f"{name}_layer_norm")
+        yield from layers.product(f"{name}.q_proj", layers.at("normed"), layers.at("qkv"), PLAIN)
+        stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
+        encoding = Parameter(par.ENCODING, ENCODINGS - 1)
+        start = layer * self.memory.layer_kv_bytes
+        heads = tuple(head for owner, head in self.alignment_heads if owner == layer)
+        yield Attention(
+            q=layers.at("qkv"),
+            k=self.cache.at("cross", start, encoding, stride),
+            v=self.cache.at("cross", start + self.vector_bytes, encoding, stride),
+            dst=layers.at("mixed"),
+            rows=layers.rows,
+            keys=Parameter(par.FRAMES, bucket),
+            heads=self.memory.dimensions.decoder_heads,
+            size=self._head_size,
+            causal=False,
+            first=0,
+            scale=self._head_size**-0.5,
+            probabilities=self._answered(layer, layers.rows, bucket) if heads else None,
+            kept_heads=heads,
+            pitch=bucket if heads else 0,
+            kv_pitch=self.memory.kv_row_bytes,
+        )
+        yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
+
+    def _answered(self, layer: int, rows: Count, bucket: int) -> Region:
+        """Return where the attention of a layer's alignment heads goes: after that of the layers before."""
+        before = sum(owner < layer for owner, _ in self.alignment_heads) * bucket * F32_BYTES
+        output = self.memory.decoder_output()
+        if isinstance(rows, Parameter):
+            return output.at("attention", 0, rows, before)
+        return output.at("attention", rows * before)
+
+    def _append(self, source: Region, rows: Count, layer: int, word: int) -> Operator:
+        """Copy keys and values, which lie after the queries in `qkv`, to the cache row that a parameter names."""
+        row = self.memory.kv_row_bytes
+        last = self.memory.slots * self.memory.dimensions.text_positions - 1
+        target = self.cache.at("self", layer * self.memory.layer_kv_bytes, Parameter(word, last), row)
+        return CopyRows(source, target, rows, self.memory.layer_kv_bytes, 3 * self.vector_bytes, row)
+
+    def _cached(self, layer: int, word: int) -> tuple[Region, Region]:
+        """Return keys and values of a layer in the cache that a parameter names."""
+        stride = self.memory.dimensions.text_positions * self.memory.kv_row_bytes
+        start = layer * self.memory.layer_kv_bytes
+        keys, values = (
+            self.cache.at("self", skip, self._slot(word), stride) for skip in (start, start + self.vector_bytes)
+        )
+        return keys, values
+
+    def _slot(self, word: int) -> Parameter:
+        return Parameter(word, self.memory.slots - 1)
+
+    @property
+    def _head_size(self) -> int:
+        return self.memory.dimensions.width // self.memory.dimensions.decoder_heads
+
+    def project(self) -> list[Operator]:
+        """Normalise WANTED rows and project them to the vocabulary."""
+        rows = Parameter(par.WANTED, BLOCK_ROWS)
+        layers = Layers("decoder", self.scratch, self.weights, rows)
+        first = Parameter(par.WANTED_FIRST, BLOCK_ROWS - 1)
+        residual = self.scratch.at("decoder.residual", 0, first, self.memory.dimensions.width * F32_BYTES)
+        norm = layers.norm_of("decoder.layer_norm", residual, layers.at("normed"), rows)
+        logits = self.scratch.at("logits")
+        return [norm, *layers.product(UNEMBEDDING, layers.at("normed"), logits, Epilogue(out="f32"))]
+
+    def _scores(self) -> Piece:
+        memory, words = self.memory, self.vocabulary
+        select = Select(
+            logits=self.scratch.at("logits"),
+            masks=words.masks,
+            rules=memory.decoder_input().at("rules"),
+            answers=memory.decoder_output().at("scores"),
+            rows=Parameter(par.WANTED, BLOCK_ROWS),
+            vocabulary=memory.dimensions.vocabulary,
+            pitch=memory.padded_vocabulary,
+            n_masks=words.n_masks,
+            timestamp_begin=words.timestamp_begin,
+            eot=words.eot,
+            no_speech=words.no_speech,
+        )
+        return "", [*self.project(), select]

@@ -1,0 +1,134 @@
+"""A model's program on the device with the buffers that all its dispatches share, and how one dispatch is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.kernels.operands import PARAMETERS_BYTES, Region
+from amanuensis.kernels.operands import Buffer as Argument
+from amanuensis.kernels.operators import Nop, Operator
+from amanuensis.kernels.ops import encode
+from amanuensis.npu.device_weights import DeviceWeights
+from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.errors import WrongAnswerError
+from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, Area, Memory, aligned
+from amanuensis.npu.devices.xrt.programs import PROGRAM
+from amanuensis.npu.devices.xrt.runtime import Buffer, Loaded, Pending, XrtRuntime
+from amanuensis.npu.devices.xrt.stream_parts import operators_of
+from amanuensis.npu.row_rules import N_MASKS, Selection
+
+RECEIPT_MARK: Final = 0x0A3A  # what the receipt's other words hold: no zeros, no poison
+AGAIN: Final = "the device is opened again later; if this goes on, see what `amanuensis doctor` says"
+
+
+class Input:
+    """An INPUT buffer and the array on the host in which its bytes are put together."""
+
+    def __init__(self, buffer: Buffer, area: Area) -> None:
+        self.buffer = buffer
+        self.bytes = np.zeros(area.n_bytes, np.uint8)
+        self.parameters = self.bytes[:PARAMETERS_BYTES].view(np.int32)
+        self._area = area
+
+    def view(self, name: str, dtype: Any) -> NDArray[Any]:
+        """Return the bytes from a region on as an array, to be filled before a dispatch."""
+        rest = self.bytes[self._area.offset(name) :]
+        size = np.dtype(dtype).itemsize
+        return rest[: len(rest) // size * size].view(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A dispatch that was started, and what its receipt must say."""
+
+    pending: Pending
+    output: Buffer
+    number: int
+
+
+class Resident:
+    """A model's memory on the device."""
+
+    def __init__(self, runtime: XrtRuntime, memory: Memory, weights: DeviceWeights) -> None:
+        """Allocate everything, then write the weights: nothing is loaded when the device is too small.
+
+        Raises:
+            DeviceError: the device has not the memory, or fails.
+
+        """
+        self.memory = memory
+        self.weights = weights.map
+        self.masks_offset = aligned(weights.map.n_bytes)
+        self._runtime = runtime
+        self._loaded: Loaded = runtime.load(PROGRAM)
+        self._number = 0
+        masks_bytes = N_MASKS * -(-memory.dimensions.vocabulary // 8)
+        self._weights = runtime.allocate(self._loaded, self.masks_offset + aligned(masks_bytes), "weights")
+        self._scratch = runtime.allocate(self._loaded, memory.scratch().n_bytes, "scratch")
+        self._cache = runtime.allocate(self._loaded, memory.cache().n_bytes, "cache")
+        self._data = weights.data
+
+    def write_weights(self) -> None:
+        """Write the weights, once everything else is allocated too."""
+        self._runtime.write(self._weights, self._data)
+
+    def write_masks(self, selection: Selection) -> None:
+        """Write the bitmaps of suppressed ids."""
+        self._runtime.write(self._weights, np.packbits(selection.masks, axis=1, bitorder="little"), self.masks_offset)
+
+    @property
+    def masks_region(self) -> Region:
+        """Where the bitmaps lie."""
+        return Region(Argument.WEIGHTS, self.masks_offset)
+
+    def input(self, area: Area) -> Input:
+        """Allocate an INPUT buffer."""
+        return Input(self._runtime.allocate(self._loaded, area.n_bytes, "input"), area)
+
+    def output(self, area: Area) -> Buffer:
+        """Allocate an OUTPUT buffer."""
+        return self._runtime.allocate(self._loaded, area.n_bytes, "output")
+
+    def stream(self, operators: Sequence[Operator]) -> Buffer:
+        """Encode a sequence and put it on the device."""
+        words = encode(operators)
+        buffer = self._runtime.allocate(self._loaded, words.nbytes, "instructions")
+        self._runtime.write(buffer, words)
+        return buffer
+
+    def awake_stream(self) -> Buffer:
+        """Return a dispatch of nothing but the receipt."""
+        return self.stream(operators_of([("", [Nop()])]))
+
+    def start(self, stream: Buffer, given: Input, n_bytes: int, output: Buffer) -> Dispatch:
+        """Write the first bytes of an INPUT and start a dispatch."""
+        self._number = (self._number + 1) % (1 << 31)
+        given.parameters[par.RECEIPT :] = RECEIPT_MARK
+        given.parameters[par.RECEIPT] = self._number
+        self._runtime.write(given.buffer, given.bytes[:n_bytes])
+        buffers = (self._weights, self._scratch, self._cache, given.buffer, output)
+        return Dispatch(self._runtime.run(self._loaded, stream, buffers), output, self._number)
+
+    def finish(self, dispatch: Dispatch, n_bytes: int = 0) -> NDArray[np.uint8]:
+        """Wait for a dispatch and return the first bytes of its OUTPUT after the receipt.
+
+        Raises:
+            WrongAnswerError: the receipt is not that of the dispatch.
+            DeviceError: it failed.
+
+        """
+        self._runtime.wait(dispatch.pending)
+        answer: NDArray[np.uint8] = self._runtime.read(dispatch.output, (RECEIPT_BYTES + n_bytes,), np.uint8)
+        receipt = answer[:RECEIPT_BYTES].view(np.int32)
+        if receipt[0] != dispatch.number or (receipt[1:] != RECEIPT_MARK).any():
+            raise WrongAnswerError(f"a dispatch ended without doing what it was told to; {AGAIN}")
+        return answer[RECEIPT_BYTES:]
+
+    def read(self, output: Buffer, shape: tuple[int, ...], dtype: Any, offset: int) -> NDArray[Any]:
+        """Read part of an OUTPUT that is finished."""
+        return self._runtime.read(output, shape, dtype, offset)
