@@ -88,20 +88,20 @@ def _never(_value: object) -> object:
 def _take_configuration(value: object) -> Mapping[str, int]:
     if not isinstance(value, dict):
         raise CastError("cfg_param_type")
-    return {_TEXT.take(key): UINT32.take(number) for key, number in value.items()}
+    return {TEXT.take(key): UINT32.take(number) for key, number in value.items()}
 
 
 INT32: Final = _integer("int", -(1 << 31), (1 << 31) - 1)
 UINT32: Final = _integer("unsigned int", 0, (1 << 32) - 1)
 SIZE: Final = _integer("size_t", 0, (1 << 64) - 1)
-_TEXT: Final = instance_of("std::string", str)
-TEXT: Final = _TEXT
+TEXT: Final = instance_of("std::string", str)
 C_STRING: Final = instance_of("char *", str)
 BYTES: Final = Cast("py::buffer", lambda value: value)  # the buffer protocol itself says what it does not take
 CONFIGURATION: Final = Cast("cfg_param_type", _take_configuration)
 # `pyxrt` includes neither pybind11/chrono.h nor pybind11/functional.h: such a parameter takes nothing at all.
 MILLISECONDS: Final = Cast("std::chrono::milliseconds", _never)
 CALLBACK: Final = Cast("std::function", _never)
+POINTER: Final = Cast("void *", _never)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.pyxrt_emulator import programs
+from amanuensis.kernels.machine import execute
 from amanuensis.npu.pyxrt_emulator.clocks import NS_PER_US
 from amanuensis.npu.pyxrt_emulator.commands import Command
 from amanuensis.npu.pyxrt_emulator.emulated import Context, EmulatedNpu
@@ -139,8 +139,7 @@ def _execute(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> tu
     lies = context.lies or fault.kind == "zeros"
     before = [buffer.copy() for buffer in buffers] if lies else []
     try:
-        with np.errstate(all="ignore"):  # the device does not warn of what it makes of poison
-            work = programs.execute(context.program, words, buffers)
+        work = execute(context.program, words, buffers)
     except ValueError as error:
         if npu.strict:
             raise StrictError(f"the device cannot execute the stream: {error}") from error

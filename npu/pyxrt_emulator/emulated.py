@@ -8,12 +8,12 @@ import weakref
 from dataclasses import dataclass, field
 from typing import Final
 
+from amanuensis.kernels.program import Program
 from amanuensis.npu.pyxrt_emulator.clocks import NS_PER_S, NS_PER_US, Clock, RealClock, VirtualClock
 from amanuensis.npu.pyxrt_emulator.commands import Command, Timeline
 from amanuensis.npu.pyxrt_emulator.errors import ShimError, StrictError
 from amanuensis.npu.pyxrt_emulator.faults import FaultPlan
 from amanuensis.npu.pyxrt_emulator.memory import LINE_BYTES, Memory, MemoryPool, Span
-from amanuensis.npu.pyxrt_emulator.programs import Program
 from amanuensis.npu.pyxrt_emulator.settings import COLD_CONTEXT_NS, MAX_CONTEXTS, Settings
 from amanuensis.npu.pyxrt_emulator.tally import Counters, Tally
 

@@ -9,6 +9,7 @@ from amanuensis.npu.pyxrt_emulator.binding import (
     CALLBACK,
     INT32,
     MILLISECONDS,
+    POINTER,
     TEXT,
     UINT32,
     Overloads,
@@ -143,7 +144,7 @@ class Run:
     def _wait2_until(self, timeout: object) -> None:
         """Take no argument, since nothing converts to this parameter."""
 
-    @add_callback.add(Parameter(instance_of("ert_cmd_state", CommandState)), Parameter(CALLBACK), Parameter(CALLBACK))
+    @add_callback.add(Parameter(instance_of("ert_cmd_state", CommandState)), Parameter(CALLBACK), Parameter(POINTER))
     def _add_callback(self, state: object, callback: object, data: object) -> None:
         """Take no arguments, since nothing converts to these parameters."""
 

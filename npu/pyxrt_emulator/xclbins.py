@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from amanuensis.kernels.program import Program
 from amanuensis.npu.pyxrt_emulator import programs
 from amanuensis.npu.pyxrt_emulator.arguments import DATA_BANK, FIRST_DATA, INSTRUCTION_BANK
 from amanuensis.npu.pyxrt_emulator.binding import C_STRING, TEXT, Overloads, Parameter, bound_as, instance_of
 from amanuensis.npu.pyxrt_emulator.memory import PAGE_BYTES
-from amanuensis.npu.pyxrt_emulator.programs import Program
 from amanuensis.npu.pyxrt_emulator.settings import HEAP_BYTES
 
 NO_UUID = str(UUID(int=0))
@@ -36,15 +36,12 @@ class Uuid:
 class XclbinKernel:
     """What an xclbin says of a kernel; one made by hand says nothing."""
 
-    def __init__(self) -> None:
-        self._program: Program | None = None
+    _program: Program | None
+    __init__ = Overloads()
 
-    @classmethod
-    def of(cls, program: Program) -> XclbinKernel:
-        """Return the kernel of a program."""
-        kernel = cls()
-        kernel._program = program
-        return kernel
+    @__init__.add()
+    def _empty(self) -> None:
+        self._program = None
 
     def get_name(self) -> str:
         return self._program.name if self._program else ""
@@ -57,19 +54,12 @@ class XclbinKernel:
 class XclbinMem:
     """A bank of memory that a kernel's arguments lie in; `pyxrt` gives no way to make one."""
 
-    def __init__(self) -> None:
-        raise TypeError("pyxrt.xclbinmem: No constructor defined!")
-
-    @classmethod
-    def of(cls, index: int, tag: str, size_bytes: int) -> XclbinMem:
-        """Return a bank."""
-        bank = cls.__new__(cls)
-        bank._index, bank._tag, bank._size_kb = index, tag, size_bytes // 1024
-        return bank
-
     _index: int
     _tag: str
     _size_kb: int
+
+    def __init__(self) -> None:
+        raise TypeError("pyxrt.xclbinmem: No constructor defined!")
 
     def get_tag(self) -> str:
         return self._tag
@@ -111,7 +101,9 @@ class Xclbin:
         return self._program
 
     def get_kernels(self) -> list[XclbinKernel]:
-        return [XclbinKernel.of(self._loaded)]
+        kernel: XclbinKernel = XclbinKernel()
+        kernel._program = self._loaded
+        return [kernel]
 
     def get_xsa_name(self) -> str:
         return f"emulated {self._loaded.architecture}"
@@ -121,8 +113,13 @@ class Xclbin:
         return uuid
 
     def get_mems(self) -> list[XclbinMem]:
-        host = XclbinMem.of(DATA_BANK, "HOST", 4 << 30)
-        return [host, XclbinMem.of(INSTRUCTION_BANK, "SRAM", HEAP_BYTES)]
+        return [_bank(DATA_BANK, "HOST", 4 << 30), _bank(INSTRUCTION_BANK, "SRAM", HEAP_BYTES)]
+
+
+def _bank(index: int, tag: str, n_bytes: int) -> XclbinMem:
+    bank = object.__new__(XclbinMem)
+    bank._index, bank._tag, bank._size_kb = index, tag, n_bytes // 1024
+    return bank
 
 
 def program_of(xclbin: Xclbin) -> Program:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,63 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels import ops
+from amanuensis.kernels.program import Architecture, Program
 from amanuensis.npu import pyxrt_emulator as pyxrt
-from amanuensis.npu.pyxrt_emulator import programs
 
 TO = pyxrt.xclBOSyncDirection.XCL_BO_SYNC_BO_TO_DEVICE
 FROM = pyxrt.xclBOSyncDirection.XCL_BO_SYNC_BO_FROM_DEVICE
 UUID = "6a1ad8b7-9d5a-4a6f-9d0e-1d2ab3d4c5e6"
 INPUT, OUTPUT = ops.Buffer.INPUT, ops.Buffer.OUTPUT
 DATA_OFFSET = 1024  # in INPUT, behind the parameters
-COPY_US = 200.0
 
 
-@dataclass(frozen=True)
-class StubProgram:
-    architecture: str
-    uuid: str = UUID
-    name: str = "MLIR_AIE"
-    n_buffers: int = 5
-
-
-@dataclass(frozen=True)
-class StubWork:
-    operators: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class StubOperatorWork:
-    name: str
-    us: float
-
-
-def stub_load(path: str) -> StubProgram:
-    try:
-        text = Path(path).read_text()
-    except OSError as error:
-        raise RuntimeError(str(error)) from error
-    return StubProgram(*text.split())
-
-
-def stub_execute(_program: Any, words: NDArray[np.uint32], buffers: Sequence[NDArray[np.uint8]]) -> StubWork:
-    done = []
-    for op in ops.decode(words):
-        if isinstance(op, ops.CopyRows):
-            assert isinstance(op.rows, int)
-            n = op.rows * op.row_bytes
-            source, target = buffers[op.src.buffer], buffers[op.dst.buffer]
-            if op.src.offset + n > source.size or op.dst.offset + n > target.size:
-                raise ValueError("out of bounds")
-            target[op.dst.offset : op.dst.offset + n] = source[op.src.offset : op.src.offset + n]
-        done.append(StubOperatorWork(type(op).__name__, COPY_US))
-    return StubWork(tuple(done))
-
-
-def write_program(folder: Path, architecture: str = "npu1", uuid: str = UUID) -> Path:
+def write_program(folder: Path, architecture: Architecture = "npu1", uuid: str = UUID) -> Path:
     """Write a container that holds the operators of the tests."""
-    programs.load, programs.execute = stub_load, stub_execute  # type: ignore[assignment]
     path = folder / f"{architecture}-{uuid}.xclbin"
-    path.write_text(f"{architecture} {uuid}")
+    Program(architecture, "MLIR_AIE", uuid, ops.OPERATORS).save(path)
     return path
 
 
