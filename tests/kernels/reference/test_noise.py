@@ -41,8 +41,8 @@ def test_rows_are_uncorrelated() -> None:
 def test_gumbel_draws_follow_the_softmax() -> None:
     """The best of logits plus noise is each id as often as softmax says."""
     logits = np.log(np.array([0.6, 0.3, 0.1], np.float32))
-    draws = [int(np.argmax(logits + gumbel(seed, 5, np.arange(3)))) for seed in range(20_000)]
-    assert np.abs(np.bincount(draws) / len(draws) - [0.6, 0.3, 0.1]).max() < 0.015
+    draws = [int(np.argmax(logits + gumbel(seed, 5, np.arange(3)))) for seed in range(4_000)]
+    assert np.abs(np.bincount(draws) / len(draws) - [0.6, 0.3, 0.1]).max() < 0.025
 
 
 def test_mixing_loses_nothing() -> None:
