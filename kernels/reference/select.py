@@ -79,11 +79,13 @@ def _select_row(
     allowed = allowed_logits(raw, masks[rules["mask"]], rules, vocabulary)
     begin = vocabulary.timestamp_begin
     for half, first, logits in (("text", 0, allowed[:begin]), ("time", begin, allowed[begin:])):
+        if not logits.max(initial=-np.inf) > -np.inf:  # nothing is allowed, or the best is no number
+            continue
         ids, best = top(logits)
         scores[f"{half}_ids"][0, : len(ids)] = ids + first
         scores[f"{half}_logits"][0, : len(ids)] = best
         scores[f"{half}_lse"] = log_sum_exp(logits)
-        if rules["temperature"] > 0 and len(ids):
+        if rules["temperature"] > 0:
             place, score = draw(logits, first, rules)
             scores[f"drawn_{half}_id"] = place + first
             scores[f"drawn_{half}_logit"] = logits[place]
