@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -109,6 +109,7 @@ def search(decoder: MadeUpDecoder, size: int, limit: int) -> Hypothesis:
     return decode_beam(window, decoder.score((), RULES.row((), offers(size))), size)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 5), limit=st.integers(1, 8))
 def test_equals_the_transcription(seed: int, size: int, limit: int) -> None:
     """Winner and score are those of openai/whisper's rules."""
@@ -118,6 +119,7 @@ def test_equals_the_transcription(seed: int, size: int, limit: int) -> None:
     assert found.sum_logprob == pytest.approx(score, abs=1e-4)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_replay_adds_up(seed: int) -> None:
     """The log-probabilities of the winner's tokens, and of its end when it has one, are its score."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanuensis.kernels.records import MAX_BONUSES
@@ -11,6 +11,7 @@ from amanuensis.npu.hotwords import MAX_HOTWORDS, HotwordTrie
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(SEQUENCES, st.lists(st.integers(0, 3), max_size=8))
 def test_bonus_goes_to_what_continues_a_hotword(sequences: list[list[int]], tokens: list[int]) -> None:
     """A token gets the bonus exactly when the end of the text, with it, begins some hotword."""

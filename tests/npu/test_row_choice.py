@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -59,6 +59,7 @@ def rows(draw: st.DrawFn) -> Float32:
     return logits.astype(np.float32)
 
 
+@settings(deadline=None)
 @given(state=states(), logits=rows())
 def test_best_is_the_greatest_allowed_logit(state: tuple[Rules, list[int]], logits: Float32) -> None:
     """Greedy decoding chooses what the rules on all logits choose, with its log-probability."""
@@ -69,6 +70,7 @@ def test_best_is_the_greatest_allowed_logit(state: tuple[Rules, list[int]], logi
     assert choice.logprob == pytest.approx(float(allowed.max()) - log_sum_exp(allowed), abs=ROUNDING)
 
 
+@settings(deadline=None)
 @given(state=states(), logits=rows(), count=st.integers(1, TOP_K))
 def test_ranked_are_the_greatest_allowed_logits(state: tuple[Rules, list[int]], logits: Float32, count: int) -> None:
     """Beams are offered the best tokens in their order, the lower of equals first, and none that may not come."""
@@ -81,6 +83,7 @@ def test_ranked_are_the_greatest_allowed_logits(state: tuple[Rules, list[int]], 
     assert [choice.logprob for choice in choices] == pytest.approx(expected, abs=ROUNDING)
 
 
+@settings(deadline=None)
 @given(state=states(), logits=rows(), temperature=st.sampled_from([0.2, 0.7, 1.0]), seed=st.integers(0, 2**32 - 1))
 def test_drawn_is_the_greatest_with_noise(
     state: tuple[Rules, list[int]], logits: Float32, temperature: float, seed: int
@@ -95,6 +98,7 @@ def test_drawn_is_the_greatest_with_noise(
     assert choice.logprob == pytest.approx(expected, abs=ROUNDING)
 
 
+@settings(deadline=None)
 @given(state=states(), logits=rows(), data=st.data())
 def test_wanted_has_its_log_probability(state: tuple[Rules, list[int]], logits: Float32, data: st.DataObject) -> None:
     """A token that may follow has the log-probability that the rules on all logits give it."""
@@ -105,6 +109,7 @@ def test_wanted_has_its_log_probability(state: tuple[Rules, list[int]], logits: 
     assert wanted_logprob(scores) == pytest.approx(float(allowed[wanted]) - log_sum_exp(allowed), abs=ROUNDING)
 
 
+@settings(deadline=None)
 @given(state=states(), logits=rows())
 def test_more_candidates_change_no_decision(state: tuple[Rules, list[int]], logits: Float32) -> None:
     """A device may answer more candidates than were asked for."""

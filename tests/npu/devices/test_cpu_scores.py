@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from amanuensis.kernels.records import NO_ID, TOP_K
+from amanuensis.kernels.records import NO_ID, TOP_K, empty_rules
 from amanuensis.kernels.reference.noise import gumbel
+from amanuensis.kernels.reference.select import Vocabulary, select
 from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.row_rules import N_MASKS, KindScores, RowRules, Selection
 
@@ -75,6 +76,7 @@ def expected_scores(logits: Float32, row: RowRules, kind: range) -> tuple[list[i
     return sorted(allowed, key=lambda token: (-allowed[token], token))[: row.candidates], lse, drawn
 
 
+@settings(deadline=None)
 @given(logits=rows(), row=rules())
 def test_scores_are_those_defined(logits: Float32, row: RowRules) -> None:
     """Best ids with their order, sums and draws of both kinds, and the wanted logit follow their definition."""
@@ -92,6 +94,7 @@ def test_scores_are_those_defined(logits: Float32, row: RowRules) -> None:
     assert scores.wanted_logit == (float(logits[row.wanted]) + bonuses.get(row.wanted, 0.0) if allowed else -math.inf)
 
 
+@settings(deadline=None)
 @given(logits=rows(), row=rules())
 def test_draw_names_its_logit_and_score(logits: Float32, row: RowRules) -> None:
     """The drawn id has the logit that it would have as wanted, and the score that decides between the kinds."""
@@ -101,6 +104,31 @@ def test_draw_names_its_logit_and_score(logits: Float32, row: RowRules) -> None:
             assert kind.drawn_logit == logits[kind.drawn_id] + dict(row.bonuses).get(kind.drawn_id, 0.0)
             noise = gumbel(row.seed, row.position, np.array([kind.drawn_id]))[0]
             assert kind.drawn_score == np.float32(kind.drawn_logit) / np.float32(row.temperature) + noise
+
+
+@settings(deadline=None)
+@given(logits=rows(), row=rules())
+def test_scores_are_those_of_the_operator(logits: Float32, row: RowRules) -> None:
+    """The reference of the device's operator answers the same on the same rules: ids and draws alike."""
+    records = empty_rules(1)
+    for name in ("mask", "text", "eot", "time_from", "time_to", "wanted", "temperature", "seed", "position"):
+        records[name] = getattr(row, name)
+    records["n_bonuses"] = len(row.bonuses)
+    for place, (token, bonus) in enumerate(row.bonuses):
+        records["bonus_ids"][0, place], records["bonus_logits"][0, place] = token, bonus
+    bitmaps = np.packbits(MASKS, axis=1, bitorder="little")
+    (answer,) = select(logits[None], bitmaps, records, Vocabulary(SIZE, BEGIN, EOT, SELECTION.no_speech))
+    scores = SCORER.score(logits, row)
+    for name, kind in (("text", scores.text), ("time", scores.time)):
+        assert tuple(token for token in answer[f"{name}_ids"] if token != NO_ID)[: row.candidates] == kind.ids
+        assert tuple(answer[f"{name}_logits"][: len(kind.ids)]) == kind.logits
+        assert answer[f"{name}_lse"] == pytest.approx(kind.lse, abs=1e-4)
+        assert answer[f"drawn_{name}_id"] == kind.drawn_id
+        assert answer[f"drawn_{name}_logit"] == kind.drawn_logit
+        assert answer[f"drawn_{name}_score"] == kind.drawn_score
+    assert answer["wanted_logit"] == scores.wanted_logit
+    if row.no_speech:
+        assert answer["no_speech_prob"] == pytest.approx(scores.no_speech_prob, abs=1e-6)
 
 
 def test_rows_without_candidates_cost_nothing() -> None:
