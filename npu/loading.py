@@ -1,51 +1,177 @@
-"""From a model folder to something that decodes: the engine process calls this once."""
+"""From a model folder to something that decodes: the engine process calls this once.
+
+With `--device sim` the emulator takes the place of `pyxrt`, and everything else is the code of the NPU. The CPU back
+end is imported only where it computes: not for a device that works.
+"""
 
 from __future__ import annotations
 
-from amanuensis.npu.decode import WindowDecoder
-from amanuensis.npu.devices.cpu import CpuModel
-from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from amanuensis.npu.devices.api import Backend
+from amanuensis.npu.devices.fallback import Fallback
+from amanuensis.npu.devices.hybrid import HybridModel, SplitBackend
+from amanuensis.npu.devices.proven import CpuRunner, ProvenRunner
+from amanuensis.npu.devices.xrt.errors import DeviceError
+from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, Precision
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob, WindowResult
 
+if TYPE_CHECKING:
+    from amanuensis.npu.devices.cpu import CpuModel
+
+SIMULATED = "as configured; simulated: its times are modelled"
+
 
 class LoadedModel:
-    """A model on its device, ready for windows; not for use by several threads at once."""
+    """A model on its devices, ready for windows; not for use by several threads at once."""
 
-    def __init__(self, info: EngineInfo, decoder: WindowDecoder) -> None:
+    def __init__(self, info: EngineInfo, runner: CpuRunner | Fallback) -> None:
         self.info = info
-        self._decoder = decoder
+        self._runner = runner
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode one window; EngineError when the job does not fit the model."""
-        return self._decoder.decode(job)
+        return self._runner.decode(job)
+
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        """Do what the device needs between jobs; see `npu.engine.worker.LoadedModel`."""
+        return self._runner.maintain(streams, voice=voice) if isinstance(self._runner, Fallback) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where to encode and where to decode; "auto" for both or for none."""
+
+    encoder: Device
+    decoder: Device
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether no other device is asked for."""
+        return self.encoder == self.decoder == "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDevice:
+    """A model on a device that is not (only) the CPU, and what is to be told of it."""
+
+    runner: ProvenRunner
+    precision: str
+    hardware: str
+    architecture: str
 
 
 def load_model(config: EngineConfig) -> LoadedModel:
-    """Load a model folder on the device that the configuration asks for.
+    """Load a model folder on the devices that the configuration asks for.
 
     Raises:
         ModelError: the folder is broken.
-        EngineError: the device cannot be used here.
+        EngineError: the devices cannot be used here, or not together.
 
     """
-    if config.device in ("npu", "sim"):
-        raise EngineError(f"device {config.device!r}: this version computes on the CPU only; use auto or cpu")
-    files = ModelFiles.load(config.model)
-    tokenizer = Tokenizer(config.model)
-    model = CpuModel(files, config.precision, config.threads)
-    why = "as configured" if config.device == "cpu" else "this version computes on the CPU only"
-    info = EngineInfo(
-        model=files.manifest.name,
-        encoder=model.encoder_device,
-        decoder=model.decoder_device,
-        why=why,
-        precision=model.precision,
-        n_mels=files.dimensions.n_mels,
-        multilingual=tokenizer.multilingual,
-        languages=tuple(tokenizer.language_tokens),
-        audio_context=files.manifest.audio_context,
-        max_window_s=files.manifest.window_s,
-    )
-    return LoadedModel(info, WindowDecoder(model, tokenizer))
+    choice = choose(config)
+    model = _Model(config, ModelFiles.load(config.model), Tokenizer(config.model))
+    if choice.is_cpu:
+        return model.on_cpu("as configured")
+    if choice.encoder != "auto":
+        return model.on_device(choice, SIMULATED if "sim" in (choice.encoder, choice.decoder) else "as configured")
+    try:
+        return model.on_device(Choice("npu", "npu"), "it passed its self-test")
+    except DeviceError as error:
+        return model.on_cpu(f"no NPU: {error}")
+
+
+def choose(config: EngineConfig) -> Choice:
+    """Return where to encode and decode; an "auto" beside a device follows that device.
+
+    Raises:
+        EngineError: the two do not go together, or not with the precision.
+
+    """
+    encoder, decoder = config.encoder or config.device, config.decoder or config.device
+    if encoder == "auto":
+        encoder = decoder
+    if decoder == "auto":
+        decoder = encoder
+    if {encoder, decoder} == {"npu", "sim"}:
+        raise EngineError(
+            f"encoder {encoder!r} and decoder {decoder!r}: a device and its simulation do not go together"
+        )
+    choice = Choice(encoder, decoder)
+    if choice.is_cpu and config.precision == "bf16":
+        raise EngineError("precision 'bf16' is for the NPU: choose float32 or int8 on the CPU, or auto")
+    return choice
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A checked folder, to be put on devices."""
+
+    config: EngineConfig
+    files: ModelFiles
+    tokenizer: Tokenizer
+
+    def on_cpu(self, why: str) -> LoadedModel:
+        """Load the model on the CPU alone."""
+        backend = self._cpu()
+        info = self._info(Choice("cpu", "cpu"), why, precision=backend.precision)
+        return LoadedModel(info, CpuRunner(backend, self.tokenizer))
+
+    def on_device(self, choice: Choice, why: str) -> LoadedModel:
+        """Load the model on an NPU, or its simulation, with the CPU to fall back on; DeviceError when that fails."""
+        opened = self._open(choice)
+        info = self._info(choice, why, opened.precision, opened.hardware, opened.architecture)
+        reopen, open_cpu = lambda: self._open(choice).runner, lambda: CpuRunner(self._cpu(), self.tokenizer)
+        return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu))
+
+    def _open(self, choice: Choice) -> OpenDevice:
+        from amanuensis.npu.devices.xrt.model import XrtModel
+        from amanuensis.npu.devices.xrt.opening import open_runtime
+        from amanuensis.npu.devices.xrt.self_test import check_operators
+
+        device: Literal["npu", "sim"] = "sim" if "sim" in (choice.encoder, choice.decoder) else "npu"
+        runtime = open_runtime(device)
+        try:
+            check_operators(runtime)
+            model = XrtModel.open(self.files, runtime, self.config.precision)
+            backend = self._joined(choice, model)
+        except BaseException:
+            runtime.close()
+            raise
+        runner = ProvenRunner(backend, self.tokenizer, lambda: runtime.work, model.keep_warm, runtime.close)
+        return OpenDevice(runner, model.precision, runtime.hardware, runtime.architecture)
+
+    def _joined(self, choice: Choice, model: SplitBackend) -> Backend:
+        """Return the back end that runs each part where it is wanted."""
+        if choice.encoder == choice.decoder:
+            return model
+        cpu = self._cpu()
+        return HybridModel(cpu, model) if choice.encoder == "cpu" else HybridModel(model, cpu)
+
+    def _cpu(self) -> CpuModel:
+        from amanuensis.npu.devices.cpu import CpuModel
+
+        return CpuModel(self.files, _cpu_precision(self.config.precision), self.config.threads)
+
+    def _info(self, choice: Choice, why: str, precision: str, hardware: str = "", architecture: str = "") -> EngineInfo:
+        return EngineInfo(
+            model=self.files.manifest.name,
+            encoder=choice.encoder,
+            decoder=choice.decoder,
+            why=why,
+            precision=precision,
+            n_mels=self.files.dimensions.n_mels,
+            multilingual=self.tokenizer.multilingual,
+            languages=tuple(self.tokenizer.language_tokens),
+            audio_context=self.files.manifest.audio_context,
+            max_window_s=self.files.manifest.window_s,
+            hardware=hardware,
+            architecture=architecture,
+        )
+
+
+def _cpu_precision(precision: Precision) -> Literal["auto", "float32", "int8"]:
+    return "float32" if precision == "bf16" else precision

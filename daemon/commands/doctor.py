@@ -87,10 +87,10 @@ def examine(wanted: Literal["auto", "npu", "sim"]) -> Examination:
         if not any(finding.text == str(error) for finding in findings):
             findings.append(Finding("npu", "problem", str(error)))
         runtime = open_runtime("sim")
-    return tested(findings, runtime)
+    return examine_device(findings, runtime)
 
 
-def tested(findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:
+def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:
     """Run every operator on a device and close it."""
     from amanuensis.npu.devices.xrt.errors import DeviceError
     from amanuensis.npu.devices.xrt.self_test import operator_checks

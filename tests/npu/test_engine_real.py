@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -69,11 +70,30 @@ async def test_token_outside_the_vocabulary(folder: Path) -> None:
     await engine.aclose()
 
 
-@pytest.mark.parametrize("device", ["npu", "sim"])
-async def test_devices_without_back_end(folder: Path, device: str) -> None:
-    """A device that this version does not have is refused by name."""
-    with pytest.raises(EngineError, match=f"device '{device}'"):
-        await start_engine(EngineConfig(folder, device))  # type: ignore[arg-type]
+async def test_absent_npu(folder: Path) -> None:
+    """An NPU that is not there is refused in the words of the probe, in one line."""
+    if importlib.util.find_spec("pyxrt"):
+        pytest.skip("this machine has pyxrt")
+    with pytest.raises(EngineError, match="pyxrt") as caught:
+        await start_engine(EngineConfig(folder, "npu"))
+    assert "\n" not in str(caught.value)
+
+
+async def test_simulated_npu_in_the_engine_process(folder: Path) -> None:
+    """The engine process runs on the simulated NPU, and the statistics add up what its windows were given."""
+    engine = await start_engine(EngineConfig(folder, "sim"))
+    assert (engine.info.encoder, engine.info.decoder, engine.info.architecture) == ("sim", "sim", "npu1")
+    stream = engine.open_stream()
+    engine.wake()
+    results = [await engine.decode(stream, job(0, tick), 0.0) for tick in range(2)]
+    stats = engine.stats()
+    assert {result.encoder for result in results} == {"sim"}
+    assert stats.work == {"sim": results[0].work + results[1].work}
+    assert stats.work["sim"].dispatches > 2
+    assert stats.work["sim"].timing == "modelled"
+    assert stats.device_share > 0
+    assert (stats.fallbacks, stats.fallback, stats.restarts) == ({}, "", 0)
+    await engine.aclose()
 
 
 async def test_missing_model(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def _gemm_requantise(random: np.random.Generator) -> Case:
 
 
 def _gemm_bf16(random: np.random.Generator) -> Case:
-    case, a, b = Case("GemmBf16"), to_bf16(_normal(random, ROWS, 64)), to_bf16(_normal(random, 64, 32) / 8)
+    case, a, b = Case("GemmBf16"), to_bf16(_normal(random, ROWS, 64)), to_bf16(_normal(random, 64, 32))
     bias = _normal(random, 32)
     dst = case.take(to_bf16((to_f32(a).astype(np.float64) @ to_f32(b) + bias).astype(np.float32)), BF16)
     places = (case.give(a), case.weight(layout.pack_bf16_b(b)), case.weight(bias))
@@ -277,7 +277,7 @@ def _select(random: np.random.Generator) -> Case:
 
 
 def _energy_gate(random: np.random.Generator) -> Case:
-    case, features = Case("EnergyGate"), _normal(random, ROWS, 80) / 2
+    case, features = Case("EnergyGate"), _normal(random, ROWS, 80)
     dst = case.take(energy_gate(log_powers(features)), ROUNDED)
     case.operators = [EnergyGate(case.give(features), dst, ROWS, 80)]
     return case

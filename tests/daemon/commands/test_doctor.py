@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amanuensis.daemon.commands.doctor import as_map, tested
+from amanuensis.daemon.commands.doctor import as_map, examine_device
 from amanuensis.kernels.ops import OPERATORS
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.xrt.opening import open_runtime
@@ -71,7 +71,7 @@ def test_a_machine_without_npu() -> None:
 def test_a_device_that_fails(fault: str, words: str, n_checks: int) -> None:
     """Wrong answers are named by operator; a device that breaks off is told as that."""
     pyxrt_emulator.configure(Settings(faults=(Fault(fault, at=3),)))  # type: ignore[arg-type]
-    examination = tested([], open_runtime("sim"))
+    examination = examine_device([], open_runtime("sim"))
     assert not examination.ok
     assert re.search(words, examination.problem)
     assert len(as_map(examination)["operators"]) == n_checks
