@@ -97,7 +97,7 @@ class DeviceWeights:
 
     Attributes:
         map: where everything lies.
-        data: uint8 [map.n_bytes], mapped from the file.
+        data: uint8 [map.n_bytes].
         folder: where they are kept.
 
     """
@@ -225,9 +225,9 @@ def _plain_tensors(files: ModelFiles) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _open(folder: Path) -> DeviceWeights:
-    """Map prepared weights; ValueError when they are not what was written."""
+    """Read prepared weights; ValueError when they are not what was written."""
     stored = json.loads((folder / MAP).read_text(encoding="utf-8"))
-    with (folder / FILE).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != stored["sha256"]:
-            raise ValueError(f"{FILE} is damaged")
-    return DeviceWeights(WeightMap(**stored["map"]), np.memmap(folder / FILE, np.uint8, "r"), folder)
+    data = np.fromfile(folder / FILE, np.uint8)
+    if hashlib.sha256(data.data).hexdigest() != stored["sha256"]:
+        raise ValueError(f"{FILE} is damaged")
+    return DeviceWeights(WeightMap(**stored["map"]), data, folder)

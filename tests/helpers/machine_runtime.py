@@ -40,7 +40,7 @@ class MachineRuntime:
         self.allocated_bytes = 0
         self.zeros = False
         self.started: list[int] = []  # numbers of dispatches that nobody has waited for yet
-        self._memory_bytes = memory_bytes
+        self.memory_bytes = memory_bytes
         self._program = Program("npu1", KERNEL_NAME, str(UUID(int=0)), OPERATORS)
 
     def load(self, name: str) -> str:
@@ -49,7 +49,7 @@ class MachineRuntime:
 
     def allocate(self, _loaded: str, n_bytes: int, kind: str) -> MachineBuffer:
         """Allocate poisoned memory."""
-        if self.allocated_bytes + n_bytes > self._memory_bytes:
+        if self.allocated_bytes + n_bytes > self.memory_bytes:
             raise DeviceMemoryError(f"allocating {n_bytes} bytes for {kind} failed; choose a smaller model")
         self.allocated_bytes += n_bytes
         return MachineBuffer(kind, n_bytes, np.full(n_bytes, POISON, np.uint8))

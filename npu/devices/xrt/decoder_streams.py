@@ -10,7 +10,7 @@ from amanuensis.kernels.operators import Attention, CopyRows, Embed, Operator, S
 from amanuensis.npu.device_layers import UNEMBEDDING
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
-from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, ENCODINGS, F32_BYTES
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, F32_BYTES
 from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
 from amanuensis.npu.model_config import Head
 
@@ -156,7 +156,7 @@ class DecoderStreams(StreamParts):
         yield layers.norm(f"{name}_layer_norm")
         yield from layers.product(f"{name}.q_proj", layers.at("normed"), layers.at("qkv"), PLAIN)
         stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
-        encoding = Parameter(par.ENCODING, ENCODINGS - 1)
+        encoding = Parameter(par.ENCODING, self.memory.encodings - 1)
         start = layer * self.memory.layer_kv_bytes
         heads = tuple(head for owner, head in self.alignment_heads if owner == layer)
         yield Attention(

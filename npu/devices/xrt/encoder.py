@@ -1,6 +1,6 @@
 """The encoder on the device: the host prepares one window while the device works on another.
 
-Two INPUT and OUTPUT buffers and two sets of cross-attention keys and values take turns.
+Several INPUT and OUTPUT buffers and sets of cross-attention keys and values take turns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from amanuensis.kernels.operands import PARAMETERS_BYTES
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
-from amanuensis.npu.devices.xrt.memory import BF16_BYTES, ENCODINGS, RECEIPT_BYTES
+from amanuensis.npu.devices.xrt.memory import BF16_BYTES, RECEIPT_BYTES
 from amanuensis.npu.devices.xrt.resident import AGAIN, Dispatch, Input, Resident
 from amanuensis.npu.devices.xrt.runtime import Buffer
 
@@ -24,7 +24,7 @@ Float32 = NDArray[np.float32]
 
 @dataclass(eq=False, slots=True)
 class XrtEncoding:
-    """A window whose keys and values lie on the device, until two more windows were encoded.
+    """A window whose keys and values lie on the device, until `Memory.encodings` more windows were encoded.
 
     Attributes:
         n_frames: encoder positions.
@@ -40,7 +40,7 @@ class XrtEncoding:
 
 
 class EncoderSession:
-    """Encodes windows, at most two at a time."""
+    """Encodes windows; the next one may be started before the last one is finished."""
 
     def __init__(self, resident: Resident) -> None:
         memory = resident.memory
@@ -49,15 +49,15 @@ class EncoderSession:
         self._resident = resident
         self._memory = memory
         self._streams = streams
-        self._inputs = [resident.input(memory.encoder_input(longest)) for _ in range(ENCODINGS)]
-        self._outputs = [resident.output(memory.encoder_output(longest)) for _ in range(ENCODINGS)]
+        self._inputs = [resident.input(memory.encoder_input(longest)) for _ in range(memory.encodings)]
+        self._outputs = [resident.output(memory.encoder_output(longest)) for _ in range(memory.encodings)]
         self._encoding = {bucket: resident.stream(streams.encoding(bucket)) for bucket in memory.buckets}
         self._crossing: dict[int, Buffer] = {}
         self._states_input: Input | None = None
         self._features = [
             given.view("features", ml_dtypes.bfloat16).reshape(-1, memory.dimensions.n_mels) for given in self._inputs
         ]
-        self._resident_encodings: list[XrtEncoding | None] = [None] * ENCODINGS
+        self._resident_encodings: list[XrtEncoding | None] = [None] * memory.encodings
         self._next = 0
 
     def start(self, features: Float32) -> XrtEncoding:
@@ -115,11 +115,12 @@ class EncoderSession:
     def check(self, encoding: XrtEncoding) -> None:
         """Raise ValueError when the keys and values of an encoding are no longer there."""
         if self._resident_encodings[encoding.place] is not encoding:
-            raise ValueError(f"this encoding is gone: a device keeps the last {ENCODINGS}; encode the window again")
+            kept = self._memory.encodings
+            raise ValueError(f"this encoding is gone: the device keeps the last {kept}; encode the window again")
 
     def _take_place(self) -> int:
         """Return the place of the oldest encoding, which ends."""
-        place, self._next = self._next, (self._next + 1) % ENCODINGS
+        place, self._next = self._next, (self._next + 1) % self._memory.encodings
         oldest, self._resident_encodings[place] = self._resident_encodings[place], None
         if oldest is not None:
             self.finish(oldest)

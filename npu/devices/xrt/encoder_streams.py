@@ -9,7 +9,6 @@ from amanuensis.kernels.operators import Attention, CopyRows, GemmBf16, Im2col, 
 from amanuensis.npu.device_layers import CROSS
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
-from amanuensis.npu.devices.xrt.memory import ENCODINGS
 from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
 
 
@@ -77,7 +76,7 @@ class EncoderStreams(StreamParts):
     def cross(self, rows: Count) -> Iterator[Operator]:
         """Compute keys and values of all decoder layers from the states in SCRATCH."""
         stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
-        target = self.cache.at("cross", 0, Parameter(par.ENCODING, ENCODINGS - 1), stride)
+        target = self.cache.at("cross", 0, Parameter(par.ENCODING, self.memory.encodings - 1), stride)
         layers = Layers("encoder", self.scratch, self.weights, rows)
         return layers.product(CROSS, self.scratch.at("states"), target, PLAIN)
 

@@ -7,7 +7,7 @@ is copied and a window's cross-attention computed in one piece.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from amanuensis.kernels.layout import TILE_COLUMNS
@@ -19,7 +19,9 @@ from amanuensis.npu.model_error import ModelError
 BUCKETS: Final = (256, 512, 768, 1024, 1536)  # positions of the encoder: multiples of 4 tiles of 64 rows
 BLOCK_ROWS: Final = 32  # tokens of one decoder dispatch
 SLOTS: Final = 16  # caches of self-attention, one a beam
-ENCODINGS: Final = 2  # windows whose cross-attention is resident: one being decoded, one being encoded
+MIN_ENCODINGS: Final = 2  # windows whose cross-attention is resident: one being decoded, one being encoded
+ENCODINGS: Final = 4  # the same where that costs little: several streams can then be decoded in one batch
+LARGE_ENCODING_BYTES: Final = 32 << 20
 TAPS: Final = 3  # of Whisper's convolutions
 BF16_BYTES: Final = 2
 F32_BYTES: Final = 4
@@ -64,6 +66,7 @@ class Memory:
         alignment_heads: how many attention rows a token has in the answer.
         buckets: audio contexts, in ascending order.
         slots: caches of self-attention.
+        encodings: sets of cross-attention keys and values.
 
     """
 
@@ -71,9 +74,10 @@ class Memory:
     alignment_heads: int
     buckets: tuple[int, ...]
     slots: int = SLOTS
+    encodings: int = ENCODINGS
 
     @classmethod
-    def plan(cls, dimensions: Dimensions, alignment_heads: int, slots: int = SLOTS) -> Memory:
+    def plan(cls, dimensions: Dimensions, alignment_heads: int) -> Memory:
         """Return the map of a model; ModelError when its shape does not fit the device."""
         if dimensions.width % WIDTH_MULTIPLE:
             raise ModelError(
@@ -85,7 +89,9 @@ class Memory:
                 "use --device cpu"
             )
         longest = next(bucket for bucket in BUCKETS if bucket >= dimensions.audio_positions)
-        return cls(dimensions, alignment_heads, tuple(bucket for bucket in BUCKETS if bucket <= longest), slots)
+        memory = cls(dimensions, alignment_heads, tuple(bucket for bucket in BUCKETS if bucket <= longest))
+        is_large = longest * memory.kv_row_bytes > LARGE_ENCODING_BYTES
+        return replace(memory, encodings=MIN_ENCODINGS) if is_large else memory
 
     def bucket(self, frames: int) -> int:
         """Return the smallest bucket that holds so many frames; ModelError when there is none."""
@@ -112,10 +118,10 @@ class Memory:
         return 2 * self.dimensions.width * BF16_BYTES
 
     def cache(self) -> Area:
-        """Return CACHE: `self`, [slots, text_positions] rows, and `cross`, [ENCODINGS, longest bucket] rows."""
+        """Return CACHE: `self`, [slots, text_positions] rows, and `cross`, [encodings, longest bucket] rows."""
         area = Area(Buffer.CACHE)
         area.add("self", self.slots * self.dimensions.text_positions * self.kv_row_bytes)
-        area.add("cross", ENCODINGS * self.buckets[-1] * self.kv_row_bytes)
+        area.add("cross", self.encodings * self.buckets[-1] * self.kv_row_bytes)
         return area
 
     def scratch(self) -> Area:
@@ -140,6 +146,13 @@ class Memory:
         area.add(f"{part}.qkv", rows * 3 * width * BF16_BYTES)
         area.add(f"{part}.mixed", rows * width * BF16_BYTES)
         area.add(f"{part}.wide", rows * ffn * BF16_BYTES)
+
+    def resident_bytes(self) -> int:
+        """Return what a model takes on the device besides its weights and its instructions."""
+        longest = self.buckets[-1]
+        turns = self.encoder_input(longest).n_bytes + self.encoder_output(longest).n_bytes
+        decoder = self.decoder_input().n_bytes + self.decoder_output().n_bytes
+        return self.scratch().n_bytes + self.cache().n_bytes + self.encodings * turns + decoder
 
     def encoder_input(self, bucket: int) -> Area:
         """Return INPUT of an encoding: parameters, then `features`, bf16 [2 * bucket, n_mels]."""

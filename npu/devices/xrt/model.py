@@ -14,7 +14,7 @@ from amanuensis.npu.device_weights import DeviceWeights, device_weights
 from amanuensis.npu.devices.api import Encoding
 from amanuensis.npu.devices.xrt.decoder import DecoderSession, XrtDecoder
 from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
-from amanuensis.npu.devices.xrt.memory import SLOTS, Memory, bare_input, bare_output
+from amanuensis.npu.devices.xrt.memory import Memory, bare_input, bare_output
 from amanuensis.npu.devices.xrt.resident import Resident
 from amanuensis.npu.devices.xrt.runtime import XrtRuntime
 from amanuensis.npu.model_config import Dimensions, Generation
@@ -37,18 +37,18 @@ class XrtModel:
 
         """
         heads = files.generation.alignment_heads
-        memory = Memory.plan(files.dimensions, len(heads), SLOTS)
+        memory = Memory.plan(files.dimensions, len(heads))
         self.files = files
         self.precision = precision
         self.encoder_device: str = runtime.device_name
         self.decoder_device: str = runtime.device_name
-        self._resident = Resident(runtime, memory, weights)
+        self._resident = Resident(runtime, memory, weights.map)
         self._encoder = EncoderSession(self._resident)
         self._decoder = DecoderSession(self._resident, heads)
         self._awake = self._resident.awake_stream()
         self._awake_input = self._resident.input(bare_input())
         self._awake_output = self._resident.output(bare_output())
-        self._resident.write_weights()
+        self._resident.write_weights(weights.data)
 
     @classmethod
     def open(cls, files: ModelFiles, runtime: XrtRuntime, precision: PrecisionChoice = "auto") -> XrtModel:
@@ -103,7 +103,7 @@ class XrtModel:
         return self._encoder.cross(states)
 
     def decoder(self, encoding: Encoding) -> XrtDecoder:
-        """Return a decoder with an empty cache; the encoding is one of this model's last two."""
+        """Return a decoder with an empty cache; the encoding is one of this model's last ones."""
         if not isinstance(encoding, XrtEncoding):
             raise TypeError(f"an encoding of this device is needed, not {type(encoding).__name__}")
         if not self._decoder.is_ready:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -56,7 +56,8 @@ class DeviceRun:
     """A model's sequences on byte arrays, without a device."""
 
     def __init__(self, files: ModelFiles, weights: DeviceWeights) -> None:
-        memory = Memory.plan(files.dimensions, len(files.generation.alignment_heads), slots=1)
+        memory = Memory.plan(files.dimensions, len(files.generation.alignment_heads))
+        memory = replace(memory, slots=1, encodings=1)
         longest = memory.buckets[-1]
         inputs = max(memory.encoder_input(longest).n_bytes, memory.decoder_input().n_bytes)
         outputs = max(memory.encoder_output(longest).n_bytes, memory.decoder_output().n_bytes)

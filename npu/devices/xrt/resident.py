@@ -13,9 +13,9 @@ from amanuensis.kernels.operands import PARAMETERS_BYTES, Region
 from amanuensis.kernels.operands import Buffer as Argument
 from amanuensis.kernels.operators import Nop, Operator
 from amanuensis.kernels.ops import encode
-from amanuensis.npu.device_weights import DeviceWeights
+from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt import parameters as par
-from amanuensis.npu.devices.xrt.errors import WrongAnswerError
+from amanuensis.npu.devices.xrt.errors import DeviceMemoryError, WrongAnswerError
 from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, Area, Memory, aligned
 from amanuensis.npu.devices.xrt.programs import PROGRAM
 from amanuensis.npu.devices.xrt.runtime import Buffer, Loaded, Pending, XrtRuntime
@@ -54,28 +54,28 @@ class Dispatch:
 class Resident:
     """A model's memory on the device."""
 
-    def __init__(self, runtime: XrtRuntime, memory: Memory, weights: DeviceWeights) -> None:
-        """Allocate everything, then write the weights: nothing is loaded when the device is too small.
+    def __init__(self, runtime: XrtRuntime, memory: Memory, weights: WeightMap) -> None:
+        """Allocate what all dispatches share; the weights are written when everything else is allocated too.
 
         Raises:
             DeviceError: the device has not the memory, or fails.
 
         """
         self.memory = memory
-        self.weights = weights.map
-        self.masks_offset = aligned(weights.map.n_bytes)
+        self.weights = weights
+        self.masks_offset = aligned(weights.n_bytes)
         self._runtime = runtime
+        masks_bytes = N_MASKS * -(-memory.dimensions.vocabulary // 8)
+        _check_room(runtime, self.masks_offset + masks_bytes + memory.resident_bytes())
         self._loaded: Loaded = runtime.load(PROGRAM)
         self._number = 0
-        masks_bytes = N_MASKS * -(-memory.dimensions.vocabulary // 8)
         self._weights = runtime.allocate(self._loaded, self.masks_offset + aligned(masks_bytes), "weights")
         self._scratch = runtime.allocate(self._loaded, memory.scratch().n_bytes, "scratch")
         self._cache = runtime.allocate(self._loaded, memory.cache().n_bytes, "cache")
-        self._data = weights.data
 
-    def write_weights(self) -> None:
+    def write_weights(self, data: NDArray[np.uint8]) -> None:
         """Write the weights, once everything else is allocated too."""
-        self._runtime.write(self._weights, self._data)
+        self._runtime.write(self._weights, data)
 
     def write_masks(self, selection: Selection) -> None:
         """Write the bitmaps of suppressed ids."""
@@ -132,3 +132,12 @@ class Resident:
     def read(self, output: Buffer, shape: tuple[int, ...], dtype: Any, offset: int) -> NDArray[Any]:
         """Read part of an OUTPUT that is finished."""
         return self._runtime.read(output, shape, dtype, offset)
+
+
+def _check_room(runtime: XrtRuntime, n_bytes: int) -> None:
+    """Raise DeviceMemoryError when the device is known to have less memory."""
+    if runtime.memory_bytes is not None and n_bytes > runtime.memory_bytes:
+        raise DeviceMemoryError(
+            f"the model takes {n_bytes / 1e6:.0f} MB on the device, which has {runtime.memory_bytes / 1e6:.0f} MB; "
+            "choose a smaller model, or use --device cpu"
+        )
