@@ -20,6 +20,8 @@ EXECUTE_TRANSACTION: Final = 3  # the opcode of a transaction stream
 DATA_BANK: Final = 0  # HOST
 INSTRUCTION_BANK: Final = 1  # SRAM
 NO_BANK: Final = 0xFFFF  # of an argument that is a number, or that does not exist
+SLOT_SHIFT: Final = 16  # in a group id: bank in bits 0 to 15, slot in bits 16 to 23 (xcl_bo_flags, xrt_mem.h)
+SLOT_MASK: Final = 0xFF
 _log = logging.getLogger(__name__)
 
 
@@ -28,6 +30,16 @@ def bank_of(index: int, n_arguments: int) -> int:
     if index == INSTRUCTIONS:
         return INSTRUCTION_BANK
     return DATA_BANK if FIRST_DATA <= index < n_arguments else NO_BANK
+
+
+def group_id(bank: int, slot: int) -> int:
+    """Return what says where a buffer lies."""
+    return (slot & SLOT_MASK) << SLOT_SHIFT | bank
+
+
+def bank_and_slot(group: int) -> tuple[int, int]:
+    """Return what a group id says."""
+    return group & NO_BANK, group >> SLOT_SHIFT & SLOT_MASK
 
 
 def name_of(index: int) -> str:
@@ -54,7 +66,7 @@ class Arguments:
         self._check(index)
         if self._npu.strict:
             _check_buffer(index, span)
-        bank, slot = bank_of(index, self._n), self._context.slot
+        bank, slot = bank_of(index, self._n), self._context.slot & SLOT_MASK
         foreign = span.bank != bank or (self._npu.strict and span.slot != slot)
         self._values[index] = self._clone(index, span, bank, slot) if foreign else span
 

@@ -7,6 +7,7 @@ import errno
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.npu.pyxrt_emulator.arguments import bank_and_slot
 from amanuensis.npu.pyxrt_emulator.binding import BYTES, SIZE, UINT32, Overloads, Parameter, bound_as, instance_of
 from amanuensis.npu.pyxrt_emulator.contexts import CONTEXT, HwContext, handle_of
 from amanuensis.npu.pyxrt_emulator.devices import DEVICE, Device, npu_of
@@ -55,7 +56,7 @@ class BufferObject:
         self._in_context(hwctx, size, BoFlags.normal, group)
 
     def _allocate(self, size: int, flags: BoFlags, group: int) -> None:
-        bank, slot = group & 0xFFFF, group >> 16 & 0xFF
+        bank, slot = bank_and_slot(group)
         if flags is BoFlags.normal and bank == 0:
             flags = BoFlags.host_only  # as XRT does on platforms without DMA
         if flags not in {BoFlags.host_only, BoFlags.cacheable}:

@@ -155,5 +155,5 @@ def _execute(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> tu
 def _blank_written(buffers: Sequence[NDArray[np.uint8]], before: Sequence[NDArray[np.uint8]]) -> None:
     """Overwrite every line that was changed with zeros."""
     for now, was in zip(buffers, before, strict=True):
-        for line in np.unique(np.flatnonzero(now != was) // LINE_BYTES):
-            now[line * LINE_BYTES : (line + 1) * LINE_BYTES] = 0
+        places = np.unique(np.flatnonzero(now != was) // LINE_BYTES)[:, None] * LINE_BYTES + np.arange(LINE_BYTES)
+        now[places[places < now.size]] = 0

@@ -113,7 +113,7 @@ class EmulatedNpu:
         self._come_back(f"{CREATE_CONTEXT} (err={-errno.ENODEV}): No such device")
         fits = program.architecture == architecture
         if not fits and (self.strict or architecture == "npu1"):
-            raise StrictError(f"xclbin {program.uuid} is for {program.architecture}, the device is {architecture}")
+            raise RuntimeError(f"xclbin {program.uuid} is for {program.architecture}, the device is {architecture}")
         if len(self.contexts) >= MAX_CONTEXTS[architecture]:
             raise ShimError(-errno.ENOENT, CREATE_CONTEXT)
         self.clock.spend(COLD_CONTEXT_NS)

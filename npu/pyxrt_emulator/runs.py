@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from amanuensis.npu.pyxrt_emulator.arguments import FIRST_DATA, Arguments, bank_of
+from amanuensis.npu.pyxrt_emulator.arguments import FIRST_DATA, Arguments, bank_of, group_id
 from amanuensis.npu.pyxrt_emulator.binding import (
     CALLBACK,
     INT32,
@@ -26,6 +26,7 @@ from amanuensis.npu.pyxrt_emulator.emulated import ContextHandle
 from amanuensis.npu.pyxrt_emulator.enums import CommandState, CuAccessMode
 from amanuensis.npu.pyxrt_emulator.errors import StrictError
 
+_GROUP_ID = Overloads()
 NS_PER_MS = 1000 * NS_PER_US
 FAILED = "Command failed to complete successfully"
 
@@ -40,7 +41,7 @@ class Kernel:
     none = CuAccessMode.none
     _handle: ContextHandle
     __init__ = Overloads()
-    group_id = Overloads()
+    group_id = _GROUP_ID
 
     @__init__.add(Parameter(CONTEXT, "hw_context"), Parameter(TEXT, "name"))
     def _in_context(self, context: HwContext, name: str) -> None:
@@ -57,10 +58,10 @@ class Kernel:
         run.start()
         return run
 
-    @group_id.add(Parameter(INT32))
+    @_GROUP_ID.add(Parameter(INT32))
     def _group_id(self, argno: int) -> int:
         context = self._handle.context
-        return (context.slot & 0xFF) << 16 | bank_of(argno, FIRST_DATA + context.program.n_buffers)
+        return group_id(bank_of(argno, FIRST_DATA + context.program.n_buffers), context.slot)
 
 
 @bound_as("run")

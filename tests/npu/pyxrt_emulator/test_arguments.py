@@ -168,3 +168,17 @@ def test_input_that_was_not_synced_is_not_seen(program: Path) -> None:
     run.start()
     finish(run)
     assert rig.take() == np.array([0x7FE5] * 128, "<u2").tobytes()
+
+
+def test_slots_beyond_255_wrap(program: Path) -> None:
+    """A group id has room for 8 bits of the slot; buffers for a later context are its own all the same."""
+    device = pyxrt.device(0)
+    for _ in range(256):
+        pyxrt.hw_context(device, str(program))
+    rig = Rig(program)
+    rig.give(bytes([6]) * 256)
+    run = rig.run()
+    run.start()
+    finish(run)
+    assert rig.take() == bytes([6]) * 256
+    assert pyxrt.counters().clone_copies == 0

@@ -300,3 +300,19 @@ def test_memories_agree_with_a_plain_model(steps: list[tuple[str, tuple[int, int
         assert bytes(root.map()) == host.tobytes()
         del bo  # two living sub-buffers must not share a line
     assert device_bytes(root) == device.tobytes()
+
+
+def test_buffers_can_be_made_in_a_context(program: Path) -> None:
+    """A context takes the place of the device, with flags or without."""
+    rig = Rig(program)
+    group = rig.kernel.group_id(3)
+    assert pyxrt.bo(rig.context, 64, HOST_ONLY, group).size() == 64
+    assert pyxrt.bo(hwctx=rig.context, size=64, group=group).size() == 64
+
+
+def test_buffers_that_cannot_be() -> None:
+    """An empty buffer, and a write from memory with gaps, are refused."""
+    with pytest.raises(RuntimeError, match="Invalid argument"):
+        make(0)
+    with pytest.raises(RuntimeError, match="not contiguous"):
+        make().write(np.zeros(8, np.int16)[::2], 0)

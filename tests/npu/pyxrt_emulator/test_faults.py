@@ -221,3 +221,13 @@ def test_faults_that_cannot_be(fault: dict[str, Any]) -> None:
     """A fault that is not known, or counts from 0, is refused by name."""
     with pytest.raises(ValueError, match=f"fault '?{fault['kind']}"):
         pyxrt.Fault(**fault)
+
+
+def test_nothing_overtakes_a_hung_command(program: Path) -> None:
+    """What is started behind a hung command waits as long as it hangs, and is aborted with its context."""
+    rig = rig_with(program, pyxrt.Fault("hang"))
+    hung, behind = rig.run(), rig.run()
+    hung.start()
+    behind.start()
+    for _ in range(20):
+        assert behind.state() == STATES.ERT_CMD_STATE_QUEUED

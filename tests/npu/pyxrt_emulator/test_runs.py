@@ -160,7 +160,7 @@ def test_calling_a_kernel_with_wrong_arguments_raises(rig: Rig) -> None:
         rig.kernel(*rig.arguments()[:-1])
 
 
-@pytest.mark.parametrize("wrong", [3.0, "x", None])
+@pytest.mark.parametrize("wrong", [3.0, "x", None, 7])
 def test_faithful_call_swallows_wrong_arguments(program: Path, wrong: Any) -> None:
     """The faithful emulator leaves what it cannot cast unset, starts all the same, and nothing is computed."""
     pyxrt.configure(pyxrt.Settings(faithful=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,14 @@ def test_objects_call_themselves_as_in_the_binding() -> None:
     """Classes and states print under the binding's names."""
     assert pyxrt.bo.__name__ == "bo"
     assert str(pyxrt.ert_cmd_state.ERT_CMD_STATE_TIMEOUT) == "ert_cmd_state.ERT_CMD_STATE_TIMEOUT"
+
+
+def test_emulator_knows_nothing_but_kernels() -> None:
+    """It imports the standard library, NumPy and `amanuensis.kernels`: no model, no other back end."""
+    for path in Path(pyxrt.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                ours = name.startswith(("amanuensis.kernels", "amanuensis.npu.pyxrt_emulator"))
+                assert ours or name.partition(".")[0] in {*sys.stdlib_module_names, "numpy"}, f"{path.name}: {name}"
