@@ -19,8 +19,7 @@ examples:
   amanuensis devices --json"""
 CPUINFO: Final = Path("/proc/cpuinfo")
 INT8_FLAGS: Final = ("avx512_vnni", "avx_vnni", "asimddp")  # int8 dot products; asimddp is ARM's
-NPU_NODES: Final = Path("/dev/accel")  # where Linux puts compute accelerators
-NO_NPU: Final = "this version has no NPU back end: everything runs on the CPU"
+SIMULATION: Final = "the code of the NPU on an emulation of it: slow, its times are modelled; to test without one"
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -82,13 +81,25 @@ def print_table(inputs: list[InputDevice], problem: str) -> None:
 
 def compute_devices() -> list[dict[str, Any]]:
     """Return the compute devices of `--device`, usable or not, with the reason in words."""
-    nodes = sorted(path.name for path in NPU_NODES.glob("accel*")) if NPU_NODES.is_dir() else []
-    seen = f"{', '.join(nodes)} seen in {NPU_NODES}" if nodes else f"none seen in {NPU_NODES}"
     return [
         {"device": "cpu", "usable": True, "what": cpu_text(), **cpu_facts()},
-        {"device": "npu", "usable": False, "what": f"{seen}; {NO_NPU}", "nodes": nodes},
-        {"device": "sim", "usable": False, "what": "this version has no simulated NPU"},
+        npu_row(),
+        {"device": "sim", "usable": True, "what": SIMULATION},
     ]
+
+
+def npu_row() -> dict[str, Any]:
+    """Return what `open_runtime` makes of the NPU; whether it computes rightly is the matter of `amanuensis doctor`."""
+    from amanuensis.npu.devices.xrt.errors import DeviceError
+    from amanuensis.npu.devices.xrt.opening import open_runtime
+
+    try:
+        runtime = open_runtime("npu")
+    except DeviceError as error:
+        return {"device": "npu", "usable": False, "what": f"{error}; `amanuensis doctor` tells more"}
+    runtime.close()
+    facts = {"hardware": runtime.hardware, "architecture": runtime.architecture}
+    return {"device": "npu", "usable": True, "what": f"{runtime.hardware} ({runtime.architecture})", **facts}
 
 
 def cpu_facts() -> dict[str, Any]:

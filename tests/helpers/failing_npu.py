@@ -1,0 +1,43 @@
+"""An engine on a simulated NPU that breaks in the middle of its second window, for good; for the engine process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amanuensis.npu import pyxrt_emulator
+from amanuensis.npu.engine.api import EngineConfig, EngineInfo
+from amanuensis.npu.loading import LoadedModel, load_model
+from amanuensis.npu.pyxrt_emulator import Fault
+from amanuensis.npu.window import WindowJob, WindowResult
+
+
+@dataclass
+class Breaking:
+    """A loaded model whose device breaks."""
+
+    model: LoadedModel
+    fault: Fault
+    windows: int = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.model.info
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        self.windows += 1
+        if self.windows == 2:
+            pyxrt_emulator.inject(self.fault)
+        return self.model.decode(job)
+
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        return self.model.maintain(streams, voice=voice)
+
+
+def hanging(config: EngineConfig) -> Breaking:
+    """Open a model on a device that hangs."""
+    return Breaking(load_model(config), Fault("hang", at=4, lasts=1 << 20))
+
+
+def lying(config: EngineConfig) -> Breaking:
+    """Open a model on a device that answers zeros."""
+    return Breaking(load_model(config), Fault("zeros", at=4, lasts=1 << 20))
