@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.kernels.records import NO_ID
 from amanuensis.kernels.reference.noise import gumbel
 from amanuensis.npu.row_rules import KindScores, RowRules, RowScores, Selection
 
@@ -30,7 +31,7 @@ class RowScorer:
         text = slice(0 if rules.text else self._selection.eot, self._selection.timestamp_begin)
         time = slice(rules.time_from, rules.time_to)
         wanted_logit = -np.inf
-        if any(kind.start <= rules.wanted < kind.stop for kind in (text, time)):
+        if rules.wanted != NO_ID and any(kind.start <= rules.wanted < kind.stop for kind in (text, time)):
             wanted_logit = float(allowed[rules.wanted])
         return RowScores(
             self._kind(allowed, text, rules), self._kind(allowed, time, rules), wanted_logit, no_speech_prob
@@ -47,17 +48,17 @@ class RowScorer:
         return allowed
 
     def _kind(self, allowed: Float32, kind: slice, rules: RowRules) -> KindScores:
-        logits = allowed[kind]
-        if not len(logits):
+        if kind.start >= kind.stop:
             return NOTHING
+        logits = allowed[kind]
         best = _top(logits, rules.candidates)
         if not best or not logits[best[0]] > NEVER:  # NaN neither
             return NOTHING
         highest = logits[best[0]]
         lse = float(highest) + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
-        ids, values = zip(
-            *((kind.start + at, value) for at in best if (value := float(logits[at])) > NEVER), strict=True
-        )
+        while logits[best[-1]] == NEVER:
+            best.pop()
+        ids, values = tuple([kind.start + at for at in best]), tuple([float(logits[at]) for at in best])
         if rules.temperature <= 0:
             return KindScores(ids, values, lse)
         noise = gumbel(rules.seed, rules.position, self._ids[kind])
