@@ -127,6 +127,7 @@ class XrtRuntime:
 
     Attributes:
         device_name, hardware, architecture, memory_bytes: as in Target.
+        clock: where time comes from.
         lost: why nothing more can be done; None while the device works.
 
     """
@@ -140,13 +141,13 @@ class XrtRuntime:
         self._xrt = xrt
         self._device = target.device
         self._programs = target.programs
-        self._clock = clock or Clock()
+        self.clock = clock or Clock()
         self._deadline_s = deadline_s
         self._loaded: dict[str, Loaded] = {}
         self._dispatches = 0
         self._bytes = {"to": 0, "from": 0}
         self._measured_us = 0.0
-        self._modelled_before_us = self._clock.modelled_us() if self._clock.modelled_us else 0.0
+        self._modelled_before_us = self.clock.modelled_us() if self.clock.modelled_us else 0.0
         states = xrt.ert_cmd_state
         self._completed = states.ERT_CMD_STATE_COMPLETED
         self._under_way = (states.ERT_CMD_STATE_NEW, states.ERT_CMD_STATE_QUEUED, states.ERT_CMD_STATE_SUBMITTED)
@@ -154,7 +155,7 @@ class XrtRuntime:
     @property
     def work(self) -> DeviceWork:
         """What was done since the runtime was opened."""
-        modelled = self._clock.modelled_us
+        modelled = self.clock.modelled_us
         us = modelled() - self._modelled_before_us if modelled else self._measured_us
         timing: Literal["none", "modelled", "measured"] = "modelled" if modelled else "measured"
         done = (self._dispatches, self._bytes["to"], self._bytes["from"], us)
@@ -253,7 +254,7 @@ class XrtRuntime:
         while len(loaded.outstanding) >= MAX_OUTSTANDING or any(p.run is run for p in loaded.outstanding):
             self.wait(loaded.outstanding[0])
         with self._guarded("starting a dispatch"):
-            pending = Pending(run, loaded, self._clock.monotonic())
+            pending = Pending(run, loaded, self.clock.monotonic())
             run.start()
         self._dispatches += 1
         loaded.outstanding.append(pending)
@@ -307,15 +308,15 @@ class XrtRuntime:
                 state = pending.run.state()
             if state not in self._under_way:
                 break
-            waited_s = self._clock.monotonic() - pending.started_s
+            waited_s = self.clock.monotonic() - pending.started_s
             if waited_s > self._deadline_s:
                 raise self._lose(DispatchTimeoutError(f"a dispatch was not done after {waited_s:.1f} s; {AGAIN}"))
-            self._clock.sleep(poll_s)
+            self.clock.sleep(poll_s)
             poll_s = min(1.5 * poll_s, LONGEST_POLL_S)
         if state != self._completed:
             raise self._lose(_state_error(self._xrt, state))
         pending.done = True
-        now_s = self._clock.monotonic()
+        now_s = self.clock.monotonic()
         self._measured_us += 1e6 * (now_s - max(pending.started_s, pending.loaded.finished_s))
         pending.loaded.finished_s = now_s
 

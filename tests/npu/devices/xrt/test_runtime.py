@@ -97,7 +97,7 @@ def test_counters_equal_those_of_the_device() -> None:
 def test_time_without_a_model_is_measured() -> None:
     """Where nobody models the time of a dispatch, it is taken from its start, or the end of the one before."""
     rig = Rig()
-    clock = module.Clock(rig.runtime._clock.monotonic, lambda _: None)
+    clock = module.Clock(rig.runtime.clock.monotonic, lambda _: None)
     target = module.Target(pyxrt_emulator.device(0), "npu", "NPU", "npu1", rig.runtime._programs)
     rig.runtime = XrtRuntime(pyxrt_emulator, target, clock)
     rig.loaded = rig.runtime.load(PROGRAM)
