@@ -73,12 +73,15 @@ class FloatModel:
 
     def _linear(self, rows: Float32, name: str) -> Float32:
         product: Float32 = rows @ self._weights[f"{name}.weight"].T
-        return product + self._weights[f"{name}.bias"] if f"{name}.bias" in self._weights else product
+        if f"{name}.bias" in self._weights:
+            product += self._weights[f"{name}.bias"]
+        return product
 
     def _norm(self, rows: Float32, name: str) -> Float32:
         centred = rows - rows.mean(axis=1, keepdims=True)
         deviation = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + np.float32(NORM_EPSILON))
-        return centred / deviation * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        centred /= deviation
+        return np.asarray(centred * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"])
 
     def _self_attention(self, value: Float32, name: str, heads: int, *, causal: bool) -> Float32:
         name = f"{name}.self_attn"

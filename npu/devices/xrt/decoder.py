@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.kernels.operands import ALIGNMENT_BYTES
 from amanuensis.kernels.records import RULES, SCORES
 from amanuensis.npu.devices.api import DecoderOutput
 from amanuensis.npu.devices.xrt import parameters as par
@@ -23,6 +25,26 @@ Float32 = NDArray[np.float32]
 NOTHING_WANTED = RowRules(candidates=0)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """The next token of one of several streams.
+
+    Attributes:
+        encoding: what it hears.
+        slot: its cache.
+        position: of the token.
+        token: the token.
+        rules: for what follows it.
+
+    """
+
+    encoding: XrtEncoding
+    slot: int
+    position: int
+    token: int
+    rules: RowRules
+
+
 class DecoderSession:
     """The buffers and streams of the decoder, and its dispatches."""
 
@@ -33,6 +55,7 @@ class DecoderSession:
         self._resident = resident
         self._heads = tuple(alignment_heads)
         self._given = resident.input(memory.decoder_input())
+        self._together = resident.input(memory.together_input())
         self._output_area = memory.decoder_output()
         self._output = resident.output(self._output_area)
         self._ids = self._given.view("ids", np.int32)
@@ -41,6 +64,7 @@ class DecoderSession:
         self._streams: DecoderStreams | None = None
         self._forward: dict[int, Buffer] = {}
         self._steps: dict[tuple[int, int], Buffer] = {}
+        self._steps_together: dict[tuple[int, int], Buffer] = {}
         self._copies: dict[int, Buffer] = {}
         self._score_again: Buffer | None = None
 
@@ -65,6 +89,7 @@ class DecoderSession:
         self._forward = {bucket: resident.stream(streams.forward(bucket)) for bucket in self.memory.buckets}
         self._score_again = resident.stream(streams.score_again())
         self._steps.clear()
+        self._steps_together.clear()
 
     def forward(
         self, encoding: XrtEncoding, slot: int, first: int, tokens: Sequence[int], rows: Sequence[Row]
@@ -109,6 +134,35 @@ class DecoderSession:
         rows = [Row(beam, each) for beam, each in enumerate(rules)]
         scores = self._scores(self._steps[key], rows, list(range(beams)))
         return [scores[beam] for beam in range(beams)], self._attention(encoding, beams)
+
+    def step_together(self, rows: Sequence[StreamRow]) -> tuple[list[RowScores], list[Float32]]:
+        """Append one token to the cache of each of several streams; attention is float32 [heads, frames] of each."""
+        bucket, given = max(row.encoding.bucket for row in rows), self._together
+        key = (bucket, len(rows))
+        if key not in self._steps_together:
+            assert self._streams is not None
+            self._steps_together[key] = self._resident.stream(self._streams.step_together(*key))
+        ids, rules = given.view("ids", np.int32), given.view("rules", RULES)
+        positions, words = self.memory.dimensions.text_positions, given.parameters
+        for place, row in enumerate(rows):
+            words[par.SLOTS_OF_ROWS + place] = row.slot
+            words[par.APPENDS_OF_ROWS + place] = row.slot * positions + row.position
+            words[par.FIRSTS_OF_ROWS + place] = row.position
+            words[par.KEYS_OF_ROWS + place] = row.position + 1
+            words[par.ENCODINGS_OF_ROWS + place] = row.encoding.place
+            words[par.FRAMES_OF_ROWS + place] = row.encoding.n_frames
+            ids[place * ALIGNMENT_BYTES // ids.itemsize] = row.token
+            fill_rules(rules[place], row.rules)
+        words[[par.WANTED_FIRST, par.WANTED]] = 0, len(rows)
+        n_bytes = self.memory.together_input().offset("rules") + len(rows) * RULES.itemsize
+        dispatch = self._resident.start(self._steps_together[key], given, n_bytes, self._output)
+        records = self._resident.finish(dispatch, len(rows) * SCORES.itemsize).view(SCORES)
+        shape = (len(rows), self.n_heads, bucket)
+        attention = np.zeros(shape, np.float32)
+        if self.n_heads:
+            attention = self._resident.read(self._output, shape, np.float32, self._output_area.offset("attention"))
+        scores = [read_scores(record, row.rules) for record, row in zip(records, rows, strict=True)]
+        return scores, [attention[place, :, : row.encoding.n_frames] for place, row in enumerate(rows)]
 
     def copy(self, pairs: Sequence[tuple[int, int]], length: int) -> None:
         """Copy the first `length` rows of caches to others, as pairs of source and target; no target is a source."""
@@ -167,12 +221,15 @@ def _passes(rows: Sequence[Row]) -> list[list[int]]:
 class XrtDecoder:
     """The decoder on one encoding; see `amanuensis.npu.devices.api.Decoder`."""
 
-    def __init__(self, session: DecoderSession, encoder: EncoderSession, encoding: XrtEncoding) -> None:
+    def __init__(
+        self, session: DecoderSession, encoder: EncoderSession, encoding: XrtEncoding, caches: Sequence[int]
+    ) -> None:
         self.length = 0
         self._session = session
         self._encoder = encoder
         self._encoding = encoding
-        self._slots = [0]  # cache of each beam
+        self._caches = caches  # that its beams may use
+        self._slots = [caches[0]]  # cache of each beam
 
     def forward(self, tokens: Sequence[int], rows: Sequence[Row]) -> DecoderOutput:
         """Append tokens of one beam in blocks, and score the given rows of them."""
@@ -219,11 +276,10 @@ class XrtDecoder:
         A cache that goes on once stays where it is; only where it goes on more often is it copied on the device, to
         caches that nobody needs any longer.
         """
-        slots = self._session.memory.slots
-        if not 1 <= len(sources) <= slots:
-            raise ValueError(f"{len(sources)} beams; the device has caches for 1 to {slots}")
+        if not 1 <= len(sources) <= len(self._caches):
+            raise ValueError(f"{len(sources)} beams; the device has caches for 1 to {len(self._caches)}")
         wanted = [self._slots[source] for source in sources]
-        free = (slot for slot in range(slots) if slot not in wanted)
+        free = (slot for slot in self._caches if slot not in wanted)
         pairs: list[tuple[int, int]] = []
         taken: list[int] = []
         for slot in wanted:
@@ -235,9 +291,30 @@ class XrtDecoder:
             self._session.copy(pairs, self.length)
         self._slots = taken
 
+    def next_row(self, token: int, rules: RowRules) -> StreamRow:
+        """Return the token as the next one of its stream; ValueError when it cannot be appended."""
+        self._check(1)
+        if len(self._slots) != 1:
+            raise ValueError(f"a stream in a batch has one beam, and there are {len(self._slots)}")
+        return StreamRow(self._encoding, self._slots[0], self.length, token, rules)
+
     def _check(self, count: int) -> None:
         """Raise ValueError when so many rows cannot be appended, or the encoding is gone."""
         self._encoder.check(self._encoding)
         positions = self._session.memory.dimensions.text_positions
         if count < 1 or self.length + count > positions:
             raise ValueError(f"{count} tokens after {self.length}: the decoder has {positions} positions")
+
+
+def step_together(
+    session: DecoderSession, decoders: Sequence[XrtDecoder], tokens: Sequence[int], rules: Sequence[RowRules]
+) -> list[DecoderOutput]:
+    """Append one token to each of several streams in one dispatch; see `XrtModel.step_together`."""
+    given = zip(decoders, tokens, rules, strict=True)
+    rows = [decoder.next_row(token, each) for decoder, token, each in given]
+    if len({row.slot for row in rows}) < len(rows):
+        raise ValueError("streams in a batch need caches of their own: open them with `decoders`")
+    scores, attention = session.step_together(rows)
+    for decoder in decoders:
+        decoder.length += 1
+    return [DecoderOutput((score,), part[:, None, None]) for score, part in zip(scores, attention, strict=True)]

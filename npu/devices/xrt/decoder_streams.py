@@ -1,16 +1,16 @@
-"""The dispatches of the decoder: a forward on one cache, a step of several beams, scores, copies of caches."""
+"""The dispatches of the decoder: a forward on one cache, a step of several beams or streams, copies of caches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from amanuensis.kernels.operands import Count, Epilogue, Parameter, Region
+from amanuensis.kernels.operands import ALIGNMENT_BYTES, Count, Epilogue, Parameter, Region
 from amanuensis.kernels.operators import Attention, CopyRows, Embed, Operator, Select
 from amanuensis.npu.device_layers import UNEMBEDDING
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
-from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, F32_BYTES
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, F32_BYTES, Area
 from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
 from amanuensis.npu.model_config import Head
 
@@ -49,15 +49,23 @@ class DecoderStreams(StreamParts):
     def forward(self, bucket: int) -> list[Operator]:
         """Up to BLOCK_ROWS tokens, appended to the cache SLOT; scores of WANTED rows of them."""
         rows = Parameter(par.ROWS, BLOCK_ROWS)
-        return operators_of([("", [self.embed(rows, step=1)]), *self.pieces(bucket, rows), self._scores()])
+        begin: list[Operator] = [self.embed(rows, step=1)]
+        return operators_of([("", begin), *self.pieces(bucket, rows), self._scores(self.memory.decoder_input())])
 
     def step(self, bucket: int, beams: int) -> list[Operator]:
         """One token of each beam, appended to the beam's own cache; scores of all."""
-        return operators_of([("", [self.embed(beams, step=0)]), *self.pieces(bucket, beams), self._scores()])
+        begin: list[Operator] = [self.embed(beams, step=0)]
+        return operators_of([("", begin), *self.pieces(bucket, beams), self._scores(self.memory.decoder_input())])
+
+    def step_together(self, bucket: int, rows: int) -> list[Operator]:
+        """One token of each of several streams, each with a cache, a position and a window of its own."""
+        given = self.memory.together_input()
+        begin: list[Operator] = [self._embed_stream(given, row) for row in range(rows)]
+        return operators_of([("", begin), *self.pieces(bucket, rows, own_windows=True), self._scores(given)])
 
     def score_again(self) -> list[Operator]:
         """Scores of WANTED rows of the dispatch before, under other rules."""
-        return operators_of([self._scores()])
+        return operators_of([self._scores(self.memory.decoder_input())])
 
     def copy(self, copies: int) -> list[Operator]:
         """The first KEYS rows of caches SOURCES to caches TARGETS."""
@@ -72,19 +80,26 @@ class DecoderStreams(StreamParts):
             operators.append(CopyRows(source, target, keys, row, row, row))
         return operators_of([("", operators)])
 
-    def pieces(self, bucket: int, rows: Count) -> Iterator[Piece]:
-        """Yield the layers; `rows` is a parameter for tokens of one cache, a number for beams."""
+    def pieces(self, bucket: int, rows: Count, *, own_windows: bool = False) -> Iterator[Piece]:
+        """Yield the layers.
+
+        Args:
+            bucket: of the window; of the longest one where there are several.
+            rows: a parameter for tokens of one cache, a number for rows with a cache each.
+            own_windows: the rows have a position and a window each.
+
+        """
         layers = Layers("decoder", self.scratch, self.weights, rows)
         for layer in range(self.memory.dimensions.decoder_layers):
             name = f"decoder.layers.{layer}"
             operators = [
-                *self._self_attention(layers, f"{name}.self_attn", layer),
-                *self._cross_attention(layers, f"{name}.encoder_attn", layer, bucket),
+                *self._self_attention(layers, f"{name}.self_attn", layer, own_windows),
+                *self._cross_attention(layers, f"{name}.encoder_attn", layer, bucket, own_windows),
                 *layers.feed_forward(name),
             ]
             yield name, operators
 
-    def embed(self, rows: Count, step: int) -> Operator:
+    def embed(self, rows: Count, step: int) -> Embed:
         """Return the operator that makes the residual of tokens; step 0: all at the same position."""
         dimensions = self.memory.dimensions
         return Embed(
@@ -100,14 +115,21 @@ class DecoderStreams(StreamParts):
             step=step,
         )
 
-    def _self_attention(self, layers: Layers, name: str, layer: int) -> Iterator[Operator]:
+    def _embed_stream(self, given: Area, row: int) -> Operator:
+        residual = self.scratch.at("decoder.residual", row * self.memory.dimensions.width * F32_BYTES)
+        first = Parameter(par.FIRSTS_OF_ROWS + row, self.memory.dimensions.text_positions - 1)
+        ids = given.at("ids", row * ALIGNMENT_BYTES)
+        return replace(self.embed(1, step=0), ids=ids, dst=residual, first=first)
+
+    def _self_attention(self, layers: Layers, name: str, layer: int, own_windows: bool) -> Iterator[Operator]:
         yield layers.norm(f"{name}_layer_norm")
         yield from layers.product(f"{name}.qkv", layers.at("normed"), layers.at("qkv"), PLAIN)
         if isinstance(layers.rows, Parameter):
             yield from self._on_one_cache(layers, layer)
         else:
-            for beam in range(layers.rows):
-                yield from self._of_beam(layers, layer, beam)
+            for row in range(layers.rows):
+                keys = par.KEYS_OF_ROWS + row if own_windows else par.KEYS
+                yield from self._on_own_cache(layers, layer, row, keys)
         yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
 
     def _on_one_cache(self, layers: Layers, layer: int) -> Iterator[Operator]:
@@ -131,18 +153,18 @@ class DecoderStreams(StreamParts):
             kv_pitch=self.memory.kv_row_bytes,
         )
 
-    def _of_beam(self, layers: Layers, layer: int, beam: int) -> Iterator[Operator]:
-        """Append one row to the beam's cache and attend to all of it."""
+    def _on_own_cache(self, layers: Layers, layer: int, row: int, keys: int) -> Iterator[Operator]:
+        """Append a row to its cache and attend to all of it."""
         vector = self.vector_bytes
-        yield self._append(layers.at("qkv", (3 * beam + 1) * vector), 1, layer, par.APPENDS_OF_ROWS + beam)
-        k, v = self._cached(layer, par.SLOTS_OF_ROWS + beam)
+        yield self._append(layers.at("qkv", (3 * row + 1) * vector), 1, layer, par.APPENDS_OF_ROWS + row)
+        k, v = self._cached(layer, par.SLOTS_OF_ROWS + row)
         yield Attention(
-            q=layers.at("qkv", 3 * beam * vector),
+            q=layers.at("qkv", 3 * row * vector),
             k=k,
             v=v,
-            dst=layers.at("mixed", beam * vector),
+            dst=layers.at("mixed", row * vector),
             rows=1,
-            keys=Parameter(par.KEYS, self.memory.dimensions.text_positions),
+            keys=Parameter(keys, self.memory.dimensions.text_positions),
             heads=self.memory.dimensions.decoder_heads,
             size=self._head_size,
             causal=False,
@@ -151,15 +173,35 @@ class DecoderStreams(StreamParts):
             kv_pitch=self.memory.kv_row_bytes,
         )
 
-    def _cross_attention(self, layers: Layers, name: str, layer: int, bucket: int) -> Iterator[Operator]:
-        """Attend to the sound; beams hear the same sound, so they are rows of one attention."""
+    def _cross_attention(
+        self, layers: Layers, name: str, layer: int, bucket: int, own_windows: bool
+    ) -> Iterator[Operator]:
+        """Attend to the sound; rows that hear the same sound are rows of one attention."""
         yield layers.norm(f"{name}_layer_norm")
         yield from layers.product(f"{name}.q_proj", layers.at("normed"), layers.at("qkv"), PLAIN)
+        if own_windows:
+            assert isinstance(layers.rows, int)
+            for row in range(layers.rows):
+                hearing = self._hearing(layers, layer, bucket, par.ENCODINGS_OF_ROWS + row)
+                yield replace(
+                    hearing,
+                    q=layers.at("qkv", row * self.vector_bytes),
+                    dst=layers.at("mixed", row * self.vector_bytes),
+                    rows=1,
+                    keys=Parameter(par.FRAMES_OF_ROWS + row, bucket),
+                    probabilities=self._answered_stream(layer, row, bucket) if hearing.kept_heads else None,
+                )
+        else:
+            yield self._hearing(layers, layer, bucket, par.ENCODING)
+        yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
+
+    def _hearing(self, layers: Layers, layer: int, bucket: int, word: int) -> Attention:
+        """Return the attention of all rows to the window that a parameter names."""
         stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
-        encoding = Parameter(par.ENCODING, self.memory.encodings - 1)
+        encoding = Parameter(word, self.memory.encodings - 1)
         start = layer * self.memory.layer_kv_bytes
         heads = tuple(head for owner, head in self.alignment_heads if owner == layer)
-        yield Attention(
+        return Attention(
             q=layers.at("qkv"),
             k=self.cache.at("cross", start, encoding, stride),
             v=self.cache.at("cross", start + self.vector_bytes, encoding, stride),
@@ -176,15 +218,22 @@ class DecoderStreams(StreamParts):
             pitch=bucket if heads else 0,
             kv_pitch=self.memory.kv_row_bytes,
         )
-        yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
 
     def _answered(self, layer: int, rows: Count, bucket: int) -> Region:
         """Return where the attention of a layer's alignment heads goes: after that of the layers before."""
-        before = sum(owner < layer for owner, _ in self.alignment_heads) * bucket * F32_BYTES
+        before = self._heads_before(layer) * bucket * F32_BYTES
         output = self.memory.decoder_output()
         if isinstance(rows, Parameter):
             return output.at("attention", 0, rows, before)
         return output.at("attention", rows * before)
+
+    def _answered_stream(self, layer: int, row: int, bucket: int) -> Region:
+        """Return the same for a row of a stream of its own: after all heads of the rows before."""
+        place = row * len(self.alignment_heads) + self._heads_before(layer)
+        return self.memory.decoder_output().at("attention", place * bucket * F32_BYTES)
+
+    def _heads_before(self, layer: int) -> int:
+        return sum(owner < layer for owner, _ in self.alignment_heads)
 
     def _append(self, source: Region, rows: Count, layer: int, word: int) -> Operator:
         """Copy keys and values, which lie after the queries in `qkv`, to the cache row that a parameter names."""
@@ -219,12 +268,12 @@ class DecoderStreams(StreamParts):
         logits = self.scratch.at("logits")
         return [norm, *layers.product(UNEMBEDDING, layers.at("normed"), logits, Epilogue(out="f32"))]
 
-    def _scores(self) -> Piece:
+    def _scores(self, given: Area) -> Piece:
         memory, words = self.memory, self.vocabulary
         select = Select(
             logits=self.scratch.at("logits"),
             masks=words.masks,
-            rules=memory.decoder_input().at("rules"),
+            rules=given.at("rules"),
             answers=memory.decoder_output().at("scores"),
             rows=Parameter(par.WANTED, BLOCK_ROWS),
             vocabulary=memory.dimensions.vocabulary,

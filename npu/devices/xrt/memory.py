@@ -151,7 +151,7 @@ class Memory:
         """Return what a model takes on the device besides its weights and its instructions."""
         longest = self.buckets[-1]
         turns = self.encoder_input(longest).n_bytes + self.encoder_output(longest).n_bytes
-        decoder = self.decoder_input().n_bytes + self.decoder_output().n_bytes
+        decoder = self.decoder_input().n_bytes + self.together_input().n_bytes + self.decoder_output().n_bytes
         return self.scratch().n_bytes + self.cache().n_bytes + self.encodings * turns + decoder
 
     def encoder_input(self, bucket: int) -> Area:
@@ -179,10 +179,18 @@ class Memory:
         area.add("rules", BLOCK_ROWS * RULES.itemsize)
         return area
 
+    def together_input(self) -> Area:
+        """Return INPUT of a step of several streams: parameters, `ids`, int32 on a line each, and `rules`."""
+        area = bare_input()
+        area.add("ids", self.slots * ALIGNMENT_BYTES)
+        area.add("rules", self.slots * RULES.itemsize)
+        return area
+
     def decoder_output(self) -> Area:
         """Return OUTPUT of a forward: the receipt, `scores`, SCORES [BLOCK_ROWS], and `attention`.
 
-        Attention is float32 [alignment heads, rows, bucket], where rows are those of the dispatch.
+        Attention is float32 [alignment heads, rows, bucket], where rows are those of the dispatch; of several streams
+        [rows, alignment heads, bucket].
         """
         area = bare_output()
         area.add("scores", BLOCK_ROWS * SCORES.itemsize)

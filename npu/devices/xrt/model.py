@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,15 +12,15 @@ from amanuensis.kernels.operands import PARAMETERS_BYTES
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.device_weights import DeviceWeights, device_weights
-from amanuensis.npu.devices.api import Encoding
-from amanuensis.npu.devices.xrt.decoder import DecoderSession, XrtDecoder
+from amanuensis.npu.devices.api import DecoderOutput, Encoding
+from amanuensis.npu.devices.xrt.decoder import DecoderSession, XrtDecoder, step_together
 from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import Memory, bare_input, bare_output
 from amanuensis.npu.devices.xrt.resident import Resident
 from amanuensis.npu.devices.xrt.runtime import XrtRuntime
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_files import ModelFiles
-from amanuensis.npu.row_rules import Selection
+from amanuensis.npu.row_rules import RowRules, Selection
 from amanuensis.npu.tokenizer import Tokenizer
 
 PrecisionChoice = Literal["auto", "float32", "int8", "bf16"]
@@ -104,12 +105,32 @@ class XrtModel:
 
     def decoder(self, encoding: Encoding) -> XrtDecoder:
         """Return a decoder with an empty cache; the encoding is one of this model's last ones."""
+        return self._open(encoding, range(self._resident.memory.slots))
+
+    def decoders(self, encodings: Sequence[Encoding]) -> list[XrtDecoder]:
+        """Return a decoder for each of several streams, each with one cache of its own; earlier decoders end."""
+        return [self._open(encoding, [cache]) for cache, encoding in enumerate(encodings)]
+
+    def step_together(
+        self, decoders: Sequence[XrtDecoder], tokens: Sequence[int], rules: Sequence[RowRules]
+    ) -> list[DecoderOutput]:
+        """Append one token to each of several streams in one dispatch: the weights are read once for all of them.
+
+        Args:
+            decoders: of different streams, from `decoders`.
+            tokens: one of each stream.
+            rules: for the row of each stream.
+
+        """
+        return step_together(self._decoder, decoders, tokens, rules)
+
+    def _open(self, encoding: Encoding, caches: Sequence[int]) -> XrtDecoder:
         if not isinstance(encoding, XrtEncoding):
             raise TypeError(f"an encoding of this device is needed, not {type(encoding).__name__}")
         if not self._decoder.is_ready:
             raise RuntimeError("load_selection comes before the first decoder")
         self.finish(encoding)
-        return XrtDecoder(self._decoder, self._encoder, encoding)
+        return XrtDecoder(self._decoder, self._encoder, encoding, caches)
 
     def keep_warm(self) -> None:
         """Do an empty dispatch, so that the device does not fall asleep."""

@@ -23,6 +23,7 @@ def areas(memory: Memory) -> list[Area]:
         memory.encoder_output(longest),
         memory.states_input(longest),
         memory.decoder_input(),
+        memory.together_input(),
         memory.decoder_output(),
     ]
 
@@ -82,5 +83,5 @@ def test_large_models_keep_fewer_windows() -> None:
 def test_what_a_model_takes_is_the_sum_of_its_buffers() -> None:
     """The room that is checked before loading is that of all buffers with their turns."""
     memory = Memory.plan(BASE, 8)
-    scratch, cache, given, answer, _, forward, scores = (area.n_bytes for area in areas(memory))
-    assert memory.resident_bytes() == scratch + cache + ENCODINGS * (given + answer) + forward + scores
+    scratch, cache, given, answer, _, *decoder = (area.n_bytes for area in areas(memory))
+    assert memory.resident_bytes() == scratch + cache + ENCODINGS * (given + answer) + sum(decoder)

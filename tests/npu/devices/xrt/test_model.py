@@ -195,6 +195,26 @@ def test_beams_go_on_from_where_they_are_told(model: XrtModel, features: Float32
         assert_same(output.scores[beam], last_scores(model, features, text))
 
 
+def test_streams_decode_together(model: XrtModel, runtime: MachineRuntime, features: Float32) -> None:
+    """Streams with windows and texts of different lengths take one dispatch a token, each as if it were alone."""
+    sounds = [features, features[:, :90], np.tile(features, (1, 3))]
+    texts = [[1, 2, 3], [4], [5, 6]]
+    decoders = model.decoders([model.encode(sound) for sound in sounds])
+    for decoder, text in zip(decoders, texts, strict=True):
+        decoder.forward(text, [])
+    before = runtime.dispatches
+    for token in (7, 8):
+        outputs = model.step_together(decoders, [token, token + 1, token + 2], [ASK] * 3)
+    assert runtime.dispatches - before == 2
+    for place, (sound, text, output) in enumerate(zip(sounds, texts, outputs, strict=True)):
+        said = [*text, 7 + place, 8 + place]
+        alone = model.decoder(model.encode(sound)).forward(said, [Row(len(said) - 1, ASK)])
+        assert_same(output.scores[0], alone.scores[0])
+        np.testing.assert_allclose(output.attention[:, 0, 0], alone.attention[:, 0, -1], atol=1e-3)
+    with pytest.raises(ValueError, match="2 beams; the device has caches for 1 to 1"):
+        decoders[0].reorder([0, 0])
+
+
 def test_only_continued_beams_are_copied(model: XrtModel, runtime: MachineRuntime, features: Float32) -> None:
     """A beam that goes on once stays in its cache; copies are one dispatch and cross no bus."""
     decoder = model.decoder(model.encode(features))
