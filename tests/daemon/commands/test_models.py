@@ -12,6 +12,7 @@ import pytest
 
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.daemon.main import main
+from amanuensis.npu.devices.xrt import quality
 from tests.helpers.hub_server import HubServer
 
 
@@ -115,3 +116,21 @@ def test_removal_is_asked_for(
     assert main(["models", "rm", "tiny.en"]) == 0
     assert not (tmp_path / "models/tiny.en").exists()
     assert "Remove model tiny.en" in capsys.readouterr().err
+
+
+def test_weights_for_the_npu_are_prepared_and_reported(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every layer is compared with float32, and the second time the report comes from beside the weights."""
+    first = answer(capsys, "prepare", "builtin", "--precision", "bf16")
+    assert Path(first["path"]).parent == folder / ".prepared"
+    assert [layer["name"] for layer in first["layers"]][-3:] == ["decoder.layers.0", "decoder.layers.1", "logits"]
+    assert all(layer["nrmse"] < 0.02 and layer["cosine"] > 0.999 for layer in first["layers"])
+    assert {product["precision"] for product in first["products"].values()} == {"bf16"}
+    monkeypatch.setattr(quality, "measure", lambda *_: pytest.fail("measured again"))
+    assert answer(capsys, "prepare", "builtin", "--precision", "bf16") == first
+    assert main(["models", "prepare", "builtin", "--precision", "bf16"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("builtin prepared in bf16: ")
+    assert lines[2].split() == ["against", "float32", "NRMSE", "cosine"]
+    assert len(lines) == 3 + len(first["layers"])
