@@ -82,16 +82,16 @@ class Memory:
             OperandError: it is not inside its buffer, or not aligned.
 
         """
-        spans, view = self._tensor(region, np.dtype(dtype), shape, name, pitch)
-        self.bytes_read += sum(span.stop - span.start for span in spans)
+        _, view = self._tensor(region, np.dtype(dtype), shape, name, pitch)
+        self.bytes_read += view.nbytes
         return view
 
     def write(
         self, region: Region, dtype: DTypeLike, shape: tuple[int, ...], name: str, *, pitch: int = 0
     ) -> NDArray[Any]:
         """Return a tensor to write, as a view of the buffer; arguments and errors as for `read`."""
-        spans, view = self._tensor(region, np.dtype(dtype), shape, name, pitch)
-        self.written += spans
+        span, view = self._tensor(region, np.dtype(dtype), shape, name, pitch)
+        self.written += _rows_of(span, pitch, view)
         return view
 
     def gather(
@@ -107,18 +107,17 @@ class Memory:
 
     def _tensor(
         self, region: Region, kind: np.dtype[Any], shape: tuple[int, ...], name: str, pitch: int
-    ) -> tuple[list[Span], NDArray[Any]]:
+    ) -> tuple[Span, NDArray[Any]]:
         n_bytes = math.prod(shape) * kind.itemsize
         row_bytes = shape[-1] * kind.itemsize
         if pitch in (0, row_bytes) or not n_bytes:
             span = self._span(region, n_bytes, name)
-            return [span], self._buffers[span.buffer][span.start : span.stop].view(kind).reshape(shape)
+            return span, self._buffers[span.buffer][span.start : span.stop].view(kind).reshape(shape)
         if pitch < row_bytes or pitch % kind.itemsize:
             raise OperandError(f"{name} has rows of {row_bytes} bytes at a pitch of {pitch}")
         span = self._span(region, (shape[0] - 1) * pitch + row_bytes, name)
-        flat = self._buffers[span.buffer][span.start : span.stop].view(np.uint8)
-        rows = np.lib.stride_tricks.as_strided(flat, (shape[0], row_bytes), (pitch, 1)).view(kind)
-        return [Span(span.buffer, start, start + row_bytes) for start in range(span.start, span.stop, pitch)], rows
+        flat = self._buffers[span.buffer][span.start : span.stop]
+        return span, np.lib.stride_tricks.as_strided(flat, (shape[0], row_bytes), (pitch, 1)).view(kind)
 
     def _span(self, region: Region, n_bytes: int, name: str) -> Span:
         start = region.offset
@@ -131,6 +130,15 @@ class Memory:
             place = f"bytes {start} to {start + n_bytes} of {Buffer(region.buffer).name}"
             raise OperandError(f"{name} takes {place}, which has {available}")
         return Span(region.buffer, start, start + n_bytes)
+
+
+def _rows_of(span: Span, pitch: int, view: NDArray[Any]) -> list[Span]:
+    """Return the spans of the rows of a tensor with gaps, or the one span of a tensor without."""
+    n_bytes = span.stop - span.start
+    if view.nbytes == n_bytes:
+        return [span]
+    row_bytes = view.nbytes // view.shape[0]
+    return [Span(span.buffer, start, start + row_bytes) for start in range(span.start, span.stop, pitch)]
 
 
 def _as_bytes(buffer: NDArray[np.uint8] | memoryview, place: int) -> NDArray[np.uint8]:

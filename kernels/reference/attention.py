@@ -17,6 +17,7 @@ from amanuensis.kernels.dtypes import Float32, rounded
 from amanuensis.kernels.reference.softmax import softmax
 
 KEY_BLOCK: Final = 32
+CHUNK_SCORES: Final = 1 << 18  # computed at a time: 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +85,33 @@ def attention_blocks(q: Float32, k: Float32, v: Float32, scale: float, first: in
     """Return what `attention_streaming` does, for all blocks at once: each p is rounded under its own running maximum.
 
     The corrections c of a block multiply up to exp(m of the block - final m), so the two differ only by the rounding of
-    float32. This is the form that is fast in NumPy.
+    float32. This is the form that is fast in NumPy: as many heads and rows at a time as the cache of a CPU core takes.
     """
-    heads, rows = q.shape[:2]
+    heads, rows, _ = q.shape
     seen = seen_keys(rows, k.shape[1], first)
-    keys = int(seen.max(initial=0))
+    result = Attended(np.empty_like(q), np.empty((heads, rows), np.float32), np.empty((heads, rows), np.float32))
+    step_rows = max(1, min(rows, CHUNK_SCORES // k.shape[1]))
+    step_heads = max(1, CHUNK_SCORES // (step_rows * k.shape[1]))
+    for head in range(0, heads, step_heads):
+        chosen = slice(head, head + step_heads)
+        for row in range(0, rows, step_rows):
+            part = slice(row, row + step_rows)
+            keys = int(seen[part].max())
+            done = _blocks(q[chosen, part], k[chosen, :keys], v[chosen, :keys], scale, seen[part])
+            result.values[chosen, part], result.highest[chosen, part], result.sums[chosen, part] = done
+    return result
+
+
+def _blocks(
+    q: Float32, k: Float32, v: Float32, scale: float, seen: NDArray[np.int64]
+) -> tuple[Float32, Float32, Float32]:
+    heads, rows, _ = q.shape
+    keys = k.shape[1]
     blocks = -(-keys // KEY_BLOCK)
     scores = np.full((heads, rows, blocks * KEY_BLOCK), -np.inf, np.float32)
-    np.matmul(q, k[:, :keys].transpose(0, 2, 1), out=scores[..., :keys])
+    np.matmul(q, k.transpose(0, 2, 1), out=scores[..., :keys])
     scores[..., :keys] *= np.float32(scale)
-    if first is not None:
+    if seen.min() < keys:
         scores[:, np.arange(scores.shape[2]) >= seen[:, None]] = -np.inf
     blocked = scores.reshape(heads, rows, blocks, KEY_BLOCK)
     running = np.maximum.accumulate(blocked.max(axis=3), axis=2)
@@ -103,7 +121,7 @@ def attention_blocks(q: Float32, k: Float32, v: Float32, scale: float, first: in
     p *= np.exp(running - final[..., None])[..., None]
     weights = p.reshape(heads, rows, -1)
     total = weights.sum(axis=2)
-    return Attended(weights[..., :keys] @ v[:, :keys] / total[..., None], final, total)
+    return weights[..., :keys] @ v / total[..., None], final, total
 
 
 def probabilities(attended: Attended, q: Float32, k: Float32, scale: float, seen: NDArray[np.int64]) -> Float32:

@@ -27,7 +27,8 @@ def dft_matrix() -> Float32:
     samples = np.arange(N_FFT)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * samples / N_FFT)
     angles = 2 * np.pi / N_FFT * (np.outer(samples, np.arange(N_BINS)) % N_FFT)
-    return (window[:, None] * np.concatenate([np.cos(angles), -np.sin(angles)], axis=1)).astype(np.float32)
+    waves = np.concatenate([np.cos(angles), -np.sin(angles)], axis=1)
+    return np.asarray(window[:, None] * waves, np.float32)
 
 
 def log_mel(frames: Float32, filters: Float32) -> Float32:
