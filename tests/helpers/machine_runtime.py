@@ -39,6 +39,7 @@ class MachineRuntime:
         self.bytes_from_device = 0
         self.allocated_bytes = 0
         self.zeros = False
+        self.buffers: list[MachineBuffer] = []
         self.started: list[int] = []  # numbers of dispatches that nobody has waited for yet
         self.memory_bytes = memory_bytes
         self._program = Program("npu1", KERNEL_NAME, str(UUID(int=0)), OPERATORS)
@@ -52,7 +53,8 @@ class MachineRuntime:
         if self.allocated_bytes + n_bytes > self.memory_bytes:
             raise DeviceMemoryError(f"allocating {n_bytes} bytes for {kind} failed; choose a smaller model")
         self.allocated_bytes += n_bytes
-        return MachineBuffer(kind, n_bytes, np.full(n_bytes, POISON, np.uint8))
+        self.buffers.append(MachineBuffer(kind, n_bytes, np.full(n_bytes, POISON, np.uint8)))
+        return self.buffers[-1]
 
     def write(self, buffer: MachineBuffer, array: NDArray[Any], offset: int = 0) -> None:
         """Copy to the device."""

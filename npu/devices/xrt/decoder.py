@@ -56,6 +56,7 @@ class DecoderSession:
         self._heads = tuple(alignment_heads)
         self._given = resident.input(memory.decoder_input())
         self._together = resident.input(memory.together_input())
+        self._together_rules_offset = memory.together_input().offset("rules")
         self._output_area = memory.decoder_output()
         self._output = resident.output(self._output_area)
         self._ids = self._given.view("ids", np.int32)
@@ -84,8 +85,9 @@ class DecoderSession:
             timestamp_begin=selection.timestamp_begin,
             no_speech=selection.no_speech,
         )
-        streams = DecoderStreams(self.memory, resident.weights, words, self._heads)
-        self._streams = streams
+        if self._streams is not None and self._streams.vocabulary == words:
+            return
+        self._streams = streams = DecoderStreams(self.memory, resident.weights, words, self._heads)
         self._forward = {bucket: resident.stream(streams.forward(bucket)) for bucket in self.memory.buckets}
         self._score_again = resident.stream(streams.score_again())
         self._steps.clear()
@@ -154,7 +156,7 @@ class DecoderSession:
             ids[place * ALIGNMENT_BYTES // ids.itemsize] = row.token
             fill_rules(rules[place], row.rules)
         words[[par.WANTED_FIRST, par.WANTED]] = 0, len(rows)
-        n_bytes = self.memory.together_input().offset("rules") + len(rows) * RULES.itemsize
+        n_bytes = self._together_rules_offset + len(rows) * RULES.itemsize
         dispatch = self._resident.start(self._steps_together[key], given, n_bytes, self._output)
         records = self._resident.finish(dispatch, len(rows) * SCORES.itemsize).view(SCORES)
         shape = (len(rows), self.n_heads, bucket)

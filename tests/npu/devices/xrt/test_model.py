@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.kernels.records import RULES, SCORES
 from amanuensis.npu.calibration import Precision, cosine, nrmse
+from amanuensis.npu.device_weights import device_weights
 from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.devices.xrt.errors import DeviceMemoryError, WrongAnswerError
 from amanuensis.npu.devices.xrt.model import XrtModel
@@ -306,6 +307,39 @@ def test_a_lying_device_is_found_out(files: ModelFiles, selection: Selection, fe
     for act in (lambda: model.encode(features), lambda: decoder.forward([1], []), model.keep_warm):
         with pytest.raises(WrongAnswerError, match="without doing what it was told"):
             act()
+
+
+def test_one_wrong_byte_of_the_weights_is_heard(files: ModelFiles, features: Float32) -> None:
+    """Computing is done on the bytes in device memory and nothing else."""
+    runtime = MachineRuntime()
+    model = XrtModel.open(files, runtime, "int8")  # type: ignore[arg-type]
+    before = model.encode_states(features)
+    weights = next(buffer for buffer in runtime.buffers if buffer.kind == "weights")
+    start = device_weights(files, "int8", list).map.offsets["encoder.layers.1.fc2.values"]
+    weights.device[start] ^= 0x40
+    assert (model.encode_states(features) != before).any()
+
+
+def test_the_same_selection_keeps_its_streams(
+    model: XrtModel, runtime: MachineRuntime, selection: Selection, features: Float32
+) -> None:
+    """Another decoder with the same vocabulary allocates nothing."""
+    expected, before = last_scores(model, features, [1]), runtime.allocated_bytes
+    model.load_selection(selection)
+    assert runtime.allocated_bytes == before
+    assert last_scores(model, features, [1]) == expected
+
+
+def test_nothing_is_allocated_while_decoding(model: XrtModel, runtime: MachineRuntime, features: Float32) -> None:
+    """Windows, steps and verifications reuse buffers and streams; a new number of beams makes its stream once."""
+    for _ in range(2):
+        before = runtime.allocated_bytes
+        decoder = model.decoder(model.encode(features))
+        decoder.forward(list(range(40)), [Row(39, ASK)])
+        decoder.step([1], [ASK])
+        decoder.reorder([0, 0])
+        decoder.step([1, 2], [ASK, ASK])
+    assert runtime.allocated_bytes == before
 
 
 def test_a_model_larger_than_the_device_is_refused_before_it_is_loaded(files: ModelFiles) -> None:
