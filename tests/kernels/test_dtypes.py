@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanuensis.kernels.dtypes import BFLOAT16, rounded, to_bf16, to_f32
+from tests.kernels.figures import PATIENT
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ def test_rounding_is_to_nearest_even(value: float, expected: float) -> None:
     assert rounded(np.array([value], np.float32))[0] == expected
 
 
+@PATIENT
 @given(st.floats(-(2.0**120), 2.0**120, width=32))
 def test_rounding_is_within_half_a_step(value: float) -> None:
     """Rounding moves a value by at most 2**-8 of itself, and rounded values stay."""

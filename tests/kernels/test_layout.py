@@ -21,10 +21,12 @@ from amanuensis.kernels.layout import (
     unpack,
     unpack_columns,
 )
+from tests.kernels.figures import PATIENT
 
 ORDERS = [(np.int8, INT8_A), (np.int8, INT8_B), (BFLOAT16, BF16_A), (BFLOAT16, BF16_B)]
 
 
+@PATIENT
 @given(st.sampled_from(ORDERS), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1 << 30))
 def test_unpacking_undoes_packing(order: tuple[np.dtype[np.generic], Block], down: int, across: int, seed: int) -> None:
     """Every matrix of whole blocks survives pack and unpack, whatever its size."""

@@ -30,6 +30,7 @@ from amanuensis.kernels.ops import (
     decode,
     encode,
 )
+from tests.kernels.figures import PATIENT
 
 PARAMETERS = st.builds(Parameter, st.integers(0, 255), st.integers(0, 1 << 20))
 REGIONS = st.builds(Region, st.integers(0, 4), st.integers(0, 1 << 40), st.none() | PARAMETERS, st.integers(0, 1 << 40))
@@ -67,6 +68,7 @@ SEQUENCES = st.lists(
 )
 
 
+@PATIENT
 @given(SEQUENCES)
 def test_what_is_encoded_is_decoded(sequence: list[Operator]) -> None:
     """Decoding gives back exactly the operators that were encoded."""
@@ -94,6 +96,7 @@ def test_every_operator_has_a_code(kind: type) -> None:
     assert decode(encode([operator, Nop()])) == (operator, Nop())
 
 
+@PATIENT
 @given(SEQUENCES.filter(len), st.data())
 def test_changed_words_are_refused_or_another_sequence(sequence: list[Operator], data: st.DataObject) -> None:
     """A changed word never passes unnoticed, and never ends in another error than OpError."""
@@ -107,6 +110,7 @@ def test_changed_words_are_refused_or_another_sequence(sequence: list[Operator],
     assert repr(again) != repr(tuple(sequence))  # by repr: NaN differs from itself
 
 
+@PATIENT
 @given(st.lists(st.integers(0, (1 << 32) - 1), max_size=64))
 def test_garbage_is_refused(garbage: list[int]) -> None:
     """Words that nobody encoded raise OpError, with and without a true header."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amanuensis.kernels.dtypes import Float32, rounded
@@ -18,7 +18,7 @@ from amanuensis.kernels.reference.attention import (
     split_heads,
 )
 from amanuensis.kernels.reference.softmax import softmax
-from tests.kernels.figures import BF16_NRMSE, bf16_noise, nrmse
+from tests.kernels.figures import BF16_NRMSE, PATIENT, bf16_noise, nrmse
 
 CASES = [(64, 64, None), (1, 1500, None), (50, 333, None), (1, 1, 0), (7, 40, 33), (32, 100, 68), (40, 40, 0)]
 
@@ -50,7 +50,7 @@ def test_all_forms_are_attention(rows: int, keys: int, first: int | None) -> Non
     assert nrmse(rounded(attention_blocks(q, k, v, 1 / 8, first).values), truth) < BF16_NRMSE
 
 
-@settings(deadline=None, max_examples=40)
+@PATIENT
 @given(st.integers(1, 20), st.integers(1, 150), st.booleans(), st.integers(1, 9))
 def test_blocks_at_once_equal_streaming(rows: int, extra: int, causal: bool, scale: int) -> None:
     """The fast form differs from the core's loop by the rounding of float32 only; the scores are exact in both."""

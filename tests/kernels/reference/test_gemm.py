@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from amanuensis.kernels.dtypes import rounded, to_bf16
 from amanuensis.kernels.reference.gelu import gelu
 from amanuensis.kernels.reference.gemm import EXACT_K, Ending, gemm_bf16, gemm_int8, gemm_int8_sums
-from tests.kernels.figures import BF16_NRMSE, bf16_noise, nrmse
+from tests.kernels.figures import BF16_NRMSE, PATIENT, bf16_noise, nrmse
 
 
+@PATIENT
 @given(st.integers(1, 9), st.integers(1, 3000), st.integers(1, 9), st.integers(0, 1 << 30))
 def test_int8_sums_are_exact(m: int, k: int, n: int, seed: int) -> None:
     """The sums equal those of integer arithmetic, for any size."""

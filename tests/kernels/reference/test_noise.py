@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanuensis.kernels.reference.noise import gumbel, mix, uniform
+from tests.kernels.figures import PATIENT
 
 IDS = np.arange(51_865)
 KNOWN = [0.1143675446510315, 0.09278959035873413, 0.2892158627510071]  # seed 7, position 3, ids 0, 1 and 50,000
 
 
+@PATIENT
 @given(st.integers(0, 1 << 40), st.integers(0, 448), st.integers(0, 51_000))
 def test_noise_of_an_id_depends_on_nothing_else(seed: int, position: int, first: int) -> None:
     """The noise of a slice of the vocabulary is the slice of the noise."""

@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanuensis.kernels.reference.requantise import fixed_point, quantise_rows, requantise, round_shift
-from tests.kernels.figures import bf16_noise, nrmse
+from tests.kernels.figures import PATIENT, bf16_noise, nrmse
 
 INT32 = st.integers(-(1 << 31), (1 << 31) - 1)
 
 
+@PATIENT
 @given(st.integers(-(1 << 61), 1 << 61), st.integers(0, 62))
 def test_shifts_round_half_to_even(value: int, shift: int) -> None:
     """A shift equals the rounding of the exact quotient, which Python rounds half to even."""
     assert round_shift(np.array([value]), shift)[0] == round(Fraction(value, 1 << shift))
 
 
+@PATIENT
 @given(st.lists(st.tuples(INT32, INT32, INT32), min_size=1, max_size=20), st.integers(0, 62))
 def test_requantising_is_exact(channels: list[tuple[int, int, int]], shift: int) -> None:
     """Sums, bias, multiplier and shift give the integer that exact arithmetic gives, saturated twice."""

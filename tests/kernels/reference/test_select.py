@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amanuensis.kernels.records import MAX_BONUSES, NO_ID, TOP_K, empty_rules
 from amanuensis.kernels.reference.noise import gumbel
 from amanuensis.kernels.reference.select import Vocabulary, select
+from tests.kernels.figures import PATIENT
 
 VOCABULARY = Vocabulary(size=300, timestamp_begin=220, eot=200, no_speech=210)
 MASKS = np.zeros((3, 300), np.bool_)
@@ -58,7 +59,7 @@ def may_follow(token: int, fields: dict[str, Any]) -> bool:
     return bool(kind and not MASKS[fields["mask"], token])
 
 
-@settings(deadline=None)
+@PATIENT
 @given(ROWS, BONUSES, st.integers(0, 1 << 30), st.booleans())
 def test_answers_are_those_of_full_logits(
     fields: dict[str, Any], bonuses: dict[int, float], seed: int, coarse: bool
