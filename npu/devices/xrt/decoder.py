@@ -52,6 +52,7 @@ class DecoderSession:
         memory = resident.memory
         self.memory = memory
         self.n_heads = len(alignment_heads)
+        self.openings = 0  # how often the caches were given to new decoders
         self._resident = resident
         self._heads = tuple(alignment_heads)
         self._given = resident.input(memory.decoder_input())
@@ -228,6 +229,7 @@ class XrtDecoder:
     ) -> None:
         self.length = 0
         self._session = session
+        self._opening = session.openings
         self._encoder = encoder
         self._encoding = encoding
         self._caches = caches  # that its beams may use
@@ -301,7 +303,9 @@ class XrtDecoder:
         return StreamRow(self._encoding, self._slots[0], self.length, token, rules)
 
     def _check(self, count: int) -> None:
-        """Raise ValueError when so many rows cannot be appended, or the encoding is gone."""
+        """Raise ValueError when so many rows cannot be appended, or what they would stand on is gone."""
+        if self._opening != self._session.openings:
+            raise ValueError("this decoder has ended: another one was opened on the model")
         self._encoder.check(self._encoding)
         positions = self._session.memory.dimensions.text_positions
         if count < 1 or self.length + count > positions:

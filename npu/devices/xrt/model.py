@@ -105,10 +105,12 @@ class XrtModel:
 
     def decoder(self, encoding: Encoding) -> XrtDecoder:
         """Return a decoder with an empty cache; the encoding is one of this model's last ones."""
+        self._decoder.openings += 1
         return self._open(encoding, range(self._resident.memory.slots))
 
     def decoders(self, encodings: Sequence[Encoding]) -> list[XrtDecoder]:
         """Return a decoder for each of several streams, each with one cache of its own; earlier decoders end."""
+        self._decoder.openings += 1
         return [self._open(encoding, [cache]) for cache, encoding in enumerate(encodings)]
 
     def step_together(

@@ -281,6 +281,15 @@ def test_an_encoding_ends_when_its_place_is_taken(model: XrtModel, features: Flo
         decoder.forward([1], [])
 
 
+def test_a_decoder_ends_when_another_one_is_opened(model: XrtModel, features: Float32) -> None:
+    """Its caches belong to the new one, so that going on with the old one is refused."""
+    encoding = model.encode(features)
+    old, new = model.decoder(encoding), model.decoder(encoding)
+    new.forward([1], [])
+    with pytest.raises(ValueError, match="this decoder has ended"):
+        old.forward([1], [])
+
+
 def test_states_can_come_from_elsewhere(model: XrtModel, features: Float32) -> None:
     """Decoding on states that were given to the device equals decoding on those that it computed."""
     given = model.encoding_of(model.encode_states(features))
