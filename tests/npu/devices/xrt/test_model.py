@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.kernels.records import RULES, SCORES
-from amanuensis.npu.calibration import Precision, cosine, nrmse
+from amanuensis.npu import calibration
+from amanuensis.npu.calibration import Precision, Window, cosine, nrmse
 from amanuensis.npu.device_weights import device_weights
 from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.devices.xrt.errors import DeviceMemoryError, WrongAnswerError
@@ -96,6 +98,21 @@ def test_encoder_is_near_float32(files: ModelFiles, features: Float32, precision
     assert states.shape == exact.shape
     assert nrmse(states, exact) <= max_nrmse
     assert cosine(states, exact) >= min_cosine
+
+
+def test_layers_of_both_precisions_work_together(
+    tmp_path: Path, features: Float32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers that the calibration keeps in bf16 and smoothed int8 layers make one encoder, near float32."""
+    monkeypatch.setattr(calibration, "MAX_INT8_NRMSE", 0.008)
+    monkeypatch.setattr(calibration, "MIN_GAIN", 1.0)
+    files = ModelFiles.load(make_random_model(tmp_path / "random", MODEL))
+    weights = device_weights(files, "int8", lambda: [Window(features, (1, 2, 3, 4))])
+    layers = {name: row["precision"] for name, row in weights.map.products.items() if "layers" in name}
+    assert set(layers.values()) == {"int8", "bf16"}
+    assert any(f"{name}.smooth" in weights.map.offsets for name in layers)
+    states = XrtModel(files, weights, MachineRuntime(), "int8").encode_states(features)  # type: ignore[arg-type]
+    assert nrmse(states, FloatModel(files).encode(features)) <= LIMITS["int8"][0]
 
 
 def test_scores_are_near_float32(model: XrtModel, selection: Selection, features: Float32) -> None:
