@@ -101,7 +101,7 @@ def choose(config: EngineConfig) -> Choice:
             f"encoder {encoder!r} and decoder {decoder!r}: a device and its simulation do not go together"
         )
     choice = Choice(encoder, decoder)
-    if choice.is_cpu and config.precision == "bf16":
+    if choice.is_cpu and config.precision == "bf16" and not config.resuming:
         raise EngineError("precision 'bf16' is for the NPU: choose float32 or int8 on the CPU, or auto")
     return choice
 
@@ -121,10 +121,18 @@ class _Model:
         return LoadedModel(info, CpuRunner(backend, self.tokenizer))
 
     def on_device(self, choice: Choice, why: str) -> LoadedModel:
-        """Load the model on an NPU, or its simulation, with the CPU to fall back on; DeviceError when that fails."""
-        opened = self._open(choice)
-        info = self._info(choice, why, opened.precision, opened.hardware, opened.architecture)
+        """Load the model on an NPU, or its simulation, with the CPU to fall back on; DeviceError when that fails.
+
+        After a crash it does not fail: the CPU computes until the device can be opened.
+        """
         reopen, open_cpu = lambda: self._open(choice).runner, lambda: CpuRunner(self._cpu(), self.tokenizer)
+        try:
+            opened = self._open(choice)
+        except DeviceError as error:
+            if not self.config.resuming:
+                raise
+            return LoadedModel(self._info(choice, why, self.config.precision), Fallback(error, reopen, open_cpu))
+        info = self._info(choice, why, opened.precision, opened.hardware, opened.architecture)
         return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu))
 
     def _open(self, choice: Choice) -> OpenDevice:

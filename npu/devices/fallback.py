@@ -53,7 +53,7 @@ class Fallback:
     """Decodes on a device, and on the CPU while the device cannot.
 
     Args:
-        device: open.
+        device: open, or the error of opening it.
         reopen: opens it again; DeviceError when that fails.
         open_cpu: opens the CPU back end; called when it is first needed.
         clock: seconds.
@@ -63,13 +63,13 @@ class Fallback:
 
     def __init__(
         self,
-        device: Runner,
+        device: Runner | DeviceError,
         reopen: Callable[[], Runner],
         open_cpu: Callable[[], Runner],
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
     ) -> None:
-        self._device: Runner | None = device
+        self._device: Runner | None = None
         self._reopen = reopen
         self._open_cpu = open_cpu
         self._clock = clock
@@ -80,6 +80,10 @@ class Fallback:
         self._good_windows = 0  # since the device was opened
         self._why, self._kind = "", ""  # of the newest failure; the error itself would keep the lost device open
         self._retry_s = 0.0  # when to try again
+        if isinstance(device, DeviceError):
+            self._fail(device)
+        else:
+            self._device = device
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode a window where it can be decoded now; the result says where, and why there."""

@@ -39,6 +39,9 @@ class EngineConfig:
     precision: Precision = "auto"  # auto: int8 on an NPU, and where the CPU has VNNI
     encoder: Device | None = None  # None: as `device`
     decoder: Device | None = None
+    resuming: bool = (
+        False  # after a crash: a device that cannot be opened now is tried again later, on the CPU till then
+    )
 
 
 @dataclass(frozen=True, slots=True)

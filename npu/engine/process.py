@@ -7,10 +7,13 @@ import itertools
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from amanuensis.npu.engine.api import (
+    Device,
     EngineBusyError,
     EngineConfig,
     EngineError,
@@ -191,7 +194,7 @@ class SupervisedEngine:
         watch = asyncio.create_task(child.watch(self._supervision))
         try:
             self._child = child
-            child.send(start_message(self._config, self._supervision.nice))
+            child.send(start_message(self._config_now(), self._supervision.nice))
             async for message in child.messages():
                 self._take_safely(child, message)
                 if child.ready and not loaded.done():
@@ -202,6 +205,13 @@ class SupervisedEngine:
             watch.cancel()
             child.kill("closed")
             await child.gone()
+
+    def _config_now(self) -> EngineConfig:
+        """Return what to start: after a crash the same devices again, whether they can be opened at once or not."""
+        if self._info is None:
+            return self._config
+        encoder, decoder = cast(Device, self._info.encoder), cast(Device, self._info.decoder)
+        return replace(self._config, encoder=encoder, decoder=decoder, resuming=True)
 
     def _after_crash(self, why: str) -> None:
         crash = self._schedule.crashed()

@@ -109,6 +109,13 @@ def crashing_later(config: EngineConfig) -> Steered:
     return Steered(config.model)
 
 
+def resuming(config: EngineConfig) -> Steered:
+    """Write down on which devices to start, and whether after a crash."""
+    with (config.model / "resuming").open("a") as file:
+        file.write(f"{config.device}:{config.encoder}:{config.decoder}:{config.resuming}\n")
+    return Steered(config.model)
+
+
 def stopping(config: EngineConfig) -> Steered:
     """Hang with all threads while loading."""
     signal_self(signal.SIGSTOP)

@@ -430,6 +430,15 @@ async def test_process_is_told_of_streams_and_voices(start: Starter, desk: Desk)
     await until(lambda: desk.told()[-1:] == ["0"])
 
 
+async def test_next_process_resumes_on_the_same_devices(start: Starter, desk: Desk) -> None:
+    """After a crash the process is told to take the devices of the first one, even if they cannot be opened at once."""
+    engine = await start("resuming")
+    kill(engine)
+    await until(lambda: engine.stats().restarts == 1 and engine.pid is not None)
+    assert (await submit(engine, job(1))).tokens == expected(1)
+    assert (desk.folder / "resuming").read_text().split() == ["auto:None:None:False", "auto:cpu:cpu:True"]
+
+
 async def test_work_of_the_device_is_added_up(start: Starter, caplog: pytest.LogCaptureFixture) -> None:
     """Dispatches and bytes are summed by device, and a device that is out of use is told in the log, once each way."""
     engine = await start()

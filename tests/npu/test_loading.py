@@ -13,6 +13,7 @@ import pytest
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.fallback import Fallback
+from amanuensis.npu.devices.xrt.probe import OPEN_ATTEMPTS
 from amanuensis.npu.engine.api import Device, EngineConfig, EngineError
 from amanuensis.npu.loading import Choice, choose, load_model
 from amanuensis.npu.pyxrt_emulator import Fault, Settings
@@ -181,6 +182,22 @@ def test_a_failing_device_costs_no_window(folder: Path, kind: str) -> None:
     model.maintain(1, voice=False)
     again = model.decode(JOB)
     assert (again.encoder, again.tokens, again.fallback) == ("sim", expected.tokens, "")
+
+
+def test_a_crash_resumes_without_the_device(folder: Path) -> None:
+    """After a crash a device that cannot be opened is no reason to give up: the CPU computes until it can."""
+    pyxrt_emulator.configure(Settings(faults=(Fault("no_permission", lasts=2 * OPEN_ATTEMPTS),)))
+    with pytest.raises(EngineError, match="cannot be opened"):
+        load_model(EngineConfig(folder, device="sim", threads=1))
+    model = load_model(EngineConfig(folder, device="sim", threads=1, resuming=True))
+    assert (model.info.encoder, model.info.decoder) == ("sim", "sim")
+    without = model.decode(JOB)
+    assert (without.encoder, without.fallback_kind) == ("cpu", "absent")
+    assert "cannot be opened" in without.fallback
+    assert isinstance(model._runner, Fallback)
+    model._runner._retry_s = 0.0
+    model.maintain(1, voice=False)
+    assert model.decode(JOB).encoder == "sim"
 
 
 def test_a_device_that_lies_at_the_start_is_not_used(folder: Path) -> None:

@@ -97,6 +97,16 @@ def test_the_window_that_failed_is_answered_by_the_cpu() -> None:
     assert (rig.cpus, rig.closed) == (1, 1)
 
 
+def test_a_device_that_could_not_be_opened() -> None:
+    """The CPU begins, with the reason, and the device is tried like one that failed later."""
+    rig = Rig(opening=[NoResponseError("still dead")])
+    fallback = Fallback(HUNG, rig.reopen, rig.cpu, lambda: rig.now_s, Backoff(5.0, 40.0))
+    assert fallback.decode(JOB).fallback == "a dispatch hung"
+    rig.pass_time(fallback, 20.0)
+    assert np.allclose(rig.opened_s, [5.0, 15.0], atol=0.1)
+    assert fallback.decode(JOB).encoder == "sim"
+
+
 def test_it_comes_back_with_growing_patience() -> None:
     """Attempts to open come after 5, 10, 20, 40, 40 s; a device that opens takes the next window."""
     rig = Rig(script=[HUNG], opening=[NoResponseError("still dead")] * 4)
