@@ -106,7 +106,7 @@ def judge(
         words: its words after the committed ones.
         voiced_s: seconds of the audio after the committed words that the voice detector called speech.
         config: thresholds.
-        follows: whether committed words stand before these in the window.
+        follows: whether words of the same utterance were committed before these.
 
     """
     unlikely = result.avg_logprob < config.logprob

@@ -187,7 +187,7 @@ class Transcriber:
             result, context.tokenizer, window.start - window.lead, (low, max(low, window.stop)), result.language
         )
         voiced = self._audio.voiced_spans(min(low, window.stop), window.stop)
-        judgement = judge(result, words, _seconds(voiced), context.config.gates, follows=bool(self._forced))
+        judgement = judge(result, words, _seconds(voiced), context.config.gates, follows=self._wrote_words)
         self._note(result, judgement, voiced)
         if window.kind is JobKind.TICK:
             return self._on_tick(window, words, judgement)

@@ -49,7 +49,7 @@ async def test_conversation_through_the_true_engine(model: Path) -> None:
     data = pcm(sound[: 20 * rate])
     audio = {"enc": "s16le", "rate": rate, "ch": 1, "framing": "raw"}
     listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
-    config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), "cpu", 1, nice=3))
+    config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), device="cpu", threads=1, nice=3))
     serving = asyncio.create_task(serve(config, listening.set_result))
     await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
     address = listening.result()

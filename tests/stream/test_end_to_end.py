@@ -23,6 +23,8 @@ from amanuensis.stream.english import normalise_english
 from amanuensis.stream.events import Commit, Event
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import Errors, word_errors
+from amanuensis.training import noises
+from amanuensis.training.evaluate import read_sound
 from tests.helpers.drive import check_captions
 
 Samples = np.ndarray
@@ -136,6 +138,24 @@ def test_no_text_without_speech(sound: Callable[[], Samples]) -> None:
     """Silence, noise, hum, music and clicks give no committed words, live or offline."""
     assert listener().streaming(sound()).text == ""
     assert listener().offline(sound()).text == ""
+
+
+@pytest.mark.parametrize("kind", list(dict.fromkeys(noises.KINDS)), ids=lambda kind: kind.__name__)
+def test_no_text_on_any_kind_of_noise(kind: Callable[[np.random.Generator, int], Samples]) -> None:
+    """Every kind of noise that can be made by formula, faint and loud, gives no committed words."""
+    rng = np.random.default_rng(11)
+    for level in (0.005, 0.15):
+        sound = np.clip(level * kind(rng, 5 * RATE), -1, 1).astype(np.float32)
+        assert listener().streaming(sound).text == ""
+
+
+def test_recorded_noise_hardly_gives_text(speech_dir: Path) -> None:
+    """Of recordings without speech, at most one in five gives any word, live or offline."""
+    sounds = [read_sound(path) for path in sorted((speech_dir / "noise").glob("*.flac"))]
+    if not sounds:
+        pytest.skip("the recordings have no noise")
+    heard = [listener().streaming(sound).text + listener().offline(sound).text for sound in sounds]
+    assert sum(map(bool, heard)) <= 0.2 * len(heard), heard
 
 
 RANDOM = {
