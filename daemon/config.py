@@ -114,22 +114,22 @@ class EngineSettings:
     Attributes:
         model: name or folder; None: the best that is installed, else the built-in one.
         device: where to compute; auto: the NPU where there is one that works, else the CPU; sim: the simulated NPU.
-        encoder: where to encode, when that is to be another device than the decoder's; not set: as device.
-        decoder: where to decode; auto: where the encoder runs; not set: as device.
         threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4.
         precision: of the computation; auto: int8 on an NPU and where the CPU has int8 dot products, else float32;
             bf16 is for the NPU, float32 for the CPU.
         nice: added to the niceness of the engine process, 0 to 19, so that other programs go first.
+        encoder: where to encode, when that is to be another device than the decoder's; not set: as device.
+        decoder: where to decode; auto: where the encoder runs; not set: as device.
 
     """
 
     model: str | None = None
     device: Device = "auto"
-    encoder: Device | None = None
-    decoder: Device | None = None
     threads: int = 0
     precision: Precision = "auto"
     nice: int = 0
+    encoder: Device | None = None
+    decoder: Device | None = None
 
     def __post_init__(self) -> None:
         _in_range("threads", self.threads, 0, 256)

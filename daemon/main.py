@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "transcribe": "transcribe sound files to txt, json, srt or vtt",
     "watch": "show the captions of a running session",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
-    "models": "list, fetch, import, export and remove models",
+    "models": "list, fetch, import, export, prepare and remove models",
     "devices": "list compute devices and sound inputs",
     "doctor": "check what an NPU needs here, and every operator of the device against its reference",
     "bench": "measure speed, memory and accuracy",

@@ -6,6 +6,8 @@ end is imported only where it computes: not for a device that works.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -64,8 +66,12 @@ class OpenDevice:
     architecture: str
 
 
-def load_model(config: EngineConfig) -> LoadedModel:
+def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic) -> LoadedModel:
     """Load a model folder on the devices that the configuration asks for.
+
+    Args:
+        config: what to run and where.
+        clock: seconds, for when a device is kept warm and when one that failed is tried again.
 
     Raises:
         ModelError: the folder is broken.
@@ -73,15 +79,24 @@ def load_model(config: EngineConfig) -> LoadedModel:
 
     """
     choice = choose(config)
-    model = _Model(config, ModelFiles.load(config.model), Tokenizer(config.model))
+    model = _Model(config, ModelFiles.load(config.model), Tokenizer(config.model), clock)
     if choice.is_cpu:
         return model.on_cpu("as configured")
     if choice.encoder != "auto":
-        return model.on_device(choice, SIMULATED if "sim" in (choice.encoder, choice.decoder) else "as configured")
+        return _as_asked(model, choice)
     try:
         return model.on_device(Choice("npu", "npu"), "it passed its self-test")
     except DeviceError as error:
         return model.on_cpu(f"no NPU: {error}")
+
+
+def _as_asked(model: _Model, choice: Choice) -> LoadedModel:
+    """Load the model where it was asked for; the error names the device."""
+    device = choice.decoder if choice.encoder == "cpu" else choice.encoder
+    try:
+        return model.on_device(choice, SIMULATED if device == "sim" else "as configured")
+    except DeviceError as error:
+        raise type(error)(f"device {device!r}: {error}") from error
 
 
 def choose(config: EngineConfig) -> Choice:
@@ -113,6 +128,7 @@ class _Model:
     config: EngineConfig
     files: ModelFiles
     tokenizer: Tokenizer
+    clock: Callable[[], float]
 
     def on_cpu(self, why: str) -> LoadedModel:
         """Load the model on the CPU alone."""
@@ -131,9 +147,10 @@ class _Model:
         except DeviceError as error:
             if not self.config.resuming:
                 raise
-            return LoadedModel(self._info(choice, why, self.config.precision), Fallback(error, reopen, open_cpu))
+            info = self._info(choice, why, self.config.precision)
+            return LoadedModel(info, Fallback(error, reopen, open_cpu, self.clock))
         info = self._info(choice, why, opened.precision, opened.hardware, opened.architecture)
-        return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu))
+        return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu, self.clock))
 
     def _open(self, choice: Choice) -> OpenDevice:
         from amanuensis.npu.devices.xrt.model import XrtModel

@@ -8,119 +8,33 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from amanuensis.npu.engine.api import (
     EngineBusyError,
-    EngineConfig,
     EngineError,
     EngineLostError,
     SupersededError,
 )
-from amanuensis.npu.engine.child import Supervision
-from amanuensis.npu.engine.process import SupervisedEngine, start_engine
-from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
+from amanuensis.npu.window import DecodeOptions
 from amanuensis.stream.session import MAX_ATTEMPTS
-
-HELPERS = Path(__file__).parents[1] / "helpers"
-WAIT, DIE, REFUSE, FAIL, WORK, FALL = (
-    (1,),
-    (2,),
-    (3,),
-    (4,),
-    (5,),
-    (6,),
-)  # what a job's draft makes the steered model do
-Starter = Callable[..., Awaitable[SupervisedEngine]]
-
-
-def job(number: int, draft: tuple[int, ...] = (), n_frames: int = 20) -> WindowJob:
-    """Return a job that is known by the first token of its prompt."""
-    return WindowJob(np.full((80, n_frames), number, np.float32), prompt=(number,), draft=draft)
-
-
-def expected(number: int, n_frames: int = 20) -> tuple[int, int]:
-    """Return the tokens that the steered model answers to `job`."""
-    return (number, number * 80 * n_frames)
-
-
-class Desk:
-    """Where a test meets the steered models: it sees which jobs were started, and lets waiting ones go on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        os.mkfifo(folder / "gate")
-        self._gate = os.open(folder / "gate", os.O_RDWR)  # a reader and writer of its own: opening never blocks
-
-    def started(self) -> list[int]:
-        """Return the jobs in the order in which they were started."""
-        path = self.folder / "started"
-        return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-    def told(self) -> list[str]:
-        """Return what the processes were told of streams and voices."""
-        path = self.folder / "told"
-        return path.read_text().split() if path.exists() else []
-
-    async def running(self, number: int, times: int = 1) -> None:
-        """Wait until a job has been started so many times."""
-        await until(lambda: self.started().count(number) >= times)
-
-    def release(self) -> None:
-        """Let one job with draft WAIT go on."""
-        os.write(self._gate, b".")
-
-    def close(self) -> None:
-        """Release the pipe."""
-        os.close(self._gate)
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Return the desk of the models in `tmp_path`."""
-    desk = Desk(tmp_path)
-    yield desk
-    desk.close()
-
-
-@pytest.fixture
-async def start(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Starter]:
-    """Return a starter of engines with steered models; they are closed at the end."""
-    monkeypatch.setenv("PYTHONPATH", str(HELPERS))
-    engines = []
-
-    async def starter(model: str = "steered", max_streams: int = 64, **changes: float) -> SupervisedEngine:
-        supervision = replace(Supervision(loader=f"engine_models:{model}", backoff_s=0.0), **changes)
-        engines.append(await start_engine(EngineConfig(desk.folder, max_streams=max_streams), supervision))
-        return engines[-1]
-
-    yield starter
-    for engine in engines:
-        await engine.aclose()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that the engine brings about by itself."""
-    while not condition():
-        await asyncio.sleep(0.002)
-
-
-def submit(
-    engine: SupervisedEngine, work: WindowJob, deadline_s: float = 0.0, stream: int = 0
-) -> asyncio.Task[WindowResult]:
-    """Ask for a window of a stream, of a new one by default."""
-    return asyncio.create_task(engine.decode(stream or engine.open_stream(), work, deadline_s))
-
-
-def kill(engine: SupervisedEngine, number: signal.Signals = signal.SIGKILL) -> None:
-    """Send a signal to the engine process."""
-    assert engine.pid is not None
-    os.kill(engine.pid, number)
+from tests.helpers.engine_desk import (
+    DIE,
+    FAIL,
+    HELPERS,
+    REFUSE,
+    WAIT,
+    Desk,
+    Starter,
+    expected,
+    job,
+    kill,
+    submit,
+    until,
+)
 
 
 async def died(process: int) -> None:
@@ -414,48 +328,3 @@ async def test_environment_of_the_process(start: Starter, desk: Desk) -> None:
     """The process has one BLAS thread, the niceness asked for, and a session of its own that Ctrl-C does not reach."""
     await start("environment", nice=3)
     assert (desk.folder / "environment").read_text() == f"1 1 {os.nice(0) + 3} True"
-
-
-async def test_process_is_told_of_streams_and_voices(start: Starter, desk: Desk) -> None:
-    """The process hears how many streams are open and that somebody speaks, and a new process hears it again."""
-    engine = await start()
-    stream = engine.open_stream()
-    await until(lambda: desk.told()[-1:] == ["1"])
-    engine.wake()
-    await until(lambda: desk.told()[-1:] == ["1!"])
-    kill(engine)
-    await until(lambda: engine.stats().restarts == 1)
-    await until(lambda: desk.told().count("1") == 2)
-    engine.close_stream(stream)
-    await until(lambda: desk.told()[-1:] == ["0"])
-
-
-async def test_next_process_resumes_on_the_same_devices(start: Starter, desk: Desk) -> None:
-    """After a crash the process is told to take the devices of the first one, even if they cannot be opened at once."""
-    engine = await start("resuming")
-    kill(engine)
-    await until(lambda: engine.stats().restarts == 1 and engine.pid is not None)
-    assert (await submit(engine, job(1))).tokens == expected(1)
-    assert (desk.folder / "resuming").read_text().split() == ["auto:None:None:False", "auto:cpu:cpu:True"]
-
-
-async def test_work_of_the_device_is_added_up(start: Starter, caplog: pytest.LogCaptureFixture) -> None:
-    """Dispatches and bytes are summed by device, and a device that is out of use is told in the log, once each way."""
-    engine = await start()
-    stream = engine.open_stream()
-    for draft in (WORK, FALL, FALL, WORK):
-        await submit(engine, job(1, draft), stream=stream)
-    stats = engine.stats()
-    assert stats.work == {"sim": DeviceWork(6, 6000, 600, 1000.0, "modelled")}
-    assert (stats.encodes, stats.decodes) == ({"sim": 2, "cpu": 2}, {"sim": 2, "cpu": 2})
-    assert (stats.fallbacks, stats.fallback) == ({"timeout": 2}, "")
-    assert 0 < stats.device_share < 1
-    told = [record.message for record in caplog.records if record.name == "amanuensis.npu.engine.process"]
-    assert told == ["the CPU takes the device's place: it hung", "the device is back in use"]
-
-
-async def test_device_that_is_out_of_use_is_told(start: Starter) -> None:
-    """While the CPU takes the device's place the statistics say why."""
-    engine = await start()
-    await submit(engine, job(1, FALL))
-    assert engine.stats().fallback == "it hung"

@@ -122,7 +122,11 @@ def test_a_machine_without_a_microphone_is_told_what_to_do(words: list[str], sta
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["--device", "npu"], "npu"), (["--model", "/no/such/model"], "/no/such/model"), (["--language", "xx"], "'xx'")],
+    [
+        (["--device", "npu"], "device 'npu'"),
+        (["--model", "/no/such/model"], "/no/such/model"),
+        (["--language", "xx"], "'xx'"),
+    ],
 )
 def test_what_the_engine_cannot_do_gets_one_line(clip: Path, words: list[str], expected: str) -> None:
     """A device without a back end, a missing model and an unknown language are named."""

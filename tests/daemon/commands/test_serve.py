@@ -63,7 +63,7 @@ def test_check_prints_the_settings_and_their_origins(tmp_path: Path) -> None:
         (["--listen", "nonsense"], "give HOST:PORT"),
         (["--listen", "0.0.0.0:0"], "no token is set"),
         (["--model", "/no/such/model"], "/no/such/model"),
-        (["--device", "sim"], "'sim'"),
+        (["--device", "npu"], "device 'npu'"),
     ],
 )
 def test_what_cannot_be_served_gets_one_line(words: list[str], expected: str) -> None:
