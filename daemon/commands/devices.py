@@ -19,7 +19,7 @@ examples:
   amanuensis devices --json"""
 CPUINFO: Final = Path("/proc/cpuinfo")
 INT8_FLAGS: Final = ("avx512_vnni", "avx_vnni", "asimddp")  # int8 dot products; asimddp is ARM's
-SIMULATION: Final = "the code of the NPU on an emulation of it: slower than the CPU, its times are modelled; to test without an NPU"
+SIMULATION: Final = "the code of the NPU on an emulation of it: slower than the CPU, its times are modelled"
 
 
 def add_parser(subparsers: SubParsers) -> None:
