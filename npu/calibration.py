@@ -28,7 +28,8 @@ Progress = Callable[[str, float], None]  # what is being done, share done in [0,
 STRENGTHS = (0.0, 0.25, 0.5, 0.75)
 SAMPLED_ROWS = 192  # of each activation and window: enough for an error, little to hold
 MIN_GAIN = 0.9  # smoothing must lower the error to this share, for it costs the exactness of the weights
-MAX_INT8_NRMSE = 0.02  # a layer that is worse in int8 stays in bf16
+MAX_INT8_NRMSE = 0.02  # a product that is worse in int8 stays in bf16,
+OUTSTANDING = 1.3  # and so does one that is so many times worse than the median of all
 TINY = np.float32(1e-5)
 
 
@@ -95,12 +96,16 @@ def calibrate(
     for index, group in enumerate(groups):
         report("choosing the precision of layers", index / len(groups))
         rows = np.concatenate(sampler.rows[group.source])
-        choices[group.name] = choose(rows, sampler.largest[group.source], group.weight(files))
+        choices[group.name] = best_int8(rows, sampler.largest[group.source], group.weight(files))
+    limit = min(MAX_INT8_NRMSE, OUTSTANDING * float(np.median([choice.nrmse for choice in choices.values()])))
+    for group in groups:
+        if choices[group.name].nrmse > limit:
+            choices[group.name] = in_bf16(np.concatenate(sampler.rows[group.source]), group.weight(files))
     return choices
 
 
-def choose(rows: Float32, largest: Float32, weight: Float32) -> Choice:
-    """Choose smoothing and precision of one product.
+def best_int8(rows: Float32, largest: Float32, weight: Float32) -> Choice:
+    """Choose the smoothing of a product in int8.
 
     Args:
         rows: float32 [n, channels], activations.
@@ -116,9 +121,12 @@ def choose(rows: Float32, largest: Float32, weight: Float32) -> Choice:
         error = nrmse(int8_product(rows / factors, weight * factors), exact)
         if error < min(best.nrmse, MIN_GAIN * plain):
             best = Choice("int8", factors, error)
-    if best.nrmse <= MAX_INT8_NRMSE:
-        return best
-    return Choice("bf16", None, nrmse(bf16_round(rows) @ bf16_round(weight).T, exact))
+    return best
+
+
+def in_bf16(rows: Float32, weight: Float32) -> Choice:
+    """Return the choice of bf16 with its error; arguments as for `best_int8`."""
+    return Choice("bf16", None, nrmse(bf16_round(rows) @ bf16_round(weight).T, rows @ weight.T))
 
 
 def smoothing_factors(activations: Float32, weights: Float32, strength: float) -> Float32:

@@ -104,7 +104,7 @@ def test_layers_of_both_precisions_work_together(
     tmp_path: Path, features: Float32, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Layers that the calibration keeps in bf16 and smoothed int8 layers make one encoder, near float32."""
-    monkeypatch.setattr(calibration, "MAX_INT8_NRMSE", 0.008)
+    monkeypatch.setattr(calibration, "OUTSTANDING", 1.05)
     monkeypatch.setattr(calibration, "MIN_GAIN", 1.0)
     files = ModelFiles.load(make_random_model(tmp_path / "random", MODEL))
     weights = device_weights(files, "int8", lambda: [Window(features, (1, 2, 3, 4))])
