@@ -7,11 +7,15 @@ normalised form, and the newer surface is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["agreed_words", "before_edge"]
+__all__ = ["agreed_words", "before_edge", "sure_words"]
+
+SURE: Final = 0.5  # confidence from which a word is committed as soon as it is agreed
+UNSURE_EDGE: Final = 24_000  # samples, 1.5 s: so much sound must follow an unsure word
 
 
 def agreed_words(previous: Sequence[TimedWord], current: Sequence[TimedWord]) -> int:
@@ -40,4 +44,15 @@ def before_edge(words: Sequence[TimedWord], n: int, audio_end: int, edge: int) -
     """
     while n and words[n - 1].last > audio_end - (2 * edge if n == len(words) else edge):
         n -= 1
+    return n
+
+
+def sure_words(words: Sequence[TimedWord], n: int, audio_end: int) -> int:
+    """Return how many of the first `n` words come before one that is unsure and has little sound after it.
+
+    More sound often corrects such a word; committed at once, it would stand beside its correction.
+    """
+    for k, word in enumerate(words[:n]):
+        if word.conf < SURE and word.last > audio_end - UNSURE_EDGE:
+            return k
     return n

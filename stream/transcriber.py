@@ -12,7 +12,7 @@ from typing import Final
 
 from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
-from amanuensis.stream.agreement import agreed_words, before_edge
+from amanuensis.stream.agreement import agreed_words, before_edge, sure_words
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
 from amanuensis.stream.cut import after_peak, ends_sentence, find_cut
@@ -298,8 +298,10 @@ class Transcriber:
         edge = self._context.edge
         if self._context.config.policy == "alignatt":
             peak = self._forced[-1].last if self._forced else self._window_start
-            return attended_words(words, peak, audio_end, edge)
-        return before_edge(words, agreed_words(self._hypothesis, words), audio_end, edge)
+            n = attended_words(words, peak, audio_end, edge)
+        else:
+            n = before_edge(words, agreed_words(self._hypothesis, words), audio_end, edge)
+        return sure_words(words, n, audio_end)
 
     def _on_final(self, window: Window, words: list[TimedWord], voiced: list[tuple[int, int]]) -> list[Event]:
         if window.again:

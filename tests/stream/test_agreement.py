@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanuensis.stream.agreement import agreed_words, before_edge
+from amanuensis.stream.agreement import UNSURE_EDGE, agreed_words, before_edge, sure_words
 from amanuensis.stream.normalise import normalise_word
 from tests.helpers.words import words
 
@@ -50,3 +52,14 @@ def test_words_at_the_edge_wait() -> None:
     assert before_edge(found, 4, 3 * second, second // 2) == 4
     assert before_edge(found, 2, 9 * second, second // 2) == 2
     assert before_edge([], 0, second, second // 2) == 0
+
+
+def test_an_unsure_word_waits_for_more_sound() -> None:
+    """It and what follows it are committed once enough sound came after it; sure words never wait."""
+    heard = words("turn on the light")
+    unsure = [heard[0], heard[1], replace(heard[2], conf=0.2), heard[3]]
+    end = unsure[2].last + UNSURE_EDGE
+    assert sure_words(heard, 4, end - 1) == 4
+    assert sure_words(unsure, 4, end - 1) == 2
+    assert sure_words(unsure, 2, end - 1) == 2
+    assert sure_words(unsure, 4, end) == 4
