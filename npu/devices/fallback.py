@@ -6,6 +6,7 @@ lost. The device is opened again between windows, at first soon, then ever less 
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -129,7 +130,7 @@ class Fallback:
         try:
             device.keep_warm()
         except DeviceError as error:
-            self._fail(error)
+            self._fail_between(error)
         else:
             self._warmth.warmed(self._clock())
 
@@ -137,10 +138,15 @@ class Fallback:
         try:
             self._device = self._reopen()
         except DeviceError as error:
-            self._fail(error)
+            self._fail_between(error)
         else:
             self._good_windows = 0
             self._warmth.warmed(self._clock())  # opening it ran its self-test
+
+    def _fail_between(self, error: DeviceError) -> None:
+        """Say in the log what no answer may ever tell: the device may be back before the next window."""
+        print(f"between two windows: {error}", file=sys.stderr)
+        self._fail(error)
 
     def _fail(self, error: DeviceError) -> None:
         if self._device is not None:

@@ -166,6 +166,17 @@ def test_the_device_is_kept_warm_while_a_stream_is_open() -> None:
     assert fallback.decode(JOB).fallback == "a dispatch hung"
 
 
+def test_a_failure_between_two_windows_is_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """A device that fails and is back before the next window leaves a line on standard error: no answer tells of it."""
+    rig = Rig(script=[HUNG], opening=[NoResponseError("still dead")])
+    fallback = rig.fallback()
+    fallback.maintain(1, voice=False)
+    rig.pass_time(fallback, 20.0)
+    assert fallback.decode(JOB).fallback == ""
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["between two windows: a dispatch hung", "between two windows: still dead"]
+
+
 def test_both_broken_is_told() -> None:
     """When the CPU back end cannot be opened either, the error of that is told, and the next window tries again."""
     rig = Rig(script=[HUNG], no_cpu=EngineError("no memory"))
