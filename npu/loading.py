@@ -153,13 +153,14 @@ class _Model:
         return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu, self.clock))
 
     def _open(self, choice: Choice) -> OpenDevice:
-        from amanuensis.npu.devices.xrt.model import XrtModel
         from amanuensis.npu.devices.xrt.opening import open_runtime
-        from amanuensis.npu.devices.xrt.self_test import check_operators
 
         device: Literal["npu", "sim"] = "sim" if "sim" in (choice.encoder, choice.decoder) else "npu"
-        runtime = open_runtime(device)
+        runtime = open_runtime(device)  # first: where there is no device, the rest need not be imported
         try:
+            from amanuensis.npu.devices.xrt.model import XrtModel
+            from amanuensis.npu.devices.xrt.self_test import check_operators
+
             check_operators(runtime)
             model = XrtModel.open(self.files, runtime, self.config.precision)
             backend = self._joined(choice, model)
