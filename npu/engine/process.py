@@ -253,7 +253,8 @@ class SupervisedEngine:
                     child.kill(f"one window took more than {self._supervision.job_limit_s:.0f} s")
             case "ready":
                 child.ready = True
-                self._info = info_of(message)
+                info, before = info_of(message), self._info  # the devices stay, and why they were chosen
+                self._info = info if before is None else replace(info, why=before.why)
                 self._tell_streams()
                 self._send_calls()
             case "failed":

@@ -113,7 +113,9 @@ def resuming(config: EngineConfig) -> Steered:
     """Write down on which devices to start, and whether after a crash."""
     with (config.model / "resuming").open("a") as file:
         file.write(f"{config.device}:{config.encoder}:{config.decoder}:{config.resuming}\n")
-    return Steered(config.model)
+    model = Steered(config.model)
+    model.info = replace(model.info, why="after a crash" if config.resuming else "chosen at first")
+    return model
 
 
 def stopping(config: EngineConfig) -> Steered:

@@ -29,6 +29,7 @@ async def test_next_process_resumes_on_the_same_devices(start: Starter, desk: De
     await until(lambda: engine.stats().restarts == 1 and engine.pid is not None)
     assert (await submit(engine, job(1))).tokens == expected(1)
     assert (desk.folder / "resuming").read_text().split() == ["auto:None:None:False", "auto:cpu:cpu:True"]
+    assert engine.info.why == "chosen at first"
 
 
 async def test_work_of_the_device_is_added_up(start: Starter, caplog: pytest.LogCaptureFixture) -> None:
