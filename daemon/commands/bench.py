@@ -20,6 +20,7 @@ MEASUREMENTS: Final = {
     "startup": ("startup", "time from start to captions, and memory"),
     "wer": ("streaming_wer", "word errors of live captions against those of whole recordings"),
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
+    "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
 }
 EXAMPLES: Final = """\
