@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,24 @@ class Clip:
     def seconds(self) -> float:
         """Length in seconds."""
         return len(self.samples) / RATE
+
+
+def add_clip_arguments(parser: argparse.ArgumentParser, limit: int) -> None:
+    """Add the flags that say what is read and with which model; `limit` is the default of clips of a set."""
+    parser.add_argument(
+        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
+    )
+    parser.add_argument("--clips", type=Path, default=SYNTHETIC, metavar="DIR", help="clips (default: the tests')")
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        default=os.environ.get("AMANUENSIS_SPEECH_DIR"),
+        metavar="DIR",
+        help="recorded speech with a manifest.jsonl (default: $AMANUENSIS_SPEECH_DIR)",
+    )
+    parser.add_argument(
+        "--limit", type=int, default=limit, metavar="N", help="clips of each set (default: %(default)s)"
+    )
 
 
 def load_clips(folder: Path, limit: int | None = None) -> list[Clip]:

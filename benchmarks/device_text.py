@@ -8,7 +8,6 @@ turned, so free text says little where a model guesses; the rows under the same 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +17,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.benchmarks.clips import RATE, SYNTHETIC, Clip, load_clips
+from amanuensis.benchmarks.clips import RATE, Clip, add_clip_arguments, load_clips
 from amanuensis.benchmarks.common import Spread, header, report
 from amanuensis.npu.calibration import cosine, nrmse
 from amanuensis.npu.decode import WindowDecoder
@@ -193,18 +192,7 @@ def _nll(scores: RowScores) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench npu-text`."""
     parser.add_argument("--device", choices=("npu", "sim"), default="sim", help="what to compare (default: sim)")
-    parser.add_argument(
-        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
-    )
-    parser.add_argument("--clips", type=Path, default=SYNTHETIC, metavar="DIR", help="clips (default: the tests')")
-    parser.add_argument(
-        "--speech",
-        type=Path,
-        default=os.environ.get("AMANUENSIS_SPEECH_DIR"),
-        metavar="DIR",
-        help="recorded speech with a manifest.jsonl (default: $AMANUENSIS_SPEECH_DIR)",
-    )
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="clips of each set (default: %(default)s)")
+    add_clip_arguments(parser, limit=20)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the CPU (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -7,7 +7,6 @@ as if computing took no time (what the policy alone costs); `compute_ratio` tell
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from amanuensis.benchmarks.clips import RATE, SYNTHETIC, Clip, join, load_clips
+from amanuensis.benchmarks.clips import RATE, Clip, add_clip_arguments, join, load_clips
 from amanuensis.benchmarks.common import header, report
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
@@ -169,18 +168,7 @@ class _Newest:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench wer`."""
-    parser.add_argument(
-        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
-    )
-    parser.add_argument("--clips", type=Path, default=SYNTHETIC, metavar="DIR", help="clips (default: the tests')")
-    parser.add_argument(
-        "--speech",
-        type=Path,
-        default=os.environ.get("AMANUENSIS_SPEECH_DIR"),
-        metavar="DIR",
-        help="recorded speech with a manifest.jsonl (default: $AMANUENSIS_SPEECH_DIR)",
-    )
-    parser.add_argument("--limit", type=int, default=40, metavar="N", help="clips of each set (default: %(default)s)")
+    add_clip_arguments(parser, limit=40)
     parser.add_argument("--policy", choices=("agreement", "alignatt"), default="agreement", help="when words commit")
     parser.add_argument("--window", type=float, metavar="S", help="longest window (default: the model's)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads (default: %(default)s)")
