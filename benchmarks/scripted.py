@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.npu.devices.api import Backend, Decoder, DecoderOutput, Encoding
-from amanuensis.npu.model_config import Dimensions, Generation
-from amanuensis.npu.row_rules import Row, RowRules, Selection
+from amanuensis.npu.devices.delegate import Delegate
+from amanuensis.npu.row_rules import Row, RowRules
 from amanuensis.npu.tokenizer import Tokenizer
 
 RAISED = 1000.0  # nats: lifts a token far above every logit of random weights
 
 
-class ScriptedBackend:
+class ScriptedBackend(Delegate):
     """A back end that says `script` after the start of the transcript, then <|endoftext|>.
 
     Attributes:
@@ -30,31 +27,13 @@ class ScriptedBackend:
     """
 
     def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
+        super().__init__(backend)
         self.script: tuple[int, ...] = ()
-        self.encoder_device = backend.encoder_device
-        self.decoder_device = backend.decoder_device
-        self._backend = backend
         self._tokenizer = tokenizer
-
-    @property
-    def dimensions(self) -> Dimensions:
-        return self._backend.dimensions
-
-    @property
-    def generation(self) -> Generation:
-        return self._backend.generation
-
-    def load_selection(self, selection: Selection) -> None:
-        """Load it as the back end does."""
-        self._backend.load_selection(selection)
-
-    def encode(self, features: NDArray[np.float32]) -> Encoding:
-        """Encode as the back end does."""
-        return self._backend.encode(features)
 
     def decoder(self, encoding: Encoding) -> Decoder:
         """Return the back end's decoder, steered."""
-        return _ScriptedDecoder(self._backend.decoder(encoding), self.script, self._tokenizer)
+        return _ScriptedDecoder(super().decoder(encoding), self.script, self._tokenizer)
 
 
 class _ScriptedDecoder:

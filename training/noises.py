@@ -21,7 +21,7 @@ def coloured(rng: np.random.Generator, n: int) -> Float32:
     noise = _shaped(rng, n, lambda hz: np.maximum(hz, 30.0) ** (-rng.uniform(0, 1.3)))
     if rng.random() < 0.4:
         noise = _band(rng, n) + 0.05 * noise / (np.std(noise) + 1e-9)
-    return _unit(noise * _swells(rng, n, 4000) if rng.random() < 0.5 else noise)
+    return _unit(noise * _curve(rng, n, 4000) if rng.random() < 0.5 else noise)
 
 
 def music(rng: np.random.Generator, n: int) -> Float32:
@@ -84,7 +84,7 @@ def hum(rng: np.random.Generator, n: int) -> Float32:
 
 def motor(rng: np.random.Generator, n: int) -> Float32:
     """Return an engine, a drill or a fan: harmonics of a wandering frequency, pulsing, over noise."""
-    phase = _phase(rng.uniform(25, 250) * _wander(rng, n, rng.uniform(0.02, 0.4)))
+    phase = _phase(rng.uniform(25, 250) * _curve(rng, n, 3000, rng.uniform(0.02, 0.4)))
     harmonics = sum(rng.random() * np.sin(k * phase + rng.uniform(0, 6)) / k**0.5 for k in range(1, 16))
     pulses = 1 + rng.uniform(0, 0.9) * np.sin(phase * rng.choice((0.25, 0.5, 1.0)))
     return _unit((harmonics + coloured(rng, n) * rng.uniform(0.2, 3)) * pulses)
@@ -95,7 +95,7 @@ def calls(rng: np.random.Generator, n: int) -> Float32:
     base_hz, depth = float(np.exp(rng.uniform(np.log(300), np.log(4000)))), rng.uniform(0.0, 0.5)
 
     def call(rng: np.random.Generator, t: Float64) -> Float64:
-        phase = _phase(base_hz * rng.uniform(0.7, 1.4) * _wander(rng, len(t), depth))
+        phase = _phase(base_hz * rng.uniform(0.7, 1.4) * _curve(rng, len(t), 3000, depth))
         shape = np.sin(np.pi * np.arange(len(t)) / len(t)) ** 0.5
         return (np.sin(phase) + rng.uniform(0, 0.7) * np.sin(2 * phase)) * shape
 
@@ -104,13 +104,13 @@ def calls(rng: np.random.Generator, n: int) -> Float32:
 
 def murmur(rng: np.random.Generator, n: int) -> Float32:
     """Return a crowd, or a voice behind a wall: bands of noise and pulses that swell at the rate of syllables."""
-    pulses = np.sign(np.sin(_phase(rng.uniform(80, 260) * _wander(rng, n, 0.15)))) * rng.uniform(0, 1)
+    pulses = np.sign(np.sin(_phase(rng.uniform(80, 260) * _curve(rng, n, 3000, 0.15)))) * rng.uniform(0, 1)
     source = np.fft.rfft(rng.standard_normal(n) + pulses)
     hz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     sound = np.zeros(n)
     for centre in rng.uniform((200, 700, 1800), (900, 2200, 3500)):
         formant = np.fft.irfft(source * np.exp(-(((hz - centre) / rng.uniform(100, 500)) ** 2)), n)
-        sound += formant * _swells(rng, n, int(SAMPLE_RATE / rng.uniform(2, 9)))
+        sound += formant * _curve(rng, n, int(SAMPLE_RATE / rng.uniform(2, 9)))
     return _unit(sound)
 
 
@@ -120,7 +120,7 @@ def noise(rng: np.random.Generator, n: int) -> Float32:
     if rng.random() < 0.3:
         sound = sound + _kind(rng)(rng, n) * np.float32(10 ** rng.uniform(-1, 0))
     if rng.random() < 0.3:
-        return _unit(sound * _swells(rng, n, int(rng.uniform(0.2, 1.5) * SAMPLE_RATE)) ** 4)
+        return _unit(sound * _curve(rng, n, int(rng.uniform(0.2, 1.5) * SAMPLE_RATE)) ** 4)
     return _unit(sound.astype(np.float64))
 
 
@@ -152,15 +152,9 @@ def _band(rng: np.random.Generator, n: int) -> Float64:
     return _unit(_shaped(rng, n, lambda hz: np.exp(-(((hz - centre) / width) ** 2)))).astype(np.float64)
 
 
-def _swells(rng: np.random.Generator, n: int, every: int) -> Float64:
-    """Return a positive random curve around 1 with a point each `every` samples."""
-    points = np.exp(rng.normal(0, 0.6, max(2, n // every)))
-    return np.interp(np.arange(n), np.linspace(0, n, len(points)), points)
-
-
-def _wander(rng: np.random.Generator, n: int, depth: float) -> Float64:
-    """Return a slowly moving factor around 1."""
-    points = np.exp(rng.normal(0, depth, max(2, n // 3000)))
+def _curve(rng: np.random.Generator, n: int, every: int, depth: float = 0.6) -> Float64:
+    """Return a positive random curve around 1 with a point each `every` samples, `depth` in nats."""
+    points = np.exp(rng.normal(0, depth, max(2, n // every)))
     return np.interp(np.arange(n), np.linspace(0, n, len(points)), points)
 
 

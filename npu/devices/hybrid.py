@@ -11,9 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.devices.api import Backend, Decoder, Encoding
-from amanuensis.npu.model_config import Dimensions, Generation
-from amanuensis.npu.row_rules import Selection
+from amanuensis.npu.devices.api import Backend, Encoding
+from amanuensis.npu.devices.delegate import Delegate
 
 
 class SplitBackend(Backend, Protocol):
@@ -28,31 +27,15 @@ class SplitBackend(Backend, Protocol):
         ...
 
 
-class HybridModel:
-    """A `Backend` over two; see `amanuensis.npu.devices.api`."""
+class HybridModel(Delegate):
+    """The encoder of one back end before the decoder of another."""
 
     def __init__(self, encoder: SplitBackend, decoder: SplitBackend) -> None:
+        super().__init__(decoder)
         self.encoder_device = encoder.encoder_device
-        self.decoder_device = decoder.decoder_device
         self._encoder = encoder
         self._decoder = decoder
-
-    @property
-    def dimensions(self) -> Dimensions:
-        return self._decoder.dimensions
-
-    @property
-    def generation(self) -> Generation:
-        return self._decoder.generation
-
-    def load_selection(self, selection: Selection) -> None:
-        """Make resident where the decoder is what selecting among tokens needs."""
-        self._decoder.load_selection(selection)
 
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode on one device and hand the states to the other."""
         return self._decoder.encoding_of(self._encoder.encode_states(features))
-
-    def decoder(self, encoding: Encoding) -> Decoder:
-        """Return a decoder on the second device."""
-        return self._decoder.decoder(encoding)

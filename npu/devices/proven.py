@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.decode import WindowDecoder
-from amanuensis.npu.devices.api import Backend, Decoder, Encoding
+from amanuensis.npu.devices.api import Backend, Encoding
+from amanuensis.npu.devices.delegate import Delegate
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
-from amanuensis.npu.model_config import Dimensions, Generation
-from amanuensis.npu.row_rules import Selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
 CPU: Final = "cpu"
 
 
-class Metered:
+class Metered(Delegate):
     """A back end of which the work of each encode is known; see `amanuensis.npu.devices.api.Backend`.
 
     Args:
@@ -33,34 +32,16 @@ class Metered:
     """
 
     def __init__(self, backend: Backend, work: Callable[[], DeviceWork]) -> None:
-        self.encoder_device = backend.encoder_device
-        self.decoder_device = backend.decoder_device
+        super().__init__(backend)
         self.encode_work = NO_WORK
-        self._backend = backend
         self._work = work
-
-    @property
-    def dimensions(self) -> Dimensions:
-        return self._backend.dimensions
-
-    @property
-    def generation(self) -> Generation:
-        return self._backend.generation
-
-    def load_selection(self, selection: Selection) -> None:
-        """Make resident what selecting among tokens needs."""
-        self._backend.load_selection(selection)
 
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode features, float32 [n_mels, n], and count what that took."""
         before = self._work()
-        encoding = self._backend.encode(features)
+        encoding = super().encode(features)
         self.encode_work = self._work().since(before)
         return encoding
-
-    def decoder(self, encoding: Encoding) -> Decoder:
-        """Return a decoder with an empty cache."""
-        return self._backend.decoder(encoding)
 
 
 class ProvenRunner:

@@ -55,8 +55,27 @@ class Answer:
     dispatches: int
 
 
+class OneStream:
+    """What an engine without a process of its own does for its only stream: nothing."""
+
+    def stats(self) -> EngineStats:
+        return EngineStats({}, {}, 0, 0, 0, 0.0)
+
+    def open_stream(self) -> int:
+        return 1
+
+    def close_stream(self, stream: int) -> None:
+        """Do nothing."""
+
+    def wake(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
 @dataclass
-class DirectEngine:
+class DirectEngine(OneStream):
     """An engine without a process of its own; what goes on meanwhile is done before it answers."""
 
     model: LoadedModel
@@ -67,15 +86,6 @@ class DirectEngine:
     @property
     def info(self) -> EngineInfo:
         return self.model.info
-
-    def stats(self) -> EngineStats:
-        return EngineStats({}, {}, 0, 0, 0, 0.0)
-
-    def open_stream(self) -> int:
-        return 1
-
-    def close_stream(self, stream: int) -> None:
-        """Do nothing."""
 
     def wake(self) -> None:
         self.voice = True
@@ -106,9 +116,6 @@ class DirectEngine:
         await asyncio.sleep(0)  # the stream may ask for its final window before it has this answer
         self.answers.append(answer)
         return answer.result
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 class Speech(Protocol):

@@ -16,7 +16,7 @@ from amanuensis.benchmarks.clips import RATE, SYNTHETIC, Clip, Samples, load_cli
 from amanuensis.benchmarks.streaming_wer import FORMAT, Listener, pieces
 from amanuensis.daemon.pump import Pump
 from amanuensis.npu import pyxrt_emulator
-from amanuensis.npu.engine.api import EngineConfig, EngineInfo, EngineStats
+from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import NO_WORK, WindowJob, WindowResult
@@ -24,7 +24,7 @@ from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import EngineUse, Event, Final, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import word_errors
-from tests.helpers.chaos import Answer, Outcome, caption
+from tests.helpers.chaos import Answer, OneStream, Outcome, caption
 from tests.helpers.chaos_faults import MAY_PASS, TOLD_AS, Trouble
 from tests.helpers.drive import check_captions
 
@@ -86,7 +86,7 @@ def _reads(reference: Reference, device: str, clip: Clip) -> bool:
 
 
 @dataclass
-class ReplayEngine:
+class ReplayEngine(OneStream):
     """Undisturbed engines that take turns as those of a session did."""
 
     reference: Reference
@@ -97,26 +97,11 @@ class ReplayEngine:
     def info(self) -> EngineInfo:
         return self.reference.info
 
-    def stats(self) -> EngineStats:
-        return EngineStats({}, {}, 0, 0, 0, 0.0)
-
-    def open_stream(self) -> int:
-        return 1
-
-    def close_stream(self, stream: int) -> None:
-        """Do nothing."""
-
-    def wake(self) -> None:
-        """Do nothing."""
-
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         result = self.reference.answer(self.devices.popleft(), job)
         self.meanwhile()
         await asyncio.sleep(0)
         return result
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 class SameSpeaker:

@@ -6,9 +6,11 @@ short name under which that is counted.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from amanuensis.npu.engine.api import EngineError
+
+AGAIN: Final = "the device is opened again later; if this goes on, see what `amanuensis doctor` says"
 
 
 class DeviceError(EngineError):

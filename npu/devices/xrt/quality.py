@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels.machine import execute
-from amanuensis.kernels.operands import Parameter, Region
+from amanuensis.kernels.operands import PARAMETERS_BYTES, Parameter, Region
 from amanuensis.kernels.operators import Operator
 from amanuensis.kernels.ops import OPERATORS, encode
 from amanuensis.kernels.program import KERNEL_NAME, Program
@@ -69,7 +69,7 @@ class DeviceRun:
         self._program = Program("npu1", KERNEL_NAME, str(UUID(int=0)), OPERATORS)
         self._buffers = [np.asarray(weights.data), *(np.zeros(size, np.uint8) for size in sizes)]
         self._scratch, self._input = self._buffers[1], self._buffers[3]
-        self._parameters = self._input[: 4 * 256].view(np.int32)
+        self._parameters = self._input[:PARAMETERS_BYTES].view(np.int32)
 
     def encode(self, features: Float32) -> Iterator[tuple[str, Float32]]:
         """Yield what is there after each layer of the encoder; then the cross-attention is in place."""

@@ -15,7 +15,7 @@ from amanuensis.kernels.operators import Nop, Operator
 from amanuensis.kernels.ops import encode
 from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt import parameters as par
-from amanuensis.npu.devices.xrt.errors import DeviceMemoryError, WrongAnswerError
+from amanuensis.npu.devices.xrt.errors import AGAIN, DeviceMemoryError, WrongAnswerError
 from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, Area, Memory, aligned
 from amanuensis.npu.devices.xrt.programs import PROGRAM
 from amanuensis.npu.devices.xrt.runtime import Buffer, Loaded, Pending, XrtRuntime
@@ -23,7 +23,6 @@ from amanuensis.npu.devices.xrt.stream_parts import operators_of
 from amanuensis.npu.row_rules import N_MASKS, Selection
 
 RECEIPT_MARK: Final = 0x0A3A  # what the receipt's other words hold: no zeros, no poison
-AGAIN: Final = "the device is opened again later; if this goes on, see what `amanuensis doctor` says"
 
 
 class Input:

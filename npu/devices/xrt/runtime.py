@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from amanuensis.npu.devices.xrt.clock import Clock
 from amanuensis.npu.devices.xrt.errors import (
+    AGAIN,
     ContextLostError,
     DeviceError,
     DeviceMemoryError,
@@ -50,7 +51,6 @@ MAX_RUNS: Final = 512  # run objects kept of a program; each holds a page of the
 DEADLINE_S: Final = 10.0  # beyond the driver's own watchdog, which ends a hung command after 4 to 6 s
 FIRST_POLL_S: Final = 20e-6  # half of the fastest dispatch that was measured anywhere
 LONGEST_POLL_S: Final = 1e-3
-AGAIN: Final = "the device is opened again later; if this goes on, see what `amanuensis doctor` says"
 MORE_MEMORY: Final = "choose a smaller model, or raise the limit of locked memory (ulimit -l unlimited)"
 OTHER_PROGRAM: Final = "was it made for this device? `amanuensis doctor` says what was found"
 
