@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-RECORD_ALIGNMENT_BYTES: Final = 64  # a cache line of the host: records are synchronised one by one
 TOP_K: Final = 24
 MAX_BONUSES: Final = 256
 NO_ID: Final = -1

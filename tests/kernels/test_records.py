@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from amanuensis.kernels.operands import ALIGNMENT_BYTES
 from amanuensis.kernels.records import (
     MAX_BONUSES,
     NO_ID,
-    RECORD_ALIGNMENT_BYTES,
     RULES,
     SCORES,
     TOP_K,
@@ -21,7 +21,7 @@ from amanuensis.kernels.records import (
 def test_records_are_whole_cache_lines(record: np.dtype[np.void], size_bytes: int) -> None:
     """A record is a multiple of 64 bytes without hidden padding between its fields."""
     assert record.itemsize == size_bytes
-    assert record.itemsize % RECORD_ALIGNMENT_BYTES == 0
+    assert record.itemsize % ALIGNMENT_BYTES == 0
     assert sum(record[name].itemsize for name in record.names or ()) == record.itemsize
 
 

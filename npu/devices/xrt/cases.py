@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels import layout
 from amanuensis.kernels.dtypes import BFLOAT16, Float32, to_bf16, to_f32
-from amanuensis.kernels.operands import PARAMETERS_BYTES
+from amanuensis.kernels.operands import ALIGNMENT_BYTES, PARAMETERS_BYTES
 from amanuensis.kernels.ops import (
     AddRows,
     Attention,
@@ -51,7 +51,6 @@ EXACT: Final = 0.0
 ROUNDED: Final = 1e-5  # float32 in another order
 BF16: Final = 0.01  # bf16 has 8 bits: 0.2 % a rounding, a few of them in a row
 ROWS: Final = 9  # no multiple of a block
-LINE_BYTES: Final = 64
 SEED: Final = 7
 
 
@@ -87,7 +86,7 @@ class Case:
     def give(self, array: NDArray[Any], buffer: Buffer = Buffer.INPUT) -> Region:
         """Put an array behind the others of its buffer."""
         held = self.inputs.setdefault(buffer, bytearray())
-        held += bytes(-len(held) % LINE_BYTES)
+        held += bytes(-len(held) % ALIGNMENT_BYTES)
         region = Region(buffer, len(held))
         held += np.ascontiguousarray(array).tobytes()
         return region
@@ -98,7 +97,7 @@ class Case:
 
     def take(self, expected: NDArray[Any], limit: float) -> Region:
         """Expect an array in OUTPUT."""
-        offset = -(-self.output_bytes // LINE_BYTES) * LINE_BYTES
+        offset = -(-self.output_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
         self.answers.append(Answer(offset, expected, limit))
         self.output_bytes = offset + expected.nbytes
         return Region(Buffer.OUTPUT, offset)
