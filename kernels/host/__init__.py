@@ -1,0 +1,1 @@
+"""The kernels of the cores, built for this machine's CPU."""
