@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels import operators as kinds
+from amanuensis.kernels.loads import load_of
 from amanuensis.kernels.memory import Memory, OperandError, Span
-from amanuensis.kernels.operands import Count
+from amanuensis.kernels.operands import Count, Parameter
 from amanuensis.kernels.ops import Operator, decode
 from amanuensis.kernels.program import Program
 from amanuensis.kernels.run_attention import run_attention
@@ -29,11 +30,11 @@ from amanuensis.kernels.run_gemm import (
 )
 from amanuensis.kernels.run_rows import run_add_rows, run_copy_rows, run_embed, run_energy_gate, run_layer_norm
 from amanuensis.kernels.run_select import run_select
-from amanuensis.kernels.timing import Band, Load, operator_us
+from amanuensis.kernels.timing import Band, operator_us
 
 STREAMS_KEPT: Final = 64
 
-_Runner: TypeAlias = Callable[[Any, Memory, int], Load]
+_Runner: TypeAlias = Callable[[Any, Memory, int], None]
 _RUNNERS: Final[dict[type[Operator], _Runner]] = {
     kinds.Im2col: run_im2col,
     kinds.LayerNorm: run_layer_norm,
@@ -118,17 +119,16 @@ def execute(program: Program, words: NDArray[np.uint32], buffers: Sequence[NDArr
 def _run(program: Program, memory: Memory, place: int, operator: Operator) -> OperatorWork:
     name = type(operator).__name__
     memory.start_operator()
-    load = Load()
     try:
         rows = memory.count(_rows_of(operator), "rows")
         if rows:
-            load = _RUNNERS[type(operator)](operator, memory, rows)
+            _RUNNERS[type(operator)](operator, memory, rows)
+        load = load_of(operator, lambda index: memory.count(Parameter(index), f"parameter {index}"))
     except ValueError as error:
         raise OperandError(f"operator {place}, {name}: {error}") from error
     bytes_written = sum(span.stop - span.start for span in memory.written)
-    time = operator_us(program.architecture, load, memory.bytes_read + bytes_written)
-    macs = load.int8_macs + load.bf16_macs
-    return OperatorWork(name, macs, memory.bytes_read, bytes_written, time, tuple(memory.written))
+    time = operator_us(program.architecture, load)
+    return OperatorWork(name, load.macs, memory.bytes_read, bytes_written, time, tuple(memory.written))
 
 
 def _rows_of(operator: Operator) -> Count:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from amanuensis.kernels import timing
 from amanuensis.kernels.dtypes import BFLOAT16, Float32, to_bf16, to_f32
 from amanuensis.kernels.memory import Memory, OperandError
 from amanuensis.kernels.operands import Region
@@ -17,10 +16,9 @@ from amanuensis.kernels.reference.attention import (
     seen_keys,
     split_heads,
 )
-from amanuensis.kernels.timing import Load
 
 
-def run_attention(op: Attention, memory: Memory, rows: int) -> Load:
+def run_attention(op: Attention, memory: Memory, rows: int) -> None:
     """Attend, and keep the weights of the heads that are asked for."""
     keys = memory.count(op.keys, "keys")
     if not keys:
@@ -37,8 +35,6 @@ def run_attention(op: Attention, memory: Memory, rows: int) -> Load:
         kept = Attended(attended.values, attended.highest[heads], attended.sums[heads])
         weights = probabilities(kept, q[heads], k[heads], op.scale, seen_keys(rows, keys, first))
         _keep(op.probabilities, op.pitch, memory, weights)
-    scores = op.heads * rows * keys
-    return Load(bf16_macs=2 * scores * op.size, lane_cycles=timing.cycles(scores, timing.SOFTMAX_CYCLES))
 
 
 def _keep(region: Region, pitch: int, memory: Memory, weights: Float32) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.kernels import timing
 from amanuensis.kernels.dtypes import BFLOAT16, Float32, to_bf16, to_f32
 from amanuensis.kernels.layout import BF16_B, INT8_A, INT8_B, Block, pack, pad, padded, unpack, unpack_columns
 from amanuensis.kernels.memory import Memory, OperandError
@@ -18,13 +17,12 @@ from amanuensis.kernels.operators import GemmBf16, GemmInt8, GemmRequantise, Im2
 from amanuensis.kernels.reference.conv1d import im2col, out_rows
 from amanuensis.kernels.reference.gemm import Ending, exact_sums, scaled
 from amanuensis.kernels.reference.requantise import quantise_rows, requantise
-from amanuensis.kernels.timing import Load
 
 CHUNK_ELEMENTS: Final = 1 << 18  # of b, unpacked at a time: as float32 they stay in the cache of a CPU core
 _DTYPES: Final[dict[Dtype, np.dtype[Any]]] = {"bf16": BFLOAT16, "f32": np.dtype(np.float32)}
 
 
-def run_im2col(op: Im2col, memory: Memory, rows: int) -> Load:
+def run_im2col(op: Im2col, memory: Memory, rows: int) -> None:
     """Fill the matrix of a convolution."""
     filled = out_rows(rows, op.stride)
     if filled > op.dst_rows:
@@ -33,10 +31,9 @@ def run_im2col(op: Im2col, memory: Memory, rows: int) -> Load:
     dst = memory.write(op.dst, BFLOAT16, (op.dst_rows, op.k_padded), "dst")
     dst[:filled] = to_bf16(im2col(src.astype(np.float32), op.stride, op.k_padded))
     dst[filled:] = 0
-    return Load(lane_cycles=timing.cycles(dst.size, timing.COPY_CYCLES))
 
 
-def run_quantise_rows(op: QuantiseRows, memory: Memory, rows: int) -> Load:
+def run_quantise_rows(op: QuantiseRows, memory: Memory, rows: int) -> None:
     """Quantise activations into the blocks of a product's a."""
     src = memory.read(op.src, BFLOAT16, (rows, op.width), "src")
     smooth = None if op.smooth is None else memory.read(op.smooth, np.float32, (op.width,), "smooth")
@@ -44,10 +41,9 @@ def run_quantise_rows(op: QuantiseRows, memory: Memory, rows: int) -> Load:
     scales = memory.write(op.scales, np.float32, (rows,), "scales")
     values, scales[:] = quantise_rows(to_f32(src), smooth)
     dst[:] = pack(pad(values, INT8_A.rows, 1), INT8_A).reshape(-1)
-    return Load(lane_cycles=timing.cycles(src.size, timing.QUANTISE_CYCLES))
 
 
-def run_gemm_int8(op: GemmInt8, memory: Memory, rows: int) -> Load:
+def run_gemm_int8(op: GemmInt8, memory: Memory, rows: int) -> None:
     """Multiply int8 matrices with exact sums, scale, finish."""
     a = _int8_a(memory, op.a, rows, op.k)
     a_scales = memory.read(op.a_scales, np.float32, (rows,), "a_scales")
@@ -57,20 +53,18 @@ def run_gemm_int8(op: GemmInt8, memory: Memory, rows: int) -> Load:
     for columns, part in _parts(b, op.k, op.n, INT8_B):
         sums = exact_sums(a, part)
         result.dst[:, columns] = scaled(sums, a_scales, b_scales[columns], result.ending(columns))
-    return Load(int8_macs=padded(rows, INT8_A.rows) * op.k * op.n, lane_cycles=result.cycles)
 
 
-def run_gemm_bf16(op: GemmBf16, memory: Memory, rows: int) -> Load:
+def run_gemm_bf16(op: GemmBf16, memory: Memory, rows: int) -> None:
     """Multiply bf16 matrices with float32 sums, finish."""
     a = to_f32(memory.read(op.a, BFLOAT16, (rows, op.k), "a"))
     b = memory.read(op.b, BFLOAT16, (op.k * op.n,), "b")
     result = _Result.of(op, memory, rows)
     for columns, part in _parts(b, op.k, op.n, BF16_B):
         result.dst[:, columns] = result.ending(columns).apply(a @ part)
-    return Load(bf16_macs=padded(rows, INT8_A.rows) * op.k * op.n, lane_cycles=result.cycles)
 
 
-def run_gemm_requantise(op: GemmRequantise, memory: Memory, rows: int) -> Load:
+def run_gemm_requantise(op: GemmRequantise, memory: Memory, rows: int) -> None:
     """Multiply int8 matrices and bring the sums back to int8, in integers throughout."""
     a = _int8_a(memory, op.a, rows, op.k)
     b = memory.read(op.b, np.int8, (op.k * op.n,), "b")
@@ -80,8 +74,6 @@ def run_gemm_requantise(op: GemmRequantise, memory: Memory, rows: int) -> Load:
     sums = np.concatenate([exact_sums(a, part) for _, part in _parts(b, op.k, op.n, INT8_B)], axis=1)
     values = requantise(sums.astype(np.int32), bias, multipliers, op.shift)
     dst[:] = pack(pad(values, INT8_A.rows, 1), INT8_A).reshape(-1)
-    cycles = timing.cycles(values.size, timing.QUANTISE_CYCLES)
-    return Load(int8_macs=padded(rows, INT8_A.rows) * op.k * op.n, lane_cycles=cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +99,6 @@ class _Result:
     def ending(self, columns: slice) -> Ending:
         bias = None if self.bias is None else self.bias[columns]
         return Ending(bias, self.gelu, None if self.residual is None else self.residual[:, columns])
-
-    @property
-    def cycles(self) -> float:
-        per_vector = timing.COPY_CYCLES + (timing.GELU_CYCLES if self.gelu else 0)
-        return timing.cycles(self.dst.size, per_vector)
 
 
 def _int8_a(memory: Memory, region: Region, rows: int, k: int) -> Float32:

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from amanuensis.kernels.loads import Load
 from amanuensis.kernels.program import Architecture
-
-LANES: Final = 16  # float32 lanes of a core's vector unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +76,15 @@ DEVICES: Final[dict[Architecture, Device]] = {
 OPERATOR_US: Final = Band(3, 8, 17)  # fixed cost of a small operator inside one sequence
 DISPATCH_US: Final = Band(45, 60, 160)  # of a sequence, beside its operators
 
-# Cycles for LANES elements, estimates: an exponential by table takes 12, a division or a rounding a few.
-NORM_CYCLES: Final = 12.0
-QUANTISE_CYCLES: Final = 8.0
-GELU_CYCLES: Final = 60.0  # float32 multiply-adds are emulated through bf16
-SOFTMAX_CYCLES: Final = 20.0
-COPY_CYCLES: Final = 2.0
-SELECT_CYCLES: Final = 40.0
-_CYCLES_FACTOR: Final = 2.0
+_CYCLES_FACTOR: Final = 2.0  # of the estimates of cycles per element
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What an operator asks of the device.
-
-    Attributes:
-        int8_macs: multiply-adds on int8.
-        bf16_macs: multiply-adds on bf16.
-        lane_cycles: cycles of one core for all elements that are not multiply-adds.
-
-    """
-
-    int8_macs: int = 0
-    bf16_macs: int = 0
-    lane_cycles: float = 0.0
-
-
-def cycles(elements: int, cycles_per_vector: float) -> float:
-    """Return the cycles of one core for so many elements."""
-    return elements / LANES * cycles_per_vector
-
-
-def operator_us(architecture: Architecture, load: Load, n_bytes: int) -> Band:
+def operator_us(architecture: Architecture, load: Load) -> Band:
     """Return the modelled microseconds of one operator inside a sequence.
 
     Args:
         architecture: whose parameters.
-        load: its arithmetic.
-        n_bytes: read and written.
+        load: its arithmetic and traffic.
 
     """
     device = DEVICES[architecture]
@@ -125,5 +95,5 @@ def operator_us(architecture: Architecture, load: Load, n_bytes: int) -> Band:
         compute = load.int8_macs / (device.int8_macs * getattr(device.int8_efficiency, end) * per_us)
         compute += load.bf16_macs / (device.bf16_macs * getattr(device.bf16_efficiency, end) * per_us)
         compute += load.lane_cycles * factor / per_us
-        ends.append(max(compute, n_bytes / (getattr(device.memory_gb_s, end) * 1e3)))
+        ends.append(max(compute, load.n_bytes / (getattr(device.memory_gb_s, end) * 1e3)))
     return Band(*ends) + OPERATOR_US
