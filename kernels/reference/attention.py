@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels.dtypes import Float32, rounded
+from amanuensis.kernels.layout import padded
+from amanuensis.kernels.reference.by_row import SMALL_ROWS, chunked, mixed_by_rows, scores_of_rows
 from amanuensis.kernels.reference.softmax import softmax
 
 KEY_BLOCK: Final = 32
@@ -86,9 +88,13 @@ def attention_blocks(q: Float32, k: Float32, v: Float32, scale: float, first: in
 
     The corrections c of a block multiply up to exp(m of the block - final m), so the two differ only by the rounding of
     float32. This is the form that is fast in NumPy: as many heads and rows at a time as the cache of a CPU core takes.
+    A few rows are computed row by row (`amanuensis.kernels.reference.by_row`).
     """
     heads, rows, _ = q.shape
     seen = seen_keys(rows, k.shape[1], first)
+    if rows <= SMALL_ROWS:
+        weights, highest, sums = _weights(_hidden(np.float32(scale) * scores_of_rows(q, chunked(k)), seen))
+        return Attended(mixed_by_rows(weights, chunked(v)) / sums[..., None], highest, sums)
     result = Attended(np.empty_like(q), np.empty((heads, rows), np.float32), np.empty((heads, rows), np.float32))
     step_rows = max(1, min(rows, CHUNK_SCORES // k.shape[1]))
     step_heads = max(1, CHUNK_SCORES // (step_rows * k.shape[1]))
@@ -107,21 +113,30 @@ def _blocks(
 ) -> tuple[Float32, Float32, Float32]:
     heads, rows, _ = q.shape
     keys = k.shape[1]
-    blocks = -(-keys // KEY_BLOCK)
-    scores = np.full((heads, rows, blocks * KEY_BLOCK), -np.inf, np.float32)
+    scores = np.full((heads, rows, padded(keys, KEY_BLOCK)), -np.inf, np.float32)
     np.matmul(q, k.transpose(0, 2, 1), out=scores[..., :keys])
     scores[..., :keys] *= np.float32(scale)
-    if seen.min() < keys:
+    weights, highest, sums = _weights(_hidden(scores, seen))
+    return weights[..., :keys] @ v / sums[..., None], highest, sums
+
+
+def _hidden(scores: Float32, seen: NDArray[np.int64]) -> Float32:
+    """Return the scores with those of keys that a row does not see put to -inf, in place."""
+    if seen.min() < scores.shape[2]:
         scores[:, np.arange(scores.shape[2]) >= seen[:, None]] = -np.inf
-    blocked = scores.reshape(heads, rows, blocks, KEY_BLOCK)
+    return scores
+
+
+def _weights(scores: Float32) -> tuple[Float32, Float32, Float32]:
+    """Return p under the final maximum, that maximum and the sums of p; `scores` [heads, rows, keys] are used up."""
+    blocked = scores.reshape(*scores.shape[:2], -1, KEY_BLOCK)
     running = np.maximum.accumulate(blocked.max(axis=3), axis=2)
     final = running[..., -1]
     blocked -= running[..., None]
     p = rounded(np.exp(blocked, out=blocked))
     p *= np.exp(running - final[..., None])[..., None]
-    weights = p.reshape(heads, rows, -1)
-    total = weights.sum(axis=2)
-    return weights[..., :keys] @ v / total[..., None], final, total
+    sums = np.cumsum(p.sum(axis=3), axis=2)[..., -1]  # block after block, so that blocks of zeros change nothing
+    return p.reshape(scores.shape), final, sums
 
 
 def probabilities(attended: Attended, q: Float32, k: Float32, scale: float, seen: NDArray[np.int64]) -> Float32:
@@ -138,9 +153,11 @@ def probabilities(attended: Attended, q: Float32, k: Float32, scale: float, seen
         float32 [heads, rows, keys].
 
     """
-    scores = np.float32(scale) * (q @ k.transpose(0, 2, 1))
-    weights = np.exp(scores - attended.highest[..., None]) / attended.sums[..., None]
-    return np.where(np.arange(k.shape[1]) < seen[:, None], weights, np.float32(0))
+    keys = k.shape[1]
+    few = q.shape[1] <= SMALL_ROWS
+    products = scores_of_rows(q, chunked(k))[..., :keys] if few else q @ k.transpose(0, 2, 1)
+    weights = np.exp(np.float32(scale) * products - attended.highest[..., None]) / attended.sums[..., None]
+    return np.where(np.arange(keys) < seen[:, None], weights, np.float32(0))
 
 
 def split_heads(rows: NDArray[np.float32], heads: int) -> Float32:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels.dtypes import Bf16, Float32, Int8, to_f32
+from amanuensis.kernels.reference.by_row import float_sums
 from amanuensis.kernels.reference.gelu import gelu_device
 
 EXACT_K: Final = (1 << 24) // (128 * 128)
@@ -88,4 +89,4 @@ def scaled(sums: NDArray[np.floating], a_scales: Float32, b_scales: Float32, end
 
 def gemm_bf16(a: Bf16, b: Bf16, ending: Ending) -> Float32:
     """Return the product of bf16 a [m, k] and b [k, n] with float32 sums, ended: float32 [m, n], not yet rounded."""
-    return ending.apply(to_f32(a) @ to_f32(b))
+    return ending.apply(float_sums(to_f32(a), to_f32(b)))
