@@ -14,6 +14,7 @@ from amanuensis.kernels.layout import BF16_B, INT8_A, INT8_B, Block, pack, pad, 
 from amanuensis.kernels.memory import Memory, OperandError
 from amanuensis.kernels.operands import Dtype, Region
 from amanuensis.kernels.operators import GemmBf16, GemmInt8, GemmRequantise, Im2col, QuantiseRows
+from amanuensis.kernels.reference.by_row import float_sums
 from amanuensis.kernels.reference.conv1d import im2col, out_rows
 from amanuensis.kernels.reference.gemm import Ending, exact_sums, scaled
 from amanuensis.kernels.reference.requantise import quantise_rows, requantise
@@ -61,7 +62,7 @@ def run_gemm_bf16(op: GemmBf16, memory: Memory, rows: int) -> None:
     b = memory.read(op.b, BFLOAT16, (op.k * op.n,), "b")
     result = _Result.of(op, memory, rows)
     for columns, part in _parts(b, op.k, op.n, BF16_B):
-        result.dst[:, columns] = result.ending(columns).apply(a @ part)
+        result.dst[:, columns] = result.ending(columns).apply(float_sums(a, part))
 
 
 def run_gemm_requantise(op: GemmRequantise, memory: Memory, rows: int) -> None:

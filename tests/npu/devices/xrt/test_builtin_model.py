@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from amanuensis.npu.calibration import cosine, nrmse
@@ -134,6 +137,21 @@ def test_a_draft_is_verified(ours: WindowDecoder, windows: list[Float32]) -> Non
     assert ours.decode(WindowJob(windows[0], draft=tokens)).accepted == len(tokens)
     wrong = ours.decode(WindowJob(windows[0], draft=(*tokens[:3], tokens[3] + 1, *tokens[4:])))
     assert (wrong.accepted, wrong.tokens) == (3, tokens)
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_what_is_cached_changes_nothing(ours: WindowDecoder, windows: list[Float32], data: st.DataObject) -> None:
+    """Any draft, verified and truncated in the cache, gives token for token and bit for bit what no draft gives."""
+    features = windows[data.draw(st.integers(0, len(windows) - 1))]
+    words = st.lists(st.integers(0, 1000), max_size=32).map(tuple)
+    job = WindowJob(features, prompt=data.draw(words))
+    scratch = ours.decode(job)
+    kept = data.draw(st.integers(0, len(scratch.tokens)))
+    draft = (*scratch.tokens[:kept], *data.draw(st.lists(st.integers(0, 1000), max_size=40)))
+    cached = ours.decode(replace(job, draft=draft))
+    assert (cached.tokens, cached.logprobs, cached.frames) == (scratch.tokens, scratch.logprobs, scratch.frames)
+    assert cached.accepted >= min(kept, len(draft))
 
 
 @pytest.mark.parametrize(
