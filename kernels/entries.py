@@ -1,0 +1,185 @@
+"""The entry points of the C++ kernels: where each is, what it takes at which tile sizes, and what it needs of a core.
+
+Designs and the simulator reach the kernels by this table only. Array arguments are given as IRON names them,
+`np.ndarray[(size,), np.dtype[T]]`, flat; scalars are `np.int32`. What each entry point computes is defined by a function
+of `amanuensis.kernels.reference`; the layouts of packed operands are those of `amanuensis.kernels.layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, get_args
+
+import numpy as np
+
+from amanuensis.kernels.dtypes import BFLOAT16
+
+SOURCES: Final = Path(__file__).resolve().parent / "aie2"
+L1_BYTES: Final = 65536  # data memory of a core: mlir-aie `AIETargetModel.h`, commit 3ca0193
+MODE_GELU: Final = 1  # bits of the mode that ends a matrix product, as in aie2/epilogue.h
+MODE_RESIDUAL: Final = 2
+
+Argument: TypeAlias = Any  # a type: np.int32, or np.ndarray[(size,), np.dtype[T]]
+_Arguments: TypeAlias = Callable[..., tuple[Argument, ...]]
+
+
+class EntryError(ValueError):
+    """An entry point that does not exist, or not at these sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry point at given tile sizes.
+
+    Attributes:
+        name: the `extern "C"` function.
+        source: the C++ file.
+        arguments: the type of each argument, in order.
+        flags: what the compiler must be told.
+        stack_bytes: of a core's stack that it may take; a test holds the host's build to it.
+
+    """
+
+    name: str
+    source: Path
+    arguments: tuple[Argument, ...]
+    flags: tuple[str, ...]
+    stack_bytes: int
+
+    @property
+    def argument_bytes(self) -> int:
+        """Bytes of the arrays that it takes, each once."""
+        return sum(size_of(argument) * dtype_of(argument).itemsize for argument in self.arguments if is_array(argument))
+
+
+def is_array(argument: Argument) -> bool:
+    """Return whether an argument is an array; else it is a scalar, np.int32."""
+    return argument is not np.int32
+
+
+def size_of(argument: Argument) -> int:
+    """Return the number of elements of an array argument."""
+    shape: tuple[int, ...] = get_args(argument)[0]
+    return int(np.prod(shape))
+
+
+def dtype_of(argument: Argument) -> np.dtype[Any]:
+    """Return the dtype of an array argument's elements."""
+    return np.dtype(get_args(get_args(argument)[1])[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """A size that a kernel is compiled for: a multiple of something, and at most something."""
+
+    macro: str
+    multiple: int = 1
+    limit: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """An entry point: its arguments as a function of the sizes, by their names, and its stack."""
+
+    arguments: _Arguments
+    stack_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    source: str
+    sizes: Mapping[str, _Size]
+    points: Mapping[str, _Point]
+
+
+def _i8(size: int) -> Argument:
+    return np.ndarray[(size,), np.dtype[np.int8]]  # type: ignore[misc]  # how IRON writes a shape
+
+
+def _i32(size: int) -> Argument:
+    return np.ndarray[(size,), np.dtype[np.int32]]  # type: ignore[misc]
+
+
+def _f32(size: int) -> Argument:
+    return np.ndarray[(size,), np.dtype[np.float32]]  # type: ignore[misc]
+
+
+def _bf16(size: int) -> Argument:
+    return np.ndarray[(size,), np.dtype[BFLOAT16.type]]  # type: ignore[misc,name-defined]
+
+
+_TILE: Final = {"m": _Size("DIM_M", 4), "k": _Size("DIM_K", 8), "n": _Size("DIM_N", 16)}
+
+_KERNELS: Final = (
+    _Kernel(
+        "gemm_int8.cc",
+        _TILE,
+        {
+            "gemm_int8_zero": _Point(lambda m, k, n: (_i32(m * n),), 512),
+            "gemm_int8_mac": _Point(lambda m, k, n: (_i8(m * k), _i8(k * n), _i32(m * n)), 2048),
+            "gemm_int8_finish_bf16": _Point(
+                lambda m, k, n: (_i32(m * n), _f32(m), _f32(2 * n), _f32(m * n), _bf16(m * n), np.int32), 1024
+            ),
+            "gemm_int8_finish_f32": _Point(
+                lambda m, k, n: (_i32(m * n), _f32(m), _f32(2 * n), _f32(m * n), _f32(m * n), np.int32), 1024
+            ),
+            "gemm_int8_requantise": _Point(lambda m, k, n: (_i32(m * n), _i32(2 * n), _i8(m * n), np.int32), 1536),
+        },
+    ),
+    _Kernel(
+        "gemm_bf16.cc",
+        _TILE,
+        {
+            "gemm_bf16_zero": _Point(lambda m, k, n: (_f32(m * n),), 512),
+            "gemm_bf16_mac": _Point(lambda m, k, n: (_bf16(m * k), _bf16(k * n), _f32(m * n)), 2048),
+            "gemm_bf16_finish_bf16": _Point(
+                lambda m, k, n: (_f32(m * n), _f32(n), _f32(m * n), _bf16(m * n), np.int32), 1024
+            ),
+            "gemm_bf16_finish_f32": _Point(
+                lambda m, k, n: (_f32(m * n), _f32(n), _f32(m * n), _f32(m * n), np.int32), 1024
+            ),
+        },
+    ),
+)
+
+NAMES: Final = tuple(name for kernel in _KERNELS for name in kernel.points)
+
+
+def entry(name: str, **sizes: int) -> Entry:
+    """Return an entry point at tile sizes, for example `entry("gemm_int8_mac", m=32, k=64, n=64)`.
+
+    Raises:
+        EntryError: no such entry point, a size that it does not have or lacks, a size that is no multiple or above the
+            limit, or arguments that do not fit the memory of a core.
+
+    """
+    kernel = next((kernel for kernel in _KERNELS if name in kernel.points), None)
+    if kernel is None:
+        raise EntryError(f"there is no entry point {name}; there are {', '.join(NAMES)}")
+    if sizes.keys() != kernel.sizes.keys():
+        raise EntryError(f"{name} takes the sizes {', '.join(kernel.sizes)}; given are {', '.join(sizes) or 'none'}")
+    for key, size in kernel.sizes.items():
+        if not 0 < sizes[key] <= size.limit or sizes[key] % size.multiple:
+            raise EntryError(f"{name}: {key} is {sizes[key]}; allowed are multiples of {size.multiple} to {size.limit}")
+    point = kernel.points[name]
+    flags = tuple(f"-D{size.macro}={sizes[key]}" for key, size in kernel.sizes.items())
+    made = Entry(name, SOURCES / kernel.source, point.arguments(**sizes), flags, point.stack_bytes)
+    needed = made.argument_bytes + made.stack_bytes
+    if needed > L1_BYTES:
+        raise EntryError(f"{name} at {sizes} needs {needed} bytes of a core's memory, which has {L1_BYTES}")
+    return made
+
+
+def sizes_of(name: str) -> tuple[str, ...]:
+    """Return the names of the sizes of an entry point.
+
+    Raises:
+        EntryError: no such entry point.
+
+    """
+    for kernel in _KERNELS:
+        if name in kernel.points:
+            return tuple(kernel.sizes)
+    raise EntryError(f"there is no entry point {name}; there are {', '.join(NAMES)}")
