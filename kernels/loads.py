@@ -76,7 +76,7 @@ def load_of(operator: Operator, counts: Counts) -> Load:
     """
     if isinstance(operator, kinds.Nop):
         return Load()
-    rows = _value(operator, "rows", operator.rows, counts)
+    rows = count_of(operator, "rows", operator.rows, counts)
     return _LOADS[type(operator)](operator, rows, counts) if rows else Load()
 
 
@@ -85,7 +85,16 @@ def cycles(elements: int, cycles_per_vector: float) -> float:
     return elements / LANES * cycles_per_vector
 
 
-def _value(operator: Operator, name: str, count: Count, counts: Counts) -> int:
+def count_of(operator: Operator, name: str, count: Count, counts: Counts) -> int:
+    """Return a size; OpError when it is a parameter that has no value, or one out of its limits.
+
+    Args:
+        operator: that has the size, for the message.
+        name: of the size, for the message.
+        count: the size.
+        counts: values of the run-time parameters.
+
+    """
     if isinstance(count, int):
         return count
     what = f"{type(operator).__name__}.{name} is parameter {count.index}"
@@ -185,7 +194,7 @@ def _embed(op: kinds.Embed, rows: int, _: Counts) -> Load:
 
 
 def _attention(op: kinds.Attention, rows: int, counts: Counts) -> Load:
-    keys = _value(op, "keys", op.keys, counts)
+    keys = count_of(op, "keys", op.keys, counts)
     scores = op.heads * rows * keys
     row_bytes = op.heads * op.size * _BYTES["bf16"]
     kept = 0 if op.probabilities is None else len(op.kept_heads) * rows * op.pitch * _WORD
