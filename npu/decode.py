@@ -10,7 +10,7 @@ import numpy as np
 
 from amanuensis.npu.alignment import AttentionRows
 from amanuensis.npu.beam import decode_beam, offers
-from amanuensis.npu.devices.api import Backend, Decoder, Encoding
+from amanuensis.npu.devices.api import Backend, Decoder
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.greedy import BEST, decode_greedy, decode_sampled, sampling
 from amanuensis.npu.hotwords import MAX_HOTWORDS, HotwordTrie
@@ -66,9 +66,24 @@ class WindowDecoder:
         started = time.perf_counter()
         encoding = self._model.encode(job.features)
         encoded = time.perf_counter()
-        decoder = self._model.decoder(encoding)
+        result = self.decode_encoded(job, encoding.n_frames, self._model.decoder(encoding))
+        decode_ms = 1000 * (time.perf_counter() - encoded)
+        return replace(result, encode_ms=1000 * (encoded - started), decode_ms=decode_ms)
+
+    def decode_encoded(self, job: WindowJob, n_frames: int, decoder: Decoder) -> WindowResult:
+        """Decode a window that passed `check_job` and is encoded; the times of the result are 0.
+
+        Args:
+            job: the window.
+            n_frames: encoder positions of its encoding.
+            decoder: on that encoding, with an empty cache.
+
+        Raises:
+            EngineError: the job does not fit the model: its language or task, or too many forced tokens.
+
+        """
         language = self._language(decoder, job.options)
-        window = self._window(job, decoder, encoding, language)
+        window = self._window(job, decoder, n_frames, language)
         scored, no_speech_prob = self._ladder(job, window)
         hypothesis = scored.hypothesis
         return WindowResult(
@@ -82,8 +97,8 @@ class WindowDecoder:
             compression_ratio=scored.ratio,
             temperature=scored.temperature,
             language=language,
-            encode_ms=1000 * (encoded - started),
-            decode_ms=1000 * (time.perf_counter() - encoded),
+            encode_ms=0.0,
+            decode_ms=0.0,
             encoder=self._model.encoder_device,
             decoder=self._model.decoder_device,
         )
@@ -93,22 +108,22 @@ class WindowDecoder:
             return options.language
         return detect_language(decoder, self._tokenizer) if self._tokenizer.multilingual else "en"
 
-    def _window(self, job: WindowJob, decoder: Decoder, encoding: Encoding, language: str) -> WindowPass:
+    def _window(self, job: WindowJob, decoder: Decoder, n_frames: int, language: str) -> WindowPass:
         prefix = self._prefix(job, language)
         positions = self._model.dimensions.text_positions
         room = positions - len(prefix.tokens)
         if room < 1:
             raise EngineError(f"prompt and forced tokens fill all {positions} positions of the decoder: force fewer")
-        budget = int(encoding.n_frames * MAX_TOKENS_PER_FRAME) + SPARE_TOKENS
+        budget = int(n_frames * MAX_TOKENS_PER_FRAME) + SPARE_TOKENS
         limit = max(0, min(job.options.max_tokens, budget) - len(job.forced))
         heads = len(self._model.generation.alignment_heads)
         return WindowPass(
             decoder=decoder,
-            attention=AttentionRows(heads, positions - prefix.sot, encoding.n_frames),
+            attention=AttentionRows(heads, positions - prefix.sot, n_frames),
             prefix=prefix,
             rules=self._job_rules(job),
             limit=min(room, limit),
-            edge=None if job.edge_frames is None else encoding.n_frames - job.edge_frames,
+            edge=None if job.edge_frames is None else n_frames - job.edge_frames,
         )
 
     def _prefix(self, job: WindowJob, language: str) -> Prefix:
@@ -162,8 +177,7 @@ def _decode(
 
 
 def _by_beam(window: WindowPass, job: WindowJob) -> bool:
-    """Return whether to search with beams: not at an edge, which must be watched token by token."""
-    return job.options.beam_size > 1 and window.edge is None and window.limit > 0
+    return not job.one_beam and window.limit > 0
 
 
 def _surest(scored: Sequence[_Scored]) -> _Scored:

@@ -7,14 +7,15 @@ end is imported only where it computes: not for a device that works.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from amanuensis.npu.devices.api import Backend
 from amanuensis.npu.devices.fallback import Fallback
-from amanuensis.npu.devices.hybrid import HybridModel, SplitBackend
+from amanuensis.npu.devices.hybrid import HybridBatch, HybridModel, SplitBatchBackend
 from amanuensis.npu.devices.proven import CpuRunner, ProvenRunner
+from amanuensis.npu.devices.together import BatchBackend, Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, Precision
 from amanuensis.npu.model_files import ModelFiles
@@ -37,6 +38,11 @@ class LoadedModel:
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode one window; EngineError when the job does not fit the model."""
         return self._runner.decode(job)
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        """Decode up to `info.batch` windows of one beam at once; `ended` is told what came of each."""
+        assert isinstance(self._runner, Fallback)
+        self._runner.decode_together(jobs, ended)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Do what the device needs between jobs; see `npu.engine.worker.LoadedModel`."""
@@ -64,6 +70,7 @@ class OpenDevice:
     precision: str
     hardware: str
     architecture: str
+    batch: int
 
 
 def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic) -> LoadedModel:
@@ -149,7 +156,12 @@ class _Model:
                 raise
             info = self._info(choice, why, self.config.precision)
             return LoadedModel(info, Fallback(error, reopen, open_cpu, self.clock))
-        info = self._info(choice, why, opened.precision, opened.hardware, opened.architecture)
+        info = replace(
+            self._info(choice, why, opened.precision),
+            hardware=opened.hardware,
+            architecture=opened.architecture,
+            batch=opened.batch,
+        )
         return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu, self.clock))
 
     def _open(self, choice: Choice) -> OpenDevice:
@@ -163,26 +175,32 @@ class _Model:
 
             check_operators(runtime)
             model = XrtModel.open(self.files, runtime, self.config.precision)
-            backend = self._joined(choice, model)
+            backend, together = self._joined(choice, model)
         except BaseException:
             runtime.close()
             raise
-        runner = ProvenRunner(backend, self.tokenizer, lambda: runtime.work, model.keep_warm, runtime.close)
-        return OpenDevice(runner, model.precision, runtime.hardware, runtime.architecture)
+        runner = ProvenRunner(
+            backend, self.tokenizer, lambda: runtime.work, model.keep_warm, runtime.close, together=together
+        )
+        batch = 1 if together is None else together.batch
+        return OpenDevice(runner, model.precision, runtime.hardware, runtime.architecture, batch)
 
-    def _joined(self, choice: Choice, model: SplitBackend) -> Backend:
-        """Return the back end that runs each part where it is wanted."""
+    def _joined(self, choice: Choice, model: SplitBatchBackend) -> tuple[Backend, BatchBackend | None]:
+        """Return the back end that runs each part where it is wanted, and again where it decodes several windows."""
         if choice.encoder == choice.decoder:
-            return model
+            return model, model
         cpu = self._cpu()
-        return HybridModel(cpu, model) if choice.encoder == "cpu" else HybridModel(model, cpu)
+        if choice.encoder == "cpu":
+            joined = HybridBatch(cpu, model)
+            return joined, joined
+        return HybridModel(model, cpu), None
 
     def _cpu(self) -> CpuModel:
         from amanuensis.npu.devices.cpu import CpuModel
 
         return CpuModel(self.files, _cpu_precision(self.config.precision), self.config.threads)
 
-    def _info(self, choice: Choice, why: str, precision: str, hardware: str = "", architecture: str = "") -> EngineInfo:
+    def _info(self, choice: Choice, why: str, precision: str) -> EngineInfo:
         return EngineInfo(
             model=self.files.manifest.name,
             encoder=choice.encoder,
@@ -194,8 +212,6 @@ class _Model:
             languages=tuple(self.tokenizer.language_tokens),
             audio_context=self.files.manifest.audio_context,
             max_window_s=self.files.manifest.window_s,
-            hardware=hardware,
-            architecture=architecture,
         )
 
 

@@ -59,6 +59,11 @@ class WindowJob:
     options: DecodeOptions = field(default_factory=DecodeOptions)
     seed: int = 0
 
+    @property
+    def one_beam(self) -> bool:
+        """Whether one hypothesis is followed at a time; an edge must be watched token by token, without beams."""
+        return self.options.beam_size == 1 or self.edge_frames is not None
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceWork:

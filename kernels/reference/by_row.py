@@ -38,7 +38,7 @@ def scores_of_rows(q: Float32, keys: Float32) -> Float32:
     """Return q k^T, float32 [heads, rows, chunks * KEY_CHUNK], of q [heads, rows, size] and keys from `chunked`."""
     heads, rows, size = q.shape
     products = np.matmul(q.reshape(heads, rows, 1, 1, size), keys.swapaxes(3, 4))
-    return products.reshape(heads, rows, -1)
+    return np.asarray(products.reshape(heads, rows, -1))
 
 
 def mixed_by_rows(weights: Float32, values: Float32) -> Float32:

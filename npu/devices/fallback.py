@@ -9,16 +9,18 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.devices.xrt.warmth import Warmth
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.window import WindowJob, WindowResult
 
+T = TypeVar("T")
 STEADY_WINDOWS: Final = 16  # decoded in a row: the device works again, and the next failure is a new one
 
 
@@ -35,6 +37,14 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Let the device go."""
+        ...
+
+
+class DeviceRunner(Runner, Protocol):
+    """A runner on a device that can be given several windows at once."""
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        """Decode windows and tell what came of each; DeviceError when the device fails."""
         ...
 
 
@@ -64,13 +74,13 @@ class Fallback:
 
     def __init__(
         self,
-        device: Runner | DeviceError,
-        reopen: Callable[[], Runner],
+        device: DeviceRunner | DeviceError,
+        reopen: Callable[[], DeviceRunner],
         open_cpu: Callable[[], Runner],
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
     ) -> None:
-        self._device: Runner | None = None
+        self._device: DeviceRunner | None = None
         self._reopen = reopen
         self._open_cpu = open_cpu
         self._clock = clock
@@ -90,13 +100,32 @@ class Fallback:
         """Decode a window where it can be decoded now; the result says where, and why there."""
         if self._device is not None:
             try:
-                return self._on_device(self._device, job)
+                return self._guarded(lambda device: device.decode(job))
             except DeviceError as error:
                 self._fail(error)
         if self._cpu is None:
             self._cpu = self._open_cpu()
         result = self._cpu.decode(job)
         return replace(result, fallback=self._why, fallback_kind=self._kind)
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        """Decode several windows at once, or those that the device leaves undone one by one; `ended` is told each."""
+        left = dict(enumerate(jobs))
+
+        def tell(place: int, outcome: Outcome) -> None:
+            del left[place]
+            ended(place, outcome)
+
+        if self._device is not None:
+            try:
+                self._guarded(lambda device: device.decode_together(jobs, tell))
+            except DeviceError as error:
+                self._fail(error)
+        for place, job in list(left.items()):
+            try:
+                tell(place, self.decode(job))
+            except EngineError as error:
+                tell(place, error)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Keep the device warm while it is needed, or try to get it back; see `npu.engine.worker.LoadedModel`."""
@@ -112,9 +141,11 @@ class Fallback:
             return max(0.0, self._retry_s - self._clock())
         return self._warmth.wait_s(self._clock())
 
-    def _on_device(self, device: Runner, job: WindowJob) -> WindowResult:
+    def _guarded(self, act: Callable[[DeviceRunner], T]) -> T:
+        """Let the device do something; whatever fails but a wrong job is a failure of the device."""
+        assert self._device is not None
         try:
-            result = device.decode(job)
+            result = act(self._device)
         except EngineError:
             raise
         except Exception as error:  # a fault of ours in the device's code must not cost a word either
@@ -126,7 +157,7 @@ class Fallback:
             self._failures = 0
         return result
 
-    def _warm(self, device: Runner) -> None:
+    def _warm(self, device: DeviceRunner) -> None:
         try:
             device.keep_warm()
         except DeviceError as error:

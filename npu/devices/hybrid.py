@@ -6,13 +6,16 @@ is, and stay there.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.devices.api import Backend, Encoding
+from amanuensis.npu.devices.api import Backend, Decoder, DecoderOutput, Encoding
 from amanuensis.npu.devices.delegate import Delegate
+from amanuensis.npu.devices.together import BatchBackend
+from amanuensis.npu.row_rules import RowRules
 
 
 class SplitBackend(Backend, Protocol):
@@ -39,3 +42,33 @@ class HybridModel(Delegate):
     def encode(self, features: NDArray[np.float32]) -> Encoding:
         """Encode on one device and hand the states to the other."""
         return self._decoder.encoding_of(self._encoder.encode_states(features))
+
+
+class SplitBatchBackend(SplitBackend, BatchBackend, Protocol):
+    """A back end of both kinds."""
+
+
+class HybridBatch(HybridModel):
+    """The same before a decoder that can decode several windows at once: a `BatchBackend`."""
+
+    def __init__(self, encoder: SplitBackend, decoder: SplitBatchBackend) -> None:
+        super().__init__(encoder, decoder)
+        self.batch = decoder.batch
+        self._batching = decoder
+
+    def start(self, features: NDArray[np.float32]) -> Encoding:
+        """Encode, to the end."""
+        return self.encode(features)
+
+    def finish(self, encoding: Any) -> None:
+        """Do nothing: the encoding is done."""
+
+    def decoders(self, encodings: Sequence[Any]) -> Sequence[Decoder]:
+        """Return a decoder for each encoding."""
+        return self._batching.decoders(encodings)
+
+    def step_together(
+        self, decoders: Sequence[Any], tokens: Sequence[int], rules: Sequence[RowRules]
+    ) -> Sequence[DecoderOutput]:
+        """Append one token to each decoder."""
+        return self._batching.step_together(decoders, tokens, rules)

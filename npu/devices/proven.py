@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.decode import WindowDecoder
+from amanuensis.npu.decode import WindowDecoder, check_job
 from amanuensis.npu.devices.api import Backend, Encoding
 from amanuensis.npu.devices.delegate import Delegate
+from amanuensis.npu.devices.together import BatchBackend, Lane, Outcome, Together
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
+from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
@@ -53,6 +57,7 @@ class ProvenRunner:
         work: the counters of the device.
         keep_warm: gives the device an empty dispatch.
         close: lets the device go.
+        together: the same back end, where it can decode several windows at once.
 
     """
 
@@ -63,10 +68,13 @@ class ProvenRunner:
         work: Callable[[], DeviceWork],
         keep_warm: Callable[[], None],
         close: Callable[[], None],
+        *,
+        together: BatchBackend | None = None,
     ) -> None:
         self._metered = Metered(backend, work)
         self._decoder = WindowDecoder(self._metered, tokenizer)
         self._work = work
+        self._together = together
         self.keep_warm = keep_warm
         self.close = close
 
@@ -83,11 +91,78 @@ class ProvenRunner:
         result = self._decoder.decode(job)
         encode = self._metered.encode_work if result.encoder != CPU else NO_WORK
         total = self._work().since(before)
-        decode = total.since(encode) if result.decoder != CPU else NO_WORK
-        for part, device, work in (("encoder", result.encoder, encode), ("decoder", result.decoder, decode)):
-            if device != CPU and work.dispatches < 1:
-                raise WrongAnswerError(f"the {part} made no dispatch on {device}: its result is not that device's")
-        return replace(result, encode_work=encode, decode_work=decode)
+        return _proven(result, encode, total.since(encode) if result.decoder != CPU else NO_WORK)
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        """Decode several windows at once, as many as the back end takes.
+
+        Args:
+            jobs: of one beam each.
+            ended: called with the place of each window and what came of it.
+
+        Raises:
+            WrongAnswerError, DeviceError: as for `decode`; windows that had not ended are not done.
+
+        """
+        assert self._together is not None
+        good = self._checked(jobs, ended)
+        encodings, works, encode_s = self._encode(self._together, [jobs[place] for place in good])
+        decoders = self._together.decoders(encodings)
+        lanes = [
+            Lane(partial(self._decoder.decode_encoded, jobs[place], encoding.n_frames), decoder)
+            for place, encoding, decoder in zip(good, encodings, decoders, strict=True)
+        ]
+
+        def tell(lane: int, outcome: Outcome) -> None:
+            if not isinstance(outcome, EngineError):
+                encode_ms, decode_ms = 1000 * encode_s / len(lanes), 1000 * lanes[lane].spent_s
+                encode = works[lane] if outcome.encoder != CPU else NO_WORK  # else it prepared what the decoder hears
+                decode = (works[lane] + lanes[lane].work).since(encode)
+                outcome = _proven(replace(outcome, encode_ms=encode_ms, decode_ms=decode_ms), encode, decode)
+            ended(good[lane], outcome)
+
+        Together(self._together, self._work).run(lanes, tell)
+
+    def _checked(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> list[int]:
+        """Refuse the jobs that do not fit the model; return the places of the others."""
+        good = []
+        for place, job in enumerate(jobs):
+            try:
+                check_job(job, self._metered)
+            except EngineError as error:
+                ended(place, error)
+            else:
+                good.append(place)
+        return good
+
+    def _encode(
+        self, backend: BatchBackend, jobs: Sequence[WindowJob]
+    ) -> tuple[list[Encoding], list[DeviceWork], float]:
+        """Encode windows, each prepared while the device works on the one before; return them, their work, seconds."""
+        started_s = time.perf_counter()
+        encodings: list[Encoding] = []
+        works = [NO_WORK] * len(jobs)
+
+        def count(place: int, act: Callable[[], object]) -> None:
+            before = self._work()
+            act()
+            works[place] += self._work().since(before)
+
+        for place, job in enumerate(jobs):
+            count(place, lambda features=job.features: encodings.append(backend.start(features)))  # type: ignore[misc]
+            if place:
+                count(place - 1, lambda encoding=encodings[place - 1]: backend.finish(encoding))  # type: ignore[misc]
+        if encodings:
+            count(len(jobs) - 1, lambda: backend.finish(encodings[-1]))
+        return encodings, works, time.perf_counter() - started_s
+
+
+def _proven(result: WindowResult, encode: DeviceWork, decode: DeviceWork) -> WindowResult:
+    """Return a result with the work behind it; WrongAnswerError where a device that is named did none."""
+    for part, device, work in (("encoder", result.encoder, encode), ("decoder", result.decoder, decode)):
+        if device != CPU and work.dispatches < 1:
+            raise WrongAnswerError(f"the {part} made no dispatch on {device}: its result is not that device's")
+    return replace(result, encode_work=encode, decode_work=decode)
 
 
 class CpuRunner:

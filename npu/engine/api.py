@@ -60,6 +60,7 @@ class EngineInfo:
     max_window_s: float  # longest window that this model reads well, at most 30
     hardware: str = ""  # the NPU by the name that it gives itself; "" when all runs on the CPU
     architecture: str = ""  # "npu1" or "npu2"
+    batch: int = 1  # windows of several streams that are decoded at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The messages between the daemon and the engine process: msgpack maps, each with its length in front.
 
-Parent to child: start {config, nice}, job {id, slot, shape, ...}, recall {id}, streams {open}, wake, stop.
+Parent to child: start {config, nice}, job {id, slot, shape, alone, ...}, recall {id}, streams {open}, wake, stop.
 Child to parent: ready {info}, failed {message}, beat {running_s}, result {id, ...}, error {id, message}, recalled {id}.
 Features travel in shared memory (`slots`); a job names its slot.
 """
@@ -84,11 +84,12 @@ def info_of(message: Message) -> EngineInfo:
     return EngineInfo(**message["info"])
 
 
-def job_message(job_id: int, slot: int, job: WindowJob) -> Message:
-    """Return the message for a job whose features lie in a slot."""
+def job_message(job_id: int, slot: int, job: WindowJob, *, alone: bool = False) -> Message:
+    """Return the message for a job whose features lie in a slot; `alone`: not to be done together with others."""
     values = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in {"features", "options"}}
     options = asdict(job.options)
-    return {"type": "job", "id": job_id, "slot": slot, "shape": job.features.shape, "job": values, "options": options}
+    place = {"slot": slot, "shape": job.features.shape}
+    return {"type": "job", "id": job_id, "alone": alone, "job": values, "options": options} | place
 
 
 def job_of(message: Message, features: NDArray[np.float32]) -> WindowJob:

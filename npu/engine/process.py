@@ -33,6 +33,7 @@ from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 Answer = asyncio.Future[WindowResult]
 Ticket = ScheduleTicket[Answer]
 log = logging.getLogger(__name__)
+MAX_BATCH = 4  # windows that an engine is given to decode at once, beside those that wait
 
 
 async def start_engine(config: EngineConfig, supervision: Supervision | None = None) -> SupervisedEngine:
@@ -59,7 +60,7 @@ class SupervisedEngine:
         self._supervision = supervision
         self._info: EngineInfo | None = None
         self._schedule = Schedule[Answer](supervision.depth, supervision.job_crashes)
-        self._slots = FeatureSlots(supervision.depth)
+        self._slots = FeatureSlots(supervision.depth + MAX_BATCH - 1)
         self._streams: set[int] = set()
         self._numbers = itertools.count(1)
         self._child: Child | None = None
@@ -255,6 +256,7 @@ class SupervisedEngine:
                 child.ready = True
                 info, before = info_of(message), self._info  # the devices stay, and why they were chosen
                 self._info = info if before is None else replace(info, why=before.why)
+                self._schedule.depth = self._supervision.depth + min(info.batch, MAX_BATCH) - 1
                 self._tell_streams()
                 self._send_calls()
             case "failed":
@@ -310,7 +312,7 @@ class SupervisedEngine:
             return
         while ticket := self._schedule.take():
             self._slots.write(ticket.slot, ticket.job.features)
-            self._child.send(job_message(ticket.id, ticket.slot, ticket.job))
+            self._child.send(job_message(ticket.id, ticket.slot, ticket.job, alone=ticket.alone))
         for job_id in self._schedule.recalls():
             self._child.send({"type": "recall", "id": job_id})
 

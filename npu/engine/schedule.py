@@ -21,6 +21,7 @@ class Ticket(Generic[T]):
     answer: T
     slot: int = -1  # while sent
     crashes: int = 0  # of the engine while it did this job
+    alone: bool = False  # the engine died with this job at hand: it is not done together with others again
     superseded: bool = False  # a newer window waits; this one is being called back
     recalled: bool = False  # asked to be given back
 
@@ -37,17 +38,20 @@ class Schedule(Generic[T]):
     """The order of jobs for one device.
 
     Up to `depth` jobs are sent ahead, so that the device need not wait for the daemon; the first of them is taken
-    to be running. One that is not running yet is called back when a more urgent one comes or a newer one of its
-    stream.
+    to be running. Another one, if it is not running yet, is called back when a more urgent one comes or a newer one
+    of its stream.
 
     Args:
         depth: jobs at the engine at once.
         max_crashes: a job that was running in so many crashes is given up, so that it cannot take the others along.
 
+    Attributes:
+        depth: as given; may change while nothing is at the engine.
+
     """
 
     def __init__(self, depth: int, max_crashes: int) -> None:
-        self._depth = depth
+        self.depth = depth
         self._max_crashes = max_crashes
         self._waiting: dict[int, Ticket[T]] = {}  # by stream
         self._sent: dict[int, Ticket[T]] = {}  # by id, in the order of sending
@@ -69,11 +73,11 @@ class Schedule(Generic[T]):
 
     def take(self) -> Ticket[T] | None:
         """Return the most urgent job to be sent now, or None when none waits or enough are at the engine."""
-        if len(self._sent) >= self._depth or not self._waiting:
+        if len(self._sent) >= self.depth or not self._waiting:
             return None
         ticket = min(self._waiting.values(), key=lambda t: (t.deadline_s, t.id))
         del self._waiting[ticket.stream]
-        ticket.slot = next(slot for slot in range(self._depth) if slot not in {t.slot for t in self._sent.values()})
+        ticket.slot = next(slot for slot in range(self.depth) if slot not in {t.slot for t in self._sent.values()})
         self._sent[ticket.id] = ticket
         return ticket
 
@@ -108,6 +112,7 @@ class Schedule(Generic[T]):
         for k, ticket in enumerate(lost):
             ticket.crashes += k == 0
             ticket.recalled = False
+            ticket.alone = True
             if ticket.crashes >= self._max_crashes:
                 crash.poisonous.append(ticket)
             elif overtaken := self._wait_again(ticket):

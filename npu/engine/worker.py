@@ -11,9 +11,11 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import NoReturn, Protocol
+
+import numpy as np
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
 from amanuensis.npu.engine.frames import (
@@ -28,6 +30,7 @@ from amanuensis.npu.engine.slots import FeatureSlots
 from amanuensis.npu.window import WindowJob, WindowResult
 
 RECEIVE_BYTES = 1 << 16
+NO_FEATURES = np.empty((0, 0), np.float32)
 
 
 class LoadedModel(Protocol):
@@ -37,6 +40,18 @@ class LoadedModel(Protocol):
     def info(self) -> EngineInfo: ...
 
     def decode(self, job: WindowJob) -> WindowResult: ...
+
+    def decode_together(
+        self, jobs: Sequence[WindowJob], ended: Callable[[int, WindowResult | EngineError], None]
+    ) -> None:
+        """Decode up to `info.batch` windows of one beam at once; called only where that is more than 1.
+
+        Args:
+            jobs: of different streams.
+            ended: to be called with the place of each window and what came of it, as soon as that is known.
+
+        """
+        ...
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Do what the device needs between jobs: keep it warm, try to get it back.
@@ -72,7 +87,7 @@ class Channel:
 
 
 class DeviceThread:
-    """Owns the device: loads the model, does the jobs in the order in which they come."""
+    """Owns the device: loads the model, does the jobs in the order in which they come, some of them together."""
 
     def __init__(self, load: Callable[[], LoadedModel], slots: FeatureSlots, channel: Channel) -> None:
         self._load = load
@@ -122,20 +137,29 @@ class DeviceThread:
             leave(1)
         self._channel.send({"type": "ready", "info": asdict(model.info)})
         while True:
-            message = self._next_job(model)
-            answer = self._answer(model, message)
+            messages = self._next_jobs(model)
+            if len(messages) == 1:
+                self._channel.send(self._answer(model, messages[0]))
+            else:
+                self._answer_together(model, messages)
             self._started_s = None
-            self._channel.send(answer)
 
-    def _next_job(self, model: LoadedModel) -> Message:
-        """Wait for a job; what the device needs is done between jobs."""
+    def _next_jobs(self, model: LoadedModel) -> list[Message]:
+        """Wait for jobs to be done at once; what the device needs is done between jobs."""
         while True:
             wait_s = self._maintain(model)
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._told, wait_s)
                 if self._jobs:
                     self._started_s = time.monotonic()
-                    return self._jobs.popleft()
+                    return self._take(model.info.batch)
+
+    def _take(self, batch: int) -> list[Message]:
+        """Take the first job, and with it those behind it that can be decoded at the same time."""
+        taken = [self._jobs.popleft()]
+        while len(taken) < batch and self._jobs and _joins(taken[0]) and _joins(self._jobs[0]):
+            taken.append(self._jobs.popleft())
+        return taken
 
     def _maintain(self, model: LoadedModel) -> float | None:
         with self._changed:
@@ -152,7 +176,35 @@ class DeviceThread:
             job = job_of(message, self._slots.view(message["slot"], message["shape"]))
             return result_message(message["id"], model.decode(job))
         except Exception as error:  # a wrong job must not end the engine
-            return {"type": "error", "id": message["id"], "message": one_line(error)}
+            return _error_message(message["id"], error)
+
+    def _answer_together(self, model: LoadedModel, messages: Sequence[Message]) -> None:
+        """Answer each job as soon as it is done."""
+        left = [message["id"] for message in messages]
+
+        def ended(place: int, outcome: WindowResult | EngineError) -> None:
+            job_id = messages[place]["id"]
+            left.remove(job_id)
+            if isinstance(outcome, EngineError):
+                self._channel.send(_error_message(job_id, outcome))
+            else:
+                self._channel.send(result_message(job_id, outcome))
+
+        try:
+            jobs = [job_of(message, self._slots.view(message["slot"], message["shape"])) for message in messages]
+            model.decode_together(jobs, ended)
+        except Exception as error:
+            for job_id in left:
+                self._channel.send(_error_message(job_id, error))
+
+
+def _joins(message: Message) -> bool:
+    """Return whether a job may be decoded together with others: of one beam, and it never ended a process."""
+    return job_of(message, NO_FEATURES).one_beam and not message["alone"]
+
+
+def _error_message(job_id: int, error: Exception) -> Message:
+    return {"type": "error", "id": job_id, "message": one_line(error)}
 
 
 def run_worker(connection: socket.socket, slots: FeatureSlots, loader: str, beat_s: float) -> NoReturn:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from amanuensis.npu import pyxrt_emulator
+from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.window import WindowJob, WindowResult
@@ -36,11 +39,19 @@ class Troubled:
         return self.model.info
 
     def decode(self, job: WindowJob) -> WindowResult:
+        with self._noting():
+            return self.model.decode(job)
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        with self._noting():
+            self.model.decode_together(jobs, ended)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
         before = Counter(pyxrt_emulator.counters().faults)
-        result = self.model.decode(job)
+        yield
         with self.log.open("a") as file:
             file.writelines(f"{kind}\n" for kind in Counter(pyxrt_emulator.counters().faults) - before)
-        return result
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         return self.model.maintain(streams, voice=voice)

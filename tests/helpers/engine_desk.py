@@ -41,6 +41,11 @@ class Desk:
         path = self.folder / "started"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
+    def batches(self) -> list[str]:
+        """Return which jobs were done at once, as "1+2"."""
+        path = self.folder / "batches"
+        return path.read_text().split() if path.exists() else []
+
     def told(self) -> list[str]:
         """Return what the processes were told of streams and voices."""
         path = self.folder / "told"

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -78,6 +79,31 @@ class Steered:
         with (self._folder / "told").open("a") as file:
             file.write(f"{streams}{'!' if voice else ''}\n")
         return None
+
+
+class Batching(Steered):
+    """Does up to three jobs at once, and writes down which."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.info = replace(INFO, batch=3)
+
+    def decode_together(
+        self, jobs: Sequence[WindowJob], ended: Callable[[int, WindowResult | EngineError], None]
+    ) -> None:
+        """Do the jobs, the last one first."""
+        with (self._folder / "batches").open("a") as file:
+            file.write("+".join(str(job.prompt[0]) for job in jobs) + "\n")
+        for place, job in reversed(list(enumerate(jobs))):
+            try:
+                ended(place, self.decode(job))
+            except EngineError as error:
+                ended(place, error)
+
+
+def batching(config: EngineConfig) -> Batching:
+    """Open a model that does several jobs at once; its folder holds the list `batches` as well."""
+    return Batching(config.model)
 
 
 def steered(config: EngineConfig) -> Steered:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from amanuensis.npu import pyxrt_emulator
+from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.pyxrt_emulator import Fault
@@ -28,6 +30,12 @@ class Breaking:
         if self.windows == 2:
             pyxrt_emulator.inject(self.fault)
         return self.model.decode(job)
+
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        self.windows += len(jobs)
+        if self.windows - len(jobs) < 2 <= self.windows:
+            pyxrt_emulator.inject(self.fault)
+        self.model.decode_together(jobs, ended)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         return self.model.maintain(streams, voice=voice)

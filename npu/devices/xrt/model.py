@@ -27,7 +27,12 @@ PrecisionChoice = Literal["auto", "float32", "int8", "bf16"]
 
 
 class XrtModel:
-    """A model on one device; see `amanuensis.npu.devices.api.Backend`. One thread owns it."""
+    """A model on one device; see `amanuensis.npu.devices.together.BatchBackend`. One thread owns it.
+
+    Attributes:
+        batch: windows that can be decoded at once.
+
+    """
 
     def __init__(self, files: ModelFiles, weights: DeviceWeights, runtime: XrtRuntime, precision: Precision) -> None:
         """Put a model on the device: everything is allocated before anything is written.
@@ -43,6 +48,7 @@ class XrtModel:
         self.precision = precision
         self.encoder_device: str = runtime.device_name
         self.decoder_device: str = runtime.device_name
+        self.batch = memory.encodings
         self._resident = Resident(runtime, memory, weights.map)
         self._encoder = EncoderSession(self._resident)
         self._decoder = DecoderSession(self._resident, heads)

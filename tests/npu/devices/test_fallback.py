@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from amanuensis.npu.devices.fallback import STEADY_WINDOWS, Backoff, Fallback
-from amanuensis.npu.devices.xrt.errors import DispatchTimeoutError, NoResponseError
+from amanuensis.npu.devices.together import Outcome
+from amanuensis.npu.devices.xrt.errors import DeviceError, DispatchTimeoutError, NoResponseError
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.window import WindowJob, WindowResult
 from tests.helpers.words import result
@@ -69,6 +71,15 @@ class Part:
         self._obey()
         return replace(result((job.seed,), (0,)), encoder=self.device, decoder=self.device)
 
+    def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
+        for place, job in enumerate(jobs):
+            try:
+                ended(place, self.decode(job))
+            except DeviceError:
+                raise
+            except EngineError as error:
+                ended(place, error)
+
     def keep_warm(self) -> None:
         self._obey()
         self.rig.warmed += 1
@@ -95,6 +106,23 @@ def test_the_window_that_failed_is_answered_by_the_cpu() -> None:
     assert (second.tokens, second.encoder, second.fallback) == ((8,), "cpu", "a dispatch hung")
     assert (third.encoder, third.fallback_kind) == ("cpu", "timeout")
     assert (rig.cpus, rig.closed) == (1, 1)
+
+
+def test_windows_that_a_batch_left_undone_are_answered_by_the_cpu() -> None:
+    """What the device had answered stays; the rest is decoded again, each window once, and a wrong job is told so."""
+    rig = Rig(script=[None, EngineError("a wrong job"), None, HUNG])
+    fallback, outcomes = rig.fallback(), dict[int, Outcome]()
+    fallback.decode_together([replace(JOB, seed=k) for k in range(5)], outcomes.__setitem__)
+    answers = [outcome for outcome in outcomes.values() if not isinstance(outcome, EngineError)]
+    assert sorted(outcomes) == [0, 1, 2, 3, 4]
+    assert str(outcomes[1]) == "a wrong job"
+    assert [(a.tokens, a.encoder, a.fallback) for a in answers] == [
+        ((0,), "sim", ""),
+        ((2,), "sim", ""),
+        ((3,), "cpu", "a dispatch hung"),
+        ((4,), "cpu", "a dispatch hung"),
+    ]
+    assert rig.closed == 1
 
 
 def test_a_device_that_could_not_be_opened() -> None:
