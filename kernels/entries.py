@@ -1,20 +1,23 @@
 """The entry points of the C++ kernels: where each is, what it takes at which tile sizes, and what it needs of a core.
 
 Designs and the simulator reach the kernels by this table only. Array arguments are given as IRON names them,
-`np.ndarray[(size,), np.dtype[T]]`, flat; scalars are `np.int32`. What each entry point computes is defined by a function
-of `amanuensis.kernels.reference`; the layouts of packed operands are those of `amanuensis.kernels.layout`.
+`np.ndarray[(size,), np.dtype[T]]`, flat; scalars are `np.int32`. What each entry point computes is defined by a
+function of `amanuensis.kernels.reference`, which its source names; packed operands are laid out as `kernels.layout` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 
 from amanuensis.kernels.dtypes import BFLOAT16
+from amanuensis.kernels.reference.attention import KEY_BLOCK
 
 SOURCES: Final = Path(__file__).resolve().parent / "aie2"
 L1_BYTES: Final = 65536  # data memory of a core: mlir-aie `AIETargetModel.h`, commit 3ca0193
@@ -22,7 +25,6 @@ MODE_GELU: Final = 1  # bits of the mode that ends a matrix product, as in aie2/
 MODE_RESIDUAL: Final = 2
 
 Argument: TypeAlias = Any  # a type: np.int32, or np.ndarray[(size,), np.dtype[T]]
-_Arguments: TypeAlias = Callable[..., tuple[Argument, ...]]
 
 
 class EntryError(ValueError):
@@ -67,7 +69,8 @@ def size_of(argument: Argument) -> int:
 
 def dtype_of(argument: Argument) -> np.dtype[Any]:
     """Return the dtype of an array argument's elements."""
-    return np.dtype(get_args(get_args(argument)[1])[0])
+    element: type[Any] = get_args(get_args(argument)[1])[0]
+    return np.dtype(element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,29 @@ class _Size:
     """A size that a kernel is compiled for: a multiple of something, and at most something."""
 
     macro: str
-    multiple: int = 1
+    multiple: int
     limit: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
-    """An entry point: its arguments as a function of the sizes, by their names, and its stack."""
+class _Array:
+    """An array argument: how many elements, as the product of a number and sizes by name."""
 
-    arguments: _Arguments
+    element: type[Any]
+    factor: int
+    sizes: tuple[str, ...]
+
+    def type_at(self, sizes: Mapping[str, int]) -> Argument:
+        count = self.factor * math.prod(sizes[name] for name in self.sizes)
+        return GenericAlias(np.ndarray, ((count,), GenericAlias(np.dtype, (self.element,))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """An entry point: its arrays, how many int32 follow them, and its stack in bytes."""
+
+    arrays: tuple[_Array, ...]
+    scalars: int
     stack_bytes: int
 
 
@@ -94,52 +111,91 @@ class _Kernel:
     points: Mapping[str, _Point]
 
 
-def _i8(size: int) -> Argument:
-    return np.ndarray[(size,), np.dtype[np.int8]]  # type: ignore[misc]  # how IRON writes a shape
+def _i8(*sizes: str, factor: int = 1) -> _Array:
+    return _Array(np.int8, factor, sizes)
 
 
-def _i32(size: int) -> Argument:
-    return np.ndarray[(size,), np.dtype[np.int32]]  # type: ignore[misc]
+def _i32(*sizes: str, factor: int = 1) -> _Array:
+    return _Array(np.int32, factor, sizes)
 
 
-def _f32(size: int) -> Argument:
-    return np.ndarray[(size,), np.dtype[np.float32]]  # type: ignore[misc]
+def _f32(*sizes: str, factor: int = 1) -> _Array:
+    return _Array(np.float32, factor, sizes)
 
 
-def _bf16(size: int) -> Argument:
-    return np.ndarray[(size,), np.dtype[BFLOAT16.type]]  # type: ignore[misc,name-defined]
+def _bf16(*sizes: str, factor: int = 1) -> _Array:
+    return _Array(BFLOAT16.type, factor, sizes)
 
 
 _TILE: Final = {"m": _Size("DIM_M", 4), "k": _Size("DIM_K", 8), "n": _Size("DIM_N", 16)}
+_ROWS: Final = {"m": _Size("DIM_M", 1), "n": _Size("DIM_N", 16)}
+_HEAD: Final = {"m": _Size("DIM_M", 4), "d": _Size("DIM_D", 16)}
+
+# (sums, scales of rows, scales and bias of columns, residual, result, mode); with bf16 operands there are no scales.
+_INT8_ENDS: Final = (_i32("m", "n"), _f32("m"), _f32("n", factor=2), _f32("m", "n"))
+_BF16_ENDS: Final = (_f32("m", "n"), _f32("n"), _f32("m", "n"))
+_STATE: Final = (_f32("m", factor=2), _f32("m", "d"))
+_KEYS: Final = _bf16("d", factor=KEY_BLOCK)
+_SCORES: Final = _f32("m", factor=KEY_BLOCK)
 
 _KERNELS: Final = (
     _Kernel(
         "gemm_int8.cc",
         _TILE,
         {
-            "gemm_int8_zero": _Point(lambda m, k, n: (_i32(m * n),), 512),
-            "gemm_int8_mac": _Point(lambda m, k, n: (_i8(m * k), _i8(k * n), _i32(m * n)), 2048),
-            "gemm_int8_finish_bf16": _Point(
-                lambda m, k, n: (_i32(m * n), _f32(m), _f32(2 * n), _f32(m * n), _bf16(m * n), np.int32), 1024
-            ),
-            "gemm_int8_finish_f32": _Point(
-                lambda m, k, n: (_i32(m * n), _f32(m), _f32(2 * n), _f32(m * n), _f32(m * n), np.int32), 1024
-            ),
-            "gemm_int8_requantise": _Point(lambda m, k, n: (_i32(m * n), _i32(2 * n), _i8(m * n), np.int32), 1536),
+            "gemm_int8_zero": _Point((_i32("m", "n"),), 0, 512),
+            "gemm_int8_mac": _Point((_i8("m", "k"), _i8("k", "n"), _i32("m", "n")), 0, 2048),
+            "gemm_int8_finish_bf16": _Point((*_INT8_ENDS, _bf16("m", "n")), 1, 1024),
+            "gemm_int8_finish_f32": _Point((*_INT8_ENDS, _f32("m", "n")), 1, 1024),
+            "gemm_int8_requantise": _Point((_i32("m", "n"), _i32("n", factor=2), _i8("m", "n")), 1, 1536),
         },
     ),
     _Kernel(
         "gemm_bf16.cc",
         _TILE,
         {
-            "gemm_bf16_zero": _Point(lambda m, k, n: (_f32(m * n),), 512),
-            "gemm_bf16_mac": _Point(lambda m, k, n: (_bf16(m * k), _bf16(k * n), _f32(m * n)), 2048),
-            "gemm_bf16_finish_bf16": _Point(
-                lambda m, k, n: (_f32(m * n), _f32(n), _f32(m * n), _bf16(m * n), np.int32), 1024
-            ),
-            "gemm_bf16_finish_f32": _Point(
-                lambda m, k, n: (_f32(m * n), _f32(n), _f32(m * n), _f32(m * n), np.int32), 1024
-            ),
+            "gemm_bf16_zero": _Point((_f32("m", "n"),), 0, 512),
+            "gemm_bf16_mac": _Point((_bf16("m", "k"), _bf16("k", "n"), _f32("m", "n")), 0, 2048),
+            "gemm_bf16_finish_bf16": _Point((*_BF16_ENDS, _bf16("m", "n")), 1, 1024),
+            "gemm_bf16_finish_f32": _Point((*_BF16_ENDS, _f32("m", "n")), 1, 1024),
+        },
+    ),
+    _Kernel(
+        "quantise_rows.cc",
+        {**_ROWS, "m": _Size("DIM_M", 4)},
+        {"quantise_rows": _Point((_bf16("m", "n"), _f32("n"), _i8("m", "n"), _f32("m")), 1, 1024)},
+    ),
+    _Kernel(
+        "layer_norm.cc",
+        _ROWS,
+        {"layer_norm": _Point((_f32("m", "n"), _f32("n", factor=2), _bf16("m", "n")), 0, 1024)},
+    ),
+    _Kernel(
+        "softmax.cc",
+        _ROWS,
+        {"softmax": _Point((_bf16("m", "n"), _f32("n"), _bf16("m", "n")), 2, 1024)},
+    ),
+    _Kernel(
+        "attention.cc",
+        _HEAD,
+        {
+            "attention_begin": _Point(_STATE, 0, 512),
+            "attention_block": _Point((_bf16("m", "d"), _KEYS, _KEYS, _SCORES, *_STATE), 2, 2048),
+            "attention_finish": _Point((*_STATE, _bf16("m", "d")), 0, 1024),
+            "attention_weights": _Point((_bf16("m", "d"), _KEYS, _STATE[0], _SCORES, _SCORES), 2, 2048),
+        },
+    ),
+    _Kernel(
+        "gelu.cc",
+        {"n": _Size("DIM_N", 16, 32768)},
+        {"gelu": _Point((_bf16("n"), _bf16("n")), 0, 1024)},
+    ),
+    _Kernel(
+        "rows.cc",
+        {"n": _Size("DIM_N", 32, 32768)},
+        {
+            "add_rows": _Point((_f32("n"), _f32("n"), _f32("n")), 0, 512),
+            "copy_rows": _Point((_i8("n"), _i8("n")), 0, 512),
         },
     ),
 )
@@ -162,10 +218,13 @@ def entry(name: str, **sizes: int) -> Entry:
         raise EntryError(f"{name} takes the sizes {', '.join(kernel.sizes)}; given are {', '.join(sizes) or 'none'}")
     for key, size in kernel.sizes.items():
         if not 0 < sizes[key] <= size.limit or sizes[key] % size.multiple:
-            raise EntryError(f"{name}: {key} is {sizes[key]}; allowed are multiples of {size.multiple} to {size.limit}")
+            raise EntryError(
+                f"{name}: {key} is {sizes[key]}; allowed are multiples of {size.multiple} up to {size.limit}"
+            )
     point = kernel.points[name]
     flags = tuple(f"-D{size.macro}={sizes[key]}" for key, size in kernel.sizes.items())
-    made = Entry(name, SOURCES / kernel.source, point.arguments(**sizes), flags, point.stack_bytes)
+    arguments = (*(array.type_at(sizes) for array in point.arrays), *(np.int32,) * point.scalars)
+    made = Entry(name, SOURCES / kernel.source, arguments, flags, point.stack_bytes)
     needed = made.argument_bytes + made.stack_bytes
     if needed > L1_BYTES:
         raise EntryError(f"{name} at {sizes} needs {needed} bytes of a core's memory, which has {L1_BYTES}")

@@ -22,9 +22,9 @@ class CallError(ValueError):
 def bind(entry: Entry, architecture: str = "npu1", *, sanitize: bool = False) -> Bound:
     """Return a function that calls an entry point, built for this machine.
 
-    The function takes contiguous arrays of the dtypes and sizes that the entry point names, any shape, written in place,
-    and ints for scalars. A core's rounding and saturation are kept from call to call on each thread, as a core keeps
-    them; `power_up` resets them.
+    The function takes contiguous arrays of the dtypes and sizes that the entry point names, of any shape, which it
+    writes in place, and ints for scalars. Each thread is a core: its rounding and saturation are kept from call to
+    call; `power_up` resets them.
 
     Raises:
         BuildError: it cannot be built.
