@@ -2,7 +2,7 @@
 
 Designs and the simulator reach the kernels by this table only. Array arguments are given as IRON names them,
 `np.ndarray[(size,), np.dtype[T]]`, flat; scalars are `np.int32`. What each entry point computes is defined by a
-function of `amanuensis.kernels.reference`, which its source names; packed operands are laid out as `kernels.layout` says.
+function of `amanuensis.kernels.reference` that its source names; packed operands lie as `kernels.layout` says.
 """
 
 from __future__ import annotations

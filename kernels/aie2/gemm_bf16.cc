@@ -9,7 +9,8 @@
 static_assert(DIM_M % 4 == 0 && DIM_K % 8 == 0 && DIM_N % 16 == 0, "a tile of bf16 is of blocks of 4, 8 and 16");
 
 constexpr unsigned COLUMNS = 4;
-using Unit = aie::mmul<4, 8, 4, bfloat16, bfloat16, accfloat>;
+using Unit = unit_for<aie::mmul<4, 8, 4, bfloat16, bfloat16, accfloat>, aie::mmul<8, 8, 4, bfloat16, bfloat16, accfloat>>;
+constexpr unsigned DOWN = 4 / stacked<Unit>, ACROSS = 4;  // 16 accumulators of 512 bits, of 18 that AIE2 has
 
 extern "C" {
 
@@ -20,7 +21,7 @@ void gemm_bf16_zero(float *__restrict sums) {
 
 void gemm_bf16_mac(const bfloat16 *__restrict a, const bfloat16 *__restrict b, float *__restrict sums) {
   set_modes();
-  mac_matrix<Unit, DIM_M / 4, DIM_K / 8, DIM_N / 4, 4, 4>(a, b, sums);
+  mac_matrix<Unit, DIM_M / 4, DIM_K / 8, DIM_N / 4, DOWN, ACROSS>(a, b, sums);
 }
 }
 

@@ -9,8 +9,8 @@
 static_assert(DIM_M % 4 == 0 && DIM_K % 8 == 0 && DIM_N % 16 == 0, "a tile of int8 is of blocks of 4, 8 and 16");
 
 constexpr unsigned COLUMNS = 8;
-// One instruction of AIE2; AIE2P makes 8 rows at a time and reorders for 4, which is the price of one layout for both.
-using Unit = aie::mmul<4, 8, 8, int8, int8, acc32>;
+using Unit = unit_for<aie::mmul<4, 8, 8, int8, int8, acc32>, aie::mmul<8, 8, 8, int8, int8, acc32>>;
+constexpr unsigned DOWN = 4 / stacked<Unit>, ACROSS = 2;  // 8 accumulators of 1024 bits, of 9 that AIE2 has
 
 extern "C" {
 
@@ -21,7 +21,7 @@ void gemm_int8_zero(int32_t *__restrict sums) {
 
 void gemm_int8_mac(const int8_t *__restrict a, const int8_t *__restrict b, int32_t *__restrict sums) {
   set_modes();
-  mac_matrix<Unit, DIM_M / 4, DIM_K / 8, DIM_N / 8, 4, 2>(a, b, sums);
+  mac_matrix<Unit, DIM_M / 4, DIM_K / 8, DIM_N / 8, DOWN, ACROSS>(a, b, sums);
 }
 }
 
