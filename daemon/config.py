@@ -119,7 +119,7 @@ class EngineSettings:
             bf16 is for the NPU, float32 for the CPU.
         nice: added to the niceness of the engine process, 0 to 19, so that other programs go first.
         encoder: where to encode, when that is to be another device than the decoder's; not set: as device.
-        decoder: where to decode; auto: where the encoder runs; not set: as device.
+        decoder: where to decode; auto: with the encoder, or on the CPU where that is quicker; not set: as device.
 
     """
 

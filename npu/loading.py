@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from amanuensis.kernels.program import Architecture
 from amanuensis.npu.devices.api import Backend
 from amanuensis.npu.devices.fallback import Fallback
 from amanuensis.npu.devices.hybrid import HybridBatch, HybridModel, SplitBatchBackend
@@ -19,6 +20,7 @@ from amanuensis.npu.devices.together import BatchBackend, Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, Precision
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.rules import make_selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob, WindowResult
 
@@ -51,7 +53,7 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where to encode and where to decode; "auto" for both or for none."""
+    """Where to encode and where to decode; "auto" for both, or for the decoder beside a device."""
 
     encoder: Device
     decoder: Device
@@ -66,6 +68,8 @@ class Choice:
 class OpenDevice:
     """A model on a device that is not (only) the CPU, and what is to be told of it."""
 
+    choice: Choice
+    why: str
     runner: ProvenRunner
     precision: str
     hardware: str
@@ -92,7 +96,7 @@ def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic
     if choice.encoder != "auto":
         return _as_asked(model, choice)
     try:
-        return model.on_device(Choice("npu", "npu"), "it passed its self-test")
+        return model.on_device(Choice("npu", "auto"), "it passed its self-test")
     except DeviceError as error:
         return model.on_cpu(f"no NPU: {error}")
 
@@ -107,7 +111,10 @@ def _as_asked(model: _Model, choice: Choice) -> LoadedModel:
 
 
 def choose(config: EngineConfig) -> Choice:
-    """Return where to encode and decode; an "auto" beside a device follows that device.
+    """Return where to encode and decode.
+
+    An encoder that is "auto" follows the decoder. A decoder that is "auto" beside an NPU, or its simulation, is left to
+    the cost model (`amanuensis.npu.devices.verdict`).
 
     Raises:
         EngineError: the two do not go together, or not with the precision.
@@ -116,7 +123,7 @@ def choose(config: EngineConfig) -> Choice:
     encoder, decoder = config.encoder or config.device, config.decoder or config.device
     if encoder == "auto":
         encoder = decoder
-    if decoder == "auto":
+    if encoder == "cpu" and decoder == "auto":
         decoder = encoder
     if {encoder, decoder} == {"npu", "sim"}:
         raise EngineError(
@@ -148,21 +155,25 @@ class _Model:
 
         After a crash it does not fail: the CPU computes until the device can be opened.
         """
-        reopen, open_cpu = lambda: self._open(choice).runner, lambda: CpuRunner(self._cpu(), self.tokenizer)
+
+        def open_cpu() -> CpuRunner:
+            return CpuRunner(self._cpu(), self.tokenizer)
+
         try:
             opened = self._open(choice)
         except DeviceError as error:
             if not self.config.resuming:
                 raise
             info = self._info(choice, why, self.config.precision)
-            return LoadedModel(info, Fallback(error, reopen, open_cpu, self.clock))
+            return LoadedModel(info, Fallback(error, lambda: self._open(choice).runner, open_cpu, self.clock))
+        settled = opened.choice  # what is opened again later
         info = replace(
-            self._info(choice, why, opened.precision),
+            self._info(settled, f"{why}{opened.why}", opened.precision),
             hardware=opened.hardware,
             architecture=opened.architecture,
             batch=opened.batch,
         )
-        return LoadedModel(info, Fallback(opened.runner, reopen, open_cpu, self.clock))
+        return LoadedModel(info, Fallback(opened.runner, lambda: self._open(settled).runner, open_cpu, self.clock))
 
     def _open(self, choice: Choice) -> OpenDevice:
         from amanuensis.npu.devices.xrt.opening import open_runtime
@@ -175,6 +186,7 @@ class _Model:
 
             check_operators(runtime)
             model = XrtModel.open(self.files, runtime, self.config.precision)
+            choice, why = self._settled(choice, model.precision, runtime.architecture)
             backend, together = self._joined(choice, model)
         except BaseException:
             runtime.close()
@@ -183,7 +195,24 @@ class _Model:
             backend, self.tokenizer, lambda: runtime.work, model.keep_warm, runtime.close, together=together
         )
         batch = 1 if together is None else together.batch
-        return OpenDevice(runner, model.precision, runtime.hardware, runtime.architecture, batch)
+        return OpenDevice(choice, why, runner, model.precision, runtime.hardware, runtime.architecture, batch)
+
+    def _settled(
+        self, choice: Choice, precision: Literal["int8", "bf16"], architecture: Architecture
+    ) -> tuple[Choice, str]:
+        """Return the choice with a device for the decoder, and what is to be said of that."""
+        if choice.decoder != "auto":
+            return choice, ""
+        from amanuensis.kernels.cost.parameters import MODELS
+        from amanuensis.npu.devices.verdict import verdict
+        from amanuensis.npu.devices.xrt.plan import Planner
+
+        cpu = self._cpu()
+        cpu.load_selection(make_selection(self.files.generation, self.tokenizer, self.files.dimensions.vocabulary))
+        heads = self.files.generation.alignment_heads
+        found = verdict(Planner(self.files.dimensions, heads, MODELS[architecture], precision), cpu)
+        decoder: Device = choice.encoder if found.on_device else "cpu"
+        return Choice(choice.encoder, decoder), f"; decoder on {decoder}: {found}"
 
     def _joined(self, choice: Choice, model: SplitBatchBackend) -> tuple[Backend, BatchBackend | None]:
         """Return the back end that runs each part where it is wanted, and again where it decodes several windows."""

@@ -141,9 +141,11 @@ def test_encoder_and_decoder_on_two_devices(folder: Path, encoder: Device, decod
     [
         ("auto", None, None, Choice("auto", "auto")),
         ("cpu", None, None, Choice("cpu", "cpu")),
-        ("auto", "npu", None, Choice("npu", "npu")),
+        ("auto", "npu", None, Choice("npu", "auto")),
         ("auto", "npu", "cpu", Choice("npu", "cpu")),
-        ("npu", None, "auto", Choice("npu", "npu")),
+        ("npu", None, "auto", Choice("npu", "auto")),
+        ("auto", "cpu", None, Choice("cpu", "cpu")),
+        ("auto", None, "npu", Choice("npu", "npu")),
         ("cpu", "npu", None, Choice("npu", "cpu")),
         ("sim", "cpu", None, Choice("cpu", "sim")),
         ("auto", None, "cpu", Choice("cpu", "cpu")),
@@ -152,7 +154,7 @@ def test_encoder_and_decoder_on_two_devices(folder: Path, encoder: Device, decod
 def test_devices_are_chosen_apart(
     folder: Path, device: Device, encoder: Device | None, decoder: Device | None, chosen: Choice
 ) -> None:
-    """Encoder and decoder follow `device` where they are not set, and an "auto" follows the other one."""
+    """Both follow `device` where they are not set; an encoder on "auto" follows the decoder, a decoder the verdict."""
     assert choose(EngineConfig(folder, device, encoder=encoder, decoder=decoder)) == chosen
 
 
