@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels.sim import context
 from amanuensis.kernels.sim.device import AIETileType, AnyComputeTile, Tile
+from amanuensis.kernels.sim.endpoint import Endpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import Endpoint, ObjectFifo, ObjectFifoHandle
+from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle
 from amanuensis.kernels.sim.types import Array, ArrayType, array_of, array_type
 
 DEFAULT_STACK_BYTES: Final = 1024  # AIETargetModel.h, getDefaultCoreStackSize: 0x400

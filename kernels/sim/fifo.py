@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from numpy.typing import NDArray
 
 from amanuensis.kernels.sim import context
-from amanuensis.kernels.sim.device import AIETileType, AnyMemTile, Tile
+from amanuensis.kernels.sim.device import AnyMemTile, Tile
+from amanuensis.kernels.sim.endpoint import Endpoint
 from amanuensis.kernels.sim.errors import DesignError
 from amanuensis.kernels.sim.types import ArrayType, array_of
 
@@ -23,22 +24,6 @@ if TYPE_CHECKING:
 StreamDims: TypeAlias = list[Sequence[int]]
 PadDims: TypeAlias = list[Sequence[int]]
 MAX_ITER_COUNT: Final = 256
-
-
-class Endpoint:
-    """What holds one end of a fifo: a Worker, a link or the sequence."""
-
-    def __init__(self, tile: Tile | None) -> None:
-        self._tile = tile
-
-    @property
-    def tile(self) -> Tile | None:
-        """The tile that the design asks for."""
-        return self._tile
-
-
-class RuntimeEndpoint(Endpoint):
-    """The sequence, through a shim tile."""
 
 
 class ObjectFifo:
@@ -429,41 +414,3 @@ class ObjectFifoHandle:
 
     def __str__(self) -> str:
         return f"{self.handle_type} of {self.name}"
-
-
-class ObjectFifoLink(Endpoint):
-    """Fifos joined in one memory: several into one, one into several, or one into one."""
-
-    def __init__(
-        self,
-        srcs: list[ObjectFifoHandle] | ObjectFifoHandle,
-        dsts: list[ObjectFifoHandle] | ObjectFifoHandle,
-        tile: Tile | None = AnyMemTile,
-        src_offsets: list[int] | None = None,
-        dst_offsets: list[int] | None = None,
-    ) -> None:
-        """State a link.
-
-        Raises:
-            DesignError: none or several on both sides, offsets that do not match, or an end that is held already.
-
-        """
-        self.sources = srcs if isinstance(srcs, list) else [srcs]
-        self.destinations = dsts if isinstance(dsts, list) else [dsts]
-        self.source_offsets = src_offsets or []
-        self.destination_offsets = dst_offsets or []
-        count = len(self.sources), len(self.destinations)
-        if 0 in count or (count[0] > 1 and count[1] > 1):
-            raise DesignError(f"a link goes from one fifo to several or from several to one, not {count[0]}:{count[1]}")
-        offsets = len(self.source_offsets), len(self.destination_offsets)
-        if offsets[0] not in {0, count[0]} or offsets[1] not in {0, count[1]}:
-            raise DesignError(f"a link of {count[0]}:{count[1]} fifos with {offsets[0]}:{offsets[1]} offsets")
-        asked = AnyMemTile if tile is None else tile
-        super().__init__(asked.with_type(asked.tile_type or AIETileType.MemTile))
-        for handle in (*self.sources, *self.destinations):
-            handle.endpoint = self
-
-    @property
-    def name(self) -> str:
-        """The fifo on the side that has only one."""
-        return (self.destinations if len(self.sources) > 1 else self.sources)[0].name

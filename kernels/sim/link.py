@@ -1,14 +1,53 @@
-"""The fifos that `join`, `split` and `forward` make."""
+"""Links, and the fifos that `join`, `split` and `forward` make."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from amanuensis.kernels.sim.device import Tile
+from amanuensis.kernels.sim.device import AIETileType, AnyMemTile, Tile
+from amanuensis.kernels.sim.endpoint import Endpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, ObjectFifoLink, StreamDims
+from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, StreamDims
 from amanuensis.kernels.sim.types import ArrayType
+
+
+class ObjectFifoLink(Endpoint):
+    """Fifos joined in one memory: several into one, one into several, or one into one."""
+
+    def __init__(
+        self,
+        srcs: list[ObjectFifoHandle] | ObjectFifoHandle,
+        dsts: list[ObjectFifoHandle] | ObjectFifoHandle,
+        tile: Tile | None = AnyMemTile,
+        src_offsets: list[int] | None = None,
+        dst_offsets: list[int] | None = None,
+    ) -> None:
+        """State a link.
+
+        Raises:
+            DesignError: none or several on both sides, offsets that do not match, or an end that is held already.
+
+        """
+        self.sources = srcs if isinstance(srcs, list) else [srcs]
+        self.destinations = dsts if isinstance(dsts, list) else [dsts]
+        self.source_offsets = src_offsets or []
+        self.destination_offsets = dst_offsets or []
+        count = len(self.sources), len(self.destinations)
+        if 0 in count or (count[0] > 1 and count[1] > 1):
+            raise DesignError(f"a link goes from one fifo to several or from several to one, not {count[0]}:{count[1]}")
+        offsets = len(self.source_offsets), len(self.destination_offsets)
+        if offsets[0] not in {0, count[0]} or offsets[1] not in {0, count[1]}:
+            raise DesignError(f"a link of {count[0]}:{count[1]} fifos with {offsets[0]}:{offsets[1]} offsets")
+        asked = AnyMemTile if tile is None else tile
+        super().__init__(asked.with_type(asked.tile_type or AIETileType.MemTile))
+        for handle in (*self.sources, *self.destinations):
+            handle.endpoint = self
+
+    @property
+    def name(self) -> str:
+        """The fifo on the side that has only one."""
+        return (self.destinations if len(self.sources) > 1 else self.sources)[0].name
 
 
 def joined(

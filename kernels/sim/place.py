@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from amanuensis.kernels.sim import limits
 from amanuensis.kernels.sim.core import Worker
 from amanuensis.kernels.sim.device import ROWS, AIETileType, Device, Tile
+from amanuensis.kernels.sim.endpoint import Endpoint, RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import Endpoint, ObjectFifo, ObjectFifoLink, RuntimeEndpoint
+from amanuensis.kernels.sim.fifo import ObjectFifo
+from amanuensis.kernels.sim.link import ObjectFifoLink
 from amanuensis.kernels.sim.plan import Place
 
 _ROWS = {

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels.sim.core import Worker
 from amanuensis.kernels.sim.device import FIRST_CORE_ROW, Device
-from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, ObjectFifoLink, StreamDims
+from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, StreamDims
+from amanuensis.kernels.sim.link import ObjectFifoLink
 from amanuensis.kernels.sim.passes import CorePass
 from amanuensis.kernels.sim.runtime import Command, RuntimeData
 from amanuensis.kernels.sim.types import Array

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels.sim import limits
 from amanuensis.kernels.sim.core import Worker
+from amanuensis.kernels.sim.endpoint import RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, ObjectFifoLink, RuntimeEndpoint
+from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle
+from amanuensis.kernels.sim.link import ObjectFifoLink
 from amanuensis.kernels.sim.passes import CorePass, object_array
 from amanuensis.kernels.sim.place import Placer
 from amanuensis.kernels.sim.plan import Channel, Direction, End, FifoPlan, Place, Pool

@@ -5,7 +5,8 @@ from __future__ import annotations
 from amanuensis.kernels.sim.core import Worker
 from amanuensis.kernels.sim.device import Device
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, ObjectFifoLink
+from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle
+from amanuensis.kernels.sim.link import ObjectFifoLink
 from amanuensis.kernels.sim.passes import pass_over
 from amanuensis.kernels.sim.place import Placer
 from amanuensis.kernels.sim.plan import Design

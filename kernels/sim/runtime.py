@@ -15,8 +15,9 @@ import numpy as np
 
 from amanuensis.kernels.sim import context
 from amanuensis.kernels.sim.core import Buffer, WorkerRuntimeBarrier, flattened
+from amanuensis.kernels.sim.endpoint import RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.fifo import ObjectFifoHandle, RuntimeEndpoint
+from amanuensis.kernels.sim.fifo import ObjectFifoHandle
 from amanuensis.kernels.sim.tap import TensorAccessPattern, checked_pattern
 from amanuensis.kernels.sim.types import ArrayType, array_of, is_array_type, is_scalar_type
 
