@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels import operators as kinds
-from amanuensis.kernels.loads import load_of
+from amanuensis.kernels.cost.band import Band
 from amanuensis.kernels.memory import Memory, OperandError, Span
-from amanuensis.kernels.operands import Count, Parameter
+from amanuensis.kernels.operands import Count
 from amanuensis.kernels.ops import Operator, decode
 from amanuensis.kernels.program import Program
 from amanuensis.kernels.run_attention import run_attention
@@ -30,7 +30,7 @@ from amanuensis.kernels.run_gemm import (
 )
 from amanuensis.kernels.run_rows import run_add_rows, run_copy_rows, run_embed, run_energy_gate, run_layer_norm
 from amanuensis.kernels.run_select import run_select
-from amanuensis.kernels.timing import Band, operator_us
+from amanuensis.kernels.timing import operator_price
 
 STREAMS_KEPT: Final = 64
 
@@ -80,7 +80,7 @@ class OperatorWork:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a dispatch did; the cost of starting it (`timing.DISPATCH_US`) is not in it."""
+    """What a dispatch did; the cost of starting it (`Model.dispatch_us`) is not in it."""
 
     operators: tuple[OperatorWork, ...]
 
@@ -123,12 +123,11 @@ def _run(program: Program, memory: Memory, place: int, operator: Operator) -> Op
         rows = memory.count(_rows_of(operator), "rows")
         if rows:
             _RUNNERS[type(operator)](operator, memory, rows)
-        load = load_of(operator, lambda index: memory.count(Parameter(index), f"parameter {index}"))
+        price = operator_price(program.architecture, operator, memory.parameter)
     except ValueError as error:
         raise OperandError(f"operator {place}, {name}: {error}") from error
     bytes_written = sum(span.stop - span.start for span in memory.written)
-    time = operator_us(program.architecture, load)
-    return OperatorWork(name, load.macs, memory.bytes_read, bytes_written, time, tuple(memory.written))
+    return OperatorWork(name, price.load.macs, memory.bytes_read, bytes_written, price.time, tuple(memory.written))
 
 
 def _rows_of(operator: Operator) -> Count:

@@ -66,6 +66,10 @@ class Memory:
             raise OperandError(f"{name} is parameter {count.index} = {value}; allowed are 0 to {count.limit}")
         return value
 
+    def parameter(self, index: int) -> int:
+        """Return the value of a run-time parameter, as it is."""
+        return self._parameters[index]
+
     def read(
         self, region: Region, dtype: DTypeLike, shape: tuple[int, ...], name: str, *, pitch: int = 0
     ) -> NDArray[Any]:

@@ -20,10 +20,10 @@ BASIS: Final = "modelled, not measured on an NPU"
 PLAIN_SHARE: Final = FITTED.npu1_plain / FITTED.npu1_best_bf16
 TUNED_SHARE: Final = FITTED.npu1_tuned / FITTED.npu1_best_bf16
 LANE_FACTOR: Final = 2.0  # the estimates of cycles per element are uncertain by as much
-OPERATOR_US: Final = Band(3, 8, 17)  # fixed cost of an operator in a sequence: IRON's fused decode steps, 3 to 17 us
+OPERATOR_US: Final = Band(3, FITTED.operator_us, 17)  # fixed cost of an operator in a sequence: IRON's decode steps
 MEMORY_GB_S: Final[dict[Architecture, tuple[float, float]]] = {  # slow, fast
-    "npu1": (15, 30),  # nothing is published; 32 is what its channels carry in one direction
-    "npu2": (47, FITTED.npu2_memory_gb_s),  # flm's contiguous transfers, a tuned copy (mlir-aie#2559)
+    "npu1": (15, 30),  # assumed: nothing is published; its channels carry 32 in one direction
+    "npu2": (47, FITTED.npu2_memory_gb_s),  # flm's contiguous transfers, a tuned copy
 }
 SLOW_CLOCK_GHZ: Final[dict[Architecture, float]] = {"npu1": 0.8, "npu2": 1.267}  # levels of the driver on low power
 EMPTY_DISPATCH_US: Final = 45.0  # mlir-aie#2381
@@ -62,7 +62,7 @@ def _cases(architecture: Architecture) -> dict[Case, Parameters]:
         memory, dispatch_us = FITTED.npu1_memory_gb_s, FITTED.npu1_dispatch_us
     else:
         int8, bf16 = FITTED.npu2_best_int8, FITTED.npu2_best_bf16
-        memory, dispatch_us = 55.0, FITTED.npu2_dispatch_us  # between flm's 47 and the copy's 66.6
+        memory, dispatch_us = 55.0, FITTED.npu2_dispatch_us  # between what flm and what a copy reach
     slow_gb_s, fast_gb_s = MEMORY_GB_S[architecture]
     clock_ghz, burst_ns = ARRAYS[architecture].clock_ghz, FITTED.burst_ns
     slow_us = max(WARM_DISPATCH_US, dispatch_us)

@@ -1,43 +1,47 @@
-"""The modelled times: bands in order, bounds that bind, figures within reach of the published ones."""
+"""The times of the emulation are the prices of the cost model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
-
 import pytest
 
-from amanuensis.kernels.loads import Load
+from amanuensis.kernels.cost.parameters import MODELS
+from amanuensis.kernels.cost.price import price
+from amanuensis.kernels.operands import Buffer, Parameter, Region
+from amanuensis.kernels.operators import Attention, LayerNorm, Nop
 from amanuensis.kernels.program import ARCHITECTURES, Architecture
-from amanuensis.kernels.timing import DISPATCH_US, OPERATOR_US, Band, operator_us
+from amanuensis.kernels.timing import operator_price
+from amanuensis.kernels.words import OpError
+from tests.kernels.device import PROGRAM, Device
+
+PLACE = Region(Buffer.SCRATCH, 0)
+NORM = LayerNorm(PLACE, PLACE, PLACE, PLACE, Parameter(3, limit=64), 64)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("load", [Load(), Load(int8_macs=1 << 30), Load(bf16_macs=1 << 30), Load(lane_cycles=1e7)])
-def test_bands_are_in_order(architecture: Architecture, load: Load) -> None:
-    """Low is below the middle, the middle below high, and more of anything never takes less."""
-    band = operator_us(architecture, replace(load, bytes_read=1 << 20))
-    assert OPERATOR_US.low < band.low < band.middle < band.high
-    times = [
-        operator_us(architecture, replace(load, bytes_written=n_bytes)).middle
-        for n_bytes in (0, 1 << 20, 1 << 26, 1 << 30)
-    ]
-    assert all(one <= other for one, other in pairwise(times))
+def test_prices_are_those_of_the_model(architecture: Architecture) -> None:
+    """At each size, asked for once or again, by a map or a function."""
+    for rows in (1, 2, 1, 0):
+        expected = price(NORM, {3: rows}, MODELS[architecture])
+        assert operator_price(architecture, NORM, {3: rows, 7: 1}) == expected
+        assert operator_price(architecture, NORM, lambda _, rows=rows: rows) == expected
+    assert operator_price(architecture, Nop(), {}) == price(Nop(), {}, MODELS[architecture])
 
 
-def test_the_slower_of_arithmetic_and_memory_counts() -> None:
-    """Bytes hide behind arithmetic and the other way round."""
-    macs, n_bytes = Load(int8_macs=1 << 30), Load(bytes_read=1 << 28)
-    assert operator_us("npu1", macs) == operator_us("npu1", replace(macs, bytes_read=1000))
-    assert operator_us("npu1", n_bytes) == operator_us("npu1", replace(n_bytes, int8_macs=1000))
+def test_sizes_are_told_apart() -> None:
+    """Rows and keys that come from different parameters are not mixed up."""
+    attention = Attention(PLACE, PLACE, PLACE, PLACE, Parameter(0), Parameter(1), 2, 8, False, 0, 1.0)
+    one, other = (operator_price("npu1", attention, counts) for counts in ({0: 2, 1: 30}, {0: 30, 1: 2}))
+    assert one.load.macs == other.load.macs
+    assert one.load.bytes_written < other.load.bytes_written
+    with pytest.raises(OpError, match=r"LayerNorm\.rows is parameter 3 = 65"):
+        operator_price("npu1", NORM, {3: 65})
 
 
-def test_times_are_near_the_published_products() -> None:
-    """A bf16 product of 1024 cubed took 1071 us on npu1 with IRON (flm/gemm), dispatch and ramp included."""
-    band = operator_us("npu1", Load(bf16_macs=1024**3, bytes_read=3 * 2 * 1024**2)) + DISPATCH_US
-    assert band.low < 1071 < band.high
-
-
-def test_bands_add() -> None:
-    """Ends add to ends."""
-    assert Band(1, 2, 3) + Band(10, 20, 30) == Band(11, 22, 33)
+def test_the_machine_reports_them() -> None:
+    """What was executed has the price of what was planned."""
+    device = Device()
+    device.set_parameters({3: 5})
+    for buffer in device.buffers[:3]:
+        buffer[:] = 0
+    (work,) = device.run(NORM).operators
+    assert work.time == price(NORM, {3: 5}, MODELS[PROGRAM.architecture]).time
