@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
 from amanuensis.benchmarks.common import Spread, header, report
+from amanuensis.kernels.cost.measured import (
+    FEW_ROWS,
+    FFN,
+    MANY_ROWS,
+    WARM_DISPATCH,
+    WIDTH,
+    calibration_path,
+    operator_figure,
+)
 from amanuensis.kernels.ops import Attention, GemmBf16, GemmInt8, LayerNorm, Nop, Operator, QuantiseRows, Region, encode
 from amanuensis.npu.devices.xrt.opening import open_runtime
 from amanuensis.npu.devices.xrt.programs import PROGRAM
@@ -26,8 +33,8 @@ from amanuensis.npu.window import Timing
 WEIGHTS, SCRATCH, CACHE, INPUT, OUTPUT = range(5)
 BUFFER_BYTES: Final = 16 << 20
 TRANSFER_BYTES: Final = 8 << 20
-WIDTH, FFN, HEADS, HEAD_SIZE = 512, 2048, 8, 64  # Whisper base
-ROWS: Final = (1, 32, 512, 1536)  # a token, a verification, two audio contexts
+HEADS, HEAD_SIZE = 8, 64  # Whisper base
+ROWS: Final = (FEW_ROWS, 32, 512, MANY_ROWS)  # a token, a verification, two audio contexts
 IDLE_S: Final = 6.0  # the driver suspends after 5
 
 
@@ -97,7 +104,7 @@ class Bench:
         for rows in ROWS:
             for operator, macs in _layer(rows):
                 stream = self.stream(operator)
-                name = f"{type(operator).__name__} {rows} rows"
+                name = operator_figure(type(operator).__name__, rows)
                 yield self.timed(name, lambda stream=stream: self.dispatch(stream), macs)  # type: ignore[misc]
 
 
@@ -118,16 +125,10 @@ def measure(runtime: XrtRuntime, rounds: int, idle: Callable[[float], object]) -
     """Take all figures of a device; `idle` lets so many seconds pass."""
     bench = Bench(runtime, rounds)
     nop = bench.stream(Nop())
-    figures = [bench.timed("dispatch, warm", lambda: bench.dispatch(nop))]
+    figures = [bench.timed(WARM_DISPATCH, lambda: bench.dispatch(nop))]
     idle(IDLE_S)
     figures.append(Figure("dispatch, after 6 s", Spread.of([bench.elapsed_us(lambda: bench.dispatch(nop))])))
     return [*figures, *bench.transfers(), *bench.operators()]
-
-
-def calibration_path(architecture: str) -> Path:
-    """Return where the calibration of an NPU lies for the cost model to find."""
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home) / "amanuensis" / f"calibration-{architecture}.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from amanuensis.benchmarks import device
+from amanuensis.kernels.cost.measured import calibration_path
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.xrt.opening import open_runtime
 
@@ -54,4 +55,4 @@ def test_a_simulation_calibrates_nothing(
     assert device.run(argparse.Namespace(device="sim", rounds=1, json=True)) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["timing"], printed["header"]["device"]) == ("modelled", "sim: NPU Phoenix (emulated)")
-    assert not device.calibration_path("npu1").exists()
+    assert not calibration_path("npu1").exists()
