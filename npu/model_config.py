@@ -138,12 +138,18 @@ def _token_list(path: Path, config: dict[str, Any], key: str, vocabulary: int) -
     return tuple(token for token in tokens if token >= 0)
 
 
+def default_alignment_heads(dimensions: Dimensions) -> tuple[Head, ...]:
+    """Return the heads of a model that names none: all of the decoder's last half (openai/whisper)."""
+    layers, heads = dimensions.decoder_layers, dimensions.decoder_heads
+    return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(heads))
+
+
 def _alignment_heads(path: Path, config: dict[str, Any], dimensions: Dimensions) -> tuple[Head, ...]:
-    """Return the heads whose attention follows time; by default all of the decoder's last half (openai/whisper)."""
+    """Return the heads whose attention follows time."""
     layers, heads = dimensions.decoder_layers, dimensions.decoder_heads
     named = config.get("alignment_heads")
     if not named:
-        return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(heads))
+        return default_alignment_heads(dimensions)
     try:
         pairs = tuple(sorted((int(layer), int(head)) for layer, head in named))
     except (TypeError, ValueError):

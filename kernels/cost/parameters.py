@@ -25,6 +25,12 @@ MEMORY_GB_S: Final[dict[Architecture, tuple[float, float]]] = {  # slow, fast
     "npu1": (15, 30),  # assumed: nothing is published; its channels carry 32 in one direction
     "npu2": (47, FITTED.npu2_memory_gb_s),  # flm's contiguous transfers, a tuned copy
 }
+# From one array configuration to another. Nobody measured npu1, where it means another xclbin in another dispatch; on
+# npu2 it is a change of design inside an ELF, from the switch alone to a whole small dispatch (IRON).
+SWITCH_US: Final[dict[Architecture, Band]] = {
+    "npu1": Band(100, 225, 500),
+    "npu2": Band(38, FITTED.npu2_switch_us, 150),
+}
 SLOW_CLOCK_GHZ: Final[dict[Architecture, float]] = {"npu1": 0.8, "npu2": 1.267}  # levels of the driver on low power
 EMPTY_DISPATCH_US: Final = 45.0  # mlir-aie#2381
 WARM_DISPATCH_US: Final = 160.0  # from Python (IRON's notes for contributors)

@@ -40,6 +40,7 @@ class Price:
         traffic_bytes: that cross the memory, what is read again included.
         time: microseconds inside a sequence.
         bound: what the middle of the band is spent on most.
+        parts: how long each resource is busy, at the middle of the band.
 
     """
 
@@ -47,6 +48,7 @@ class Price:
     traffic_bytes: int
     time: Band
     bound: Bound
+    parts: Parts
 
 
 def price(operator: Operator, counts: Counts, model: Model) -> Price:
@@ -70,6 +72,7 @@ def price(operator: Operator, counts: Counts, model: Model) -> Price:
         traffic_bytes=sum(n_bytes for n_bytes, _ in demand.transfers),
         time=Band(fast.us, middle.us, slow.us) + fixed,
         bound=_bound(middle, fixed.middle),
+        parts=middle,
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from amanuensis.kernels.cost.band import Band, inverse, total
-from amanuensis.kernels.cost.parameters import MODELS, Model
+from amanuensis.kernels.cost.parameters import MODELS, SWITCH_US, Model
 from amanuensis.kernels.cost.price import Bound, Price, price
 from amanuensis.kernels.operands import Buffer, Region
-from amanuensis.kernels.operators import Operator
+from amanuensis.kernels.operators import Attention, Operator
 from amanuensis.kernels.program import Architecture
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.devices.xrt import parameters as par
@@ -59,6 +60,12 @@ class Dispatch:
     def time(self) -> Band:
         """Microseconds of the whole."""
         return total(step.price.time for step in self.steps) + self.fixed
+
+    @property
+    def switches(self) -> int:
+        """Changes of the array's configuration if attention has one of its own; the sequence begins with the other."""
+        own = [False, *(isinstance(step.operator, Attention) for step in self.steps)]
+        return sum(one != other for one, other in pairwise(own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,7 @@ class Plan:
         token: one token of a streaming window.
         verification: VERIFIED_TOKENS tokens of it.
         frames: encoder frames of the streaming window.
+        switch_us: of a change of the array's configuration.
         whole_s: seconds of the window of full length.
         resident_bytes: of device memory that the model takes.
         high_water: of the designs, None until they are planned.
@@ -239,6 +247,7 @@ class Plan:
     token: Dispatch
     verification: Dispatch
     frames: int
+    switch_us: Band
     whole_s: float
     resident_bytes: int
     high_water: HighWater | None = None
@@ -247,6 +256,19 @@ class Plan:
     def tick_us(self) -> Band:
         """Microseconds of a streaming tick: encode, verify, NEW_TOKENS new tokens."""
         return self.encoder.time + self.verification.time + self.token.time * NEW_TOKENS
+
+    @property
+    def switches(self) -> int:
+        """Changes of configuration in a tick if the encoder's attention and the decoder have one of their own each."""
+        return self.encoder.switches + 2  # to the decoder's, and back for the next window
+
+    @property
+    def tick_with_switches_us(self) -> Band:
+        """The same with a configuration each for products, the encoder's attention and the decoder.
+
+        Each change is a dispatch of its own.
+        """
+        return self.tick_us + (self.switch_us + self.encoder.fixed) * self.switches
 
     @property
     def realtime_factor(self) -> Band:
@@ -268,6 +290,7 @@ def plan(planner: Planner, frames: int) -> Plan:
         token=planner.decode(frames, 1, VERIFIED_TOKENS),
         verification=planner.decode(frames, VERIFIED_TOKENS),
         frames=frames,
+        switch_us=SWITCH_US[planner.model.architecture],
         whole_s=whole * FRAME_S,
         resident_bytes=planner.resident_bytes,
     )

@@ -1,0 +1,161 @@
+"""A plan in words and as JSON; every figure is a band, and what it rests on stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from amanuensis.kernels.cost.band import Band
+from amanuensis.npu.devices.xrt.plan import (
+    NEW_TOKENS,
+    TICK_S,
+    VERIFIED_TOKENS,
+    Dispatch,
+    Plan,
+    Planner,
+    lines,
+)
+
+TARGETS: Final = {("base", "npu1"): (25.0, 220.0)}  # ms of a tick at most, realtime factor of the encoder above
+NOT_PLANNED: Final = "not planned yet"
+SPLIT: Final = "products, attention of the encoder, and decoder"
+
+
+def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
+    """Return a plan for programs."""
+    return {
+        "basis": planner.model.basis,
+        "model": name,
+        "device": planner.model.architecture,
+        "precision": planner.precision,
+        "audio_context": plan.frames,
+        "verified_tokens": VERIFIED_TOKENS,
+        "new_tokens": NEW_TOKENS,
+        "tick_ms": _ms(plan.tick_us),
+        "encoder_ms": _ms(plan.encoder.time),
+        "whole_encoder_ms": _ms(plan.whole_encoder.time),
+        "decoder_token_ms": _ms(plan.token.time),
+        "verification_ms": _ms(plan.verification.time),
+        "realtime_factor": plan.realtime_factor.as_map(),
+        "streams": plan.streams.as_map(),
+        "switches": plan.switches,
+        "tick_with_switches_ms": _ms(plan.tick_with_switches_us),
+        "device_memory_bytes": plan.resident_bytes,
+        "high_water": None if plan.high_water is None else asdict(plan.high_water),
+        "dispatches": [_dispatch_map(dispatch) for dispatch in _dispatches(plan)],
+    }
+
+
+def _ms(band: Band) -> dict[str, float]:
+    return (band * 1e-3).as_map()
+
+
+def _dispatches(plan: Plan) -> tuple[Dispatch, ...]:
+    return plan.encoder, plan.whole_encoder, plan.verification, plan.token
+
+
+def _dispatch_map(dispatch: Dispatch) -> dict[str, Any]:
+    operators = [
+        {
+            "operator": line.kind,
+            "launches": line.launches,
+            "int8_macs": line.int8_macs,
+            "bf16_macs": line.bf16_macs,
+            "ddr_bytes": line.traffic_bytes,
+            "bound": line.bound,
+            "us": line.time.as_map(),
+        }
+        for line in lines(dispatch)
+    ]
+    return {
+        "name": dispatch.name,
+        "ms": _ms(dispatch.time),
+        "dispatch_us": dispatch.fixed.as_map(),
+        "operators": operators,
+    }
+
+
+def report(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
+    """Yield a plan in lines for people."""
+    yield planner.model.basis
+    window_s = plan.frames * plan.whole_s / planner.dimensions.audio_positions
+    where = f"{name} on {planner.model.architecture}, {planner.precision}"
+    yield f"{where}: windows of {plan.frames} positions ({window_s:g} s),"
+    yield f"{VERIFIED_TOKENS} tokens verified and {NEW_TOKENS} new in a tick; three figures are low, mid, high"
+    for dispatch in _dispatches(plan):
+        yield ""
+        yield from _table(dispatch)
+    yield ""
+    yield from _totals(planner, plan)
+    yield ""
+    yield from _arithmetic(planner, plan)
+    yield from _verdicts(name, planner, plan)
+
+
+def _table(dispatch: Dispatch) -> Iterator[str]:
+    yield f"{dispatch.name}: {_band(dispatch.time * 1e-3)} ms"
+    yield f"  {'operator':16} {'launches':>8} {'int8 GMAC':>10} {'bf16 GMAC':>10} {'DDR MB':>8}  {'bound':8} us"
+    for line in lines(dispatch):
+        yield (
+            f"  {line.kind:16} {line.launches:8} {line.int8_macs / 1e9:10.3f} {line.bf16_macs / 1e9:10.3f} "
+            f"{line.traffic_bytes / 1e6:8.2f}  {line.bound:8} {_band(line.time)}"
+        )
+    yield f"  {'dispatch':16} {1:8} {'':10} {'':10} {'':8}  {'launch':8} {_band(dispatch.fixed)}"
+
+
+def _totals(planner: Planner, plan: Plan) -> Iterator[str]:
+    whole = planner.dimensions.audio_positions
+    rows: list[tuple[str, str]] = [
+        ("encoder, a window", f"{_band(plan.encoder.time * 1e-3)} ms"),
+        ("decoder, a token", f"{_band(plan.token.time * 1e-3)} ms"),
+        (f"decoder, {VERIFIED_TOKENS} verified", f"{_band(plan.verification.time * 1e-3)} ms"),
+        ("a tick", f"{_band(plan.tick_us * 1e-3)} ms in one array configuration, as the engine dispatches it"),
+        ("a tick in three", f"{_band(plan.tick_with_switches_us * 1e-3)} ms, {plan.switches} switches between {SPLIT}"),
+        ("realtime factor", f"{_band(plan.realtime_factor)}, encoder offline, windows of {whole} positions"),
+        ("streams", f"{_band(plan.streams)} on one NPU, a tick each {TICK_S:g} s"),
+        ("device memory", f"{plan.resident_bytes / 1e6:.0f} MB"),
+        ("L1, L2, program", _high_water(plan)),
+    ]
+    for name, text in rows:
+        yield f"{name:22} {text}"
+
+
+def _high_water(plan: Plan) -> str:
+    if plan.high_water is None:
+        return NOT_PLANNED
+    return f"{plan.high_water.l1_bytes}, {plan.high_water.l2_bytes}, {plan.high_water.program_bytes} bytes at most"
+
+
+def _arithmetic(planner: Planner, plan: Plan) -> Iterator[str]:
+    """Say what the middle of each dispatch is made of: what is busy how long, were nothing else in the way."""
+    case = planner.model.cases["middle"]
+    yield f"what the mid is made of, at {case.memory_gb_s:.3g} GB/s (less in short bursts):"
+    for dispatch in _dispatches(plan):
+        parts = [step.price.parts for step in dispatch.steps]
+        cores = sum(part.compute_us for part in parts) / 1e3
+        memory = sum(part.memory_us for part in parts) / 1e3
+        launches = f"{len(parts)} launches {len(parts) * case.operator_us / 1e3:.2f}"
+        moved = sum(step.price.traffic_bytes for step in dispatch.steps) / 1e6
+        busy = f"cores {cores:.2f}, memory {memory:.2f} for {moved:.1f} MB"
+        yield f"  {dispatch.name}: {busy}, {launches}, dispatch {case.dispatch_us / 1e3:.2f} ms"
+
+
+def _verdicts(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
+    """Compare with what the design is to reach, where that is stated; the lines above show why."""
+    if (name, planner.model.architecture) not in TARGETS:
+        return
+    tick_ms, factor = TARGETS[name, planner.model.architecture]
+    yield ""
+    met = "met" if plan.tick_us.middle <= tick_ms * 1e3 else "not met"
+    yield f"target: a tick at most {tick_ms:g} ms at mid: {met}, {plan.tick_us.middle / 1e3:.1f} ms modelled"
+    met = "met" if plan.realtime_factor.middle > factor else "not met"
+    yield f"target: encoder above {factor:g} times realtime at mid: {met}, {plan.realtime_factor.middle:.0f} modelled"
+
+
+def _band(band: Band) -> str:
+    return f"{_short(band.low)} {_short(band.middle)} {_short(band.high)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
