@@ -128,7 +128,7 @@ class Engine:
         self.cores = [self._core(worker) for worker in design.workers]
         self.sequence = Sequence(self, design)
         self._shims: dict[tuple[str, bool], tuple[ShimPort, Flow]] = {}
-        self._functions = Functions(design.device, functions)
+        self._functions = Functions(design.device, design.kernels, functions)
         self._waiting: deque[Entity] = deque()
         self._listed: set[Entity] = set()
         for plan in design.fifos:

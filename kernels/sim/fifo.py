@@ -21,8 +21,8 @@ from amanuensis.kernels.sim.types import ArrayType, array_of
 if TYPE_CHECKING:
     from amanuensis.kernels.sim.runtime import Task
 
-StreamDims: TypeAlias = list[Sequence[int]]
-PadDims: TypeAlias = list[Sequence[int]]
+StreamDims: TypeAlias = Sequence[Sequence[int]]
+PadDims: TypeAlias = Sequence[Sequence[int]]
 MAX_ITER_COUNT: Final = 256
 
 

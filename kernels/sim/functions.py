@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import numpy as np
 from amanuensis.kernels.host.build import ARCHITECTURE_FLAGS, load
 from amanuensis.kernels.sim.device import AIEArch, Device
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.kernel import BaseKernel, ExternalFunction
+from amanuensis.kernels.sim.kernel import BaseKernel, ExternalFunction, Kernel
 from amanuensis.kernels.sim.types import Array
 
 Function = Callable[..., None]
@@ -31,8 +31,10 @@ _SCALARS: Final[dict[np.dtype[Any], Any]] = {
 class Functions:
     """Finds the function of a kernel, once."""
 
-    def __init__(self, device: Device, given: Mapping[str, Function]) -> None:
+    def __init__(self, device: Device, kernels: Iterable[BaseKernel], given: Mapping[str, Function]) -> None:
+        """Take the kernels of a design: a Kernel of an object file is found in the source that is compiled to it."""
         self._flags = architecture_flags(device)
+        self._objects = {k.object_file_name: k for k in kernels if isinstance(k, ExternalFunction)}
         self._given = given
         self._found: dict[BaseKernel, Function] = {}
 
@@ -49,14 +51,23 @@ class Functions:
         return self._found[kernel]
 
     def _built(self, kernel: BaseKernel) -> Function:
-        if not isinstance(kernel, ExternalFunction):
-            raise DesignError(f"kernel {kernel._name} comes from an object file; give its function to the simulation")
-        library = _library(kernel, self._flags)
+        source = kernel if isinstance(kernel, ExternalFunction) else self._objects.get(object_file(kernel))
+        if source is None:
+            raise DesignError(
+                f"kernel {kernel._name} comes from {object_file(kernel)}, which no ExternalFunction of the design is "
+                "compiled to; give its function to the simulation"
+            )
+        library = _library(source, self._flags)
         try:
             entry = getattr(library, kernel._name)
         except AttributeError:
             raise DesignError(f'kernel {kernel._name} is no extern "C" function of its source') from None
         return _callable(kernel, entry)
+
+
+def object_file(kernel: BaseKernel) -> str:
+    """Return the object file of a kernel, empty if it has none."""
+    return kernel.object_file_name if isinstance(kernel, Kernel) else ""
 
 
 def architecture_flags(device: Device) -> tuple[str, ...]:

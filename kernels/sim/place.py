@@ -62,7 +62,7 @@ class Placer:
             DesignError: none has.
 
         """
-        for link in links:
+        for link in sorted(links, key=self._demand):
             inputs, outputs = len(link.sources), len(link.destinations)
             size = max(
                 handle._object_fifo._array.bytes * handle.depth for handle in (*link.sources, *link.destinations)
@@ -120,16 +120,30 @@ class Placer:
     def _nearest(
         self, tile: Tile | None, kind: AIETileType, fifos: Iterable[ObjectFifo], fits: Callable[[Place], bool]
     ) -> Place | None:
-        """Return the fitting tile nearest to the middle of what the fifos reach already."""
+        """Return the fitting tile nearest to the columns that the fifos reach already; among equals the least used."""
+        first, last = self._columns(fifos)
+
+        def cost(place: Place) -> tuple[int, int, int]:
+            used = self._used[place, "S2MM"] + self._used[place, "MM2S"]
+            return max(first - place.col, place.col - last, 0), used, place.col
+
+        return min((place for place in self._candidates(tile, kind) if fits(place)), key=cost, default=None)
+
+    def _columns(self, fifos: Iterable[ObjectFifo]) -> tuple[int, int]:
+        """Return the first and last column that fifos reach already; all of them if they reach none."""
         columns = [
             self.places[handle.endpoint].col
             for fifo in fifos
             for handle in (fifo._prod, *fifo._cons)
             if handle is not None and handle.endpoint is not None and handle.endpoint in self.places
         ]
-        middle = sum(columns) / len(columns) if columns else 0.0
-        fitting = [place for place in self._candidates(tile, kind) if fits(place)]
-        return min(fitting, key=lambda place: (abs(place.col - middle), place.col), default=None)
+        return min(columns, default=0), max(columns, default=self._device.cols - 1)
+
+    def _demand(self, link: ObjectFifoLink) -> tuple[int, int]:
+        """Return a key that puts links first that have the least choice of columns, then the largest."""
+        handles = [*link.sources, *link.destinations]
+        first, last = self._columns([handle._object_fifo for handle in handles])
+        return last - first, -len(handles)
 
     def _candidates(self, tile: Tile | None, kind: AIETileType) -> list[Place]:
         """Return the places of a kind that a tile of the design may mean, row by row."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from amanuensis.kernels.sim.core import Worker
 from amanuensis.kernels.sim.device import FIRST_CORE_ROW, Device
 from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle, StreamDims
+from amanuensis.kernels.sim.kernel import BaseKernel
 from amanuensis.kernels.sim.link import ObjectFifoLink
 from amanuensis.kernels.sim.passes import CorePass
 from amanuensis.kernels.sim.runtime import Command, RuntimeData
@@ -158,6 +159,12 @@ class Design:
     def channels(self) -> list[tuple[str, Channel]]:
         """Every DMA channel with the fifo that it serves."""
         return [(plan.name, end.channel) for plan in self.fifos for end in plan.ends if end.channel is not None]
+
+    @property
+    def kernels(self) -> list[BaseKernel]:
+        """Every kernel that a worker was given or calls."""
+        given = [arg for worker in self.workers for arg in worker.flat_fn_args if isinstance(arg, BaseKernel)]
+        return list(dict.fromkeys([*given, *(k for found in self.passes.values() for k in found.call_sites)]))
 
     def worker_name(self, worker: Worker) -> str:
         """Return what to call a worker: its number, function and tile."""

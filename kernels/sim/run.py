@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.engine import Engine, Speed
 from amanuensis.kernels.sim.errors import DesignError, UnbalancedError
 from amanuensis.kernels.sim.functions import Function
@@ -46,6 +47,7 @@ class Simulation:
 
         """
         self.design = program.resolve_program() if isinstance(program, Program) else program
+        self.report = check(self.design)
         self._engine = Engine(self.design, speed, functions or {})
         self._balanced = balanced
         self._rested = False
