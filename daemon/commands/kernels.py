@@ -117,15 +117,13 @@ def run_cost(args: argparse.Namespace) -> int:
     from amanuensis.kernels.cost.calibrate import fit, residuals
     from amanuensis.kernels.cost.fitted import FITTED
     from amanuensis.kernels.cost.parameters import BASIS
+    from amanuensis.kernels.cost.targets import EXCEPTIONS
 
     fitted = fit() if args.fit else FITTED
     found = residuals(fitted)
     if args.json:
-        print(
-            json.dumps(
-                {"basis": BASIS, "parameters": asdict(fitted), "residuals": [residual_map(one) for one in found]}
-            )
-        )
+        known = {"basis": BASIS, "parameters": asdict(fitted), "exceptions": EXCEPTIONS}
+        print(json.dumps(known | {"residuals": [residual_map(one) for one in found]}))
     else:
         print("\n".join(cost_lines(fitted, found)))
     return 0

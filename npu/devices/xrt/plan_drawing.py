@@ -10,13 +10,15 @@ from xml.sax.saxutils import escape
 
 from amanuensis.kernels.cost.arrays import ARRAYS, STREAM_BYTES, Array
 from amanuensis.kernels.cost.price import Price
-from amanuensis.npu.devices.xrt.plan import Plan, Planner
+from amanuensis.npu.devices.xrt.plan import HighWater, Plan, Planner
+from amanuensis.npu.devices.xrt.plan_report import NOT_PLANNED
 
 WIDTH, HEIGHT = 960, 560
 PLOT: Final = (70, 60, 540, 430)  # left, top, width, height
-X_RANGE: Final = (-3.0, 2.0)  # powers of ten of core time by memory time
-Y_RANGE: Final = (-4.0, 0.0)  # of the share of time in which the cores work
+X_RANGE: Final = (-2.0, 1.0)  # powers of ten of core time by memory time
+Y_RANGE: Final = (-3.0, 0.0)  # of the share of time in which the cores work
 MAP_LEFT, MAP_TOP = 670, 90
+LABEL: Final = (62, 9)  # room for a name
 L1_KIB, L2_KIB, PROGRAM_KIB = 64, 512, 16  # of a core, of a memory tile, of a core (mlir-aie `AIETargetModel`)
 STYLE: Final = """
 svg { background: #fff; font: 12px sans-serif; } text { fill: #222; } .muted { fill: #666; }
@@ -75,7 +77,7 @@ def drawing(name: str, planner: Planner, plan: Plan) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         _text(20, 28, title),
         *_axes(),
-        *(_dot(point) for point in points(plan)),
+        *_dots(points(plan)),
         *_legend(),
         *_tiles(ARRAYS[planner.model.architecture], planner, plan),
         "</svg>",
@@ -115,21 +117,31 @@ def _axes() -> Iterator[str]:
     roof = [(10.0 ** X_RANGE[0], 10.0 ** X_RANGE[0]), (1.0, 1.0), (10.0 ** X_RANGE[1], 1.0)]
     line = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in roof)
     yield f'<polyline class="roof" points="{line}"/>'
-    yield _text(_x(0.02), _y(0.035), "bound by memory", ' class="muted"')
-    yield _text(_x(3.0), _y(0.7), "bound by the cores", ' class="muted"')
+    yield _text(_x(0.03), _y(0.3), "bound by memory", ' class="muted"')
+    yield _text(_x(2.2), _y(0.6), "bound by the cores", ' class="muted"')
+    yield _text(_x(1.2), _y(0.002), "below the roof: launches", ' class="muted"')
     middle = left + width / 2
     yield _text(middle, top + height + 36, "time of the cores / time of the memory", ' text-anchor="middle"')
     turn = f' text-anchor="middle" transform="rotate(-90 16 {top + height / 2:.0f})"'
     yield _text(16, top + height / 2, "share of the time in which the cores work", turn)
 
 
-def _dot(point: Point) -> str:
+def _dots(found: list[Point]) -> Iterator[str]:
+    """Yield the dots, each with its words, and names beside them where there is room."""
+    named: list[tuple[float, float]] = []
+    for point in found:
+        x, y = _x(point.intensity), _y(point.share)
+        circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(_words(point))}</title></circle>'
+        label = ""
+        if all(abs(x - left) > LABEL[0] or abs(y - top) > LABEL[1] for left, top in named):
+            named.append((x, y))
+            label = _text(x + 6, y + 4, point.kind, ' font-size="9"')
+        yield f'<g class="{point.group}">{circle}{label}</g>'
+
+
+def _words(point: Point) -> str:
     us, bound = point.price.time, point.price.bound
-    words = f"{point.count} {point.kind}, {us.low:.3g} {us.middle:.3g} {us.high:.3g} us each, bound: {bound}"
-    x, y = _x(point.intensity), _y(point.share)
-    label = _text(x + 6, y + 4, point.kind, ' font-size="9"')
-    circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(words)}</title></circle>'
-    return f'<g class="{point.group}">{circle}{label}</g>'
+    return f"{point.count} {point.kind}, {us.low:.3g} {us.middle:.3g} {us.high:.3g} us each, bound: {bound}"
 
 
 def _legend() -> Iterator[str]:
@@ -158,13 +170,17 @@ def _tiles(array: Array, planner: Planner, plan: Plan) -> Iterator[str]:
         yield _text(MAP_LEFT, below + 54 + 18 * place, line)
 
 
+def _high(water: HighWater) -> tuple[str, ...]:
+    return tuple(f"{n_bytes} bytes at most" for n_bytes in (water.l1_bytes, water.program_bytes, water.l2_bytes))
+
+
 def _facts(array: Array, planner: Planner, plan: Plan) -> Iterator[str]:
     case, water = planner.model.cases["middle"], plan.high_water
-    used = ("not planned yet",) * 3 if water is None else (water.l1_bytes, water.program_bytes, water.l2_bytes)
+    used = (NOT_PLANNED,) * 3 if water is None else _high(water)
     channel = STREAM_BYTES * array.clock_ghz
-    yield f"core: L1 {L1_KIB} KiB, used {used[0]}"
-    yield f"core: program {PROGRAM_KIB} KiB, used {used[1]}"
-    yield f"memory tile: L2 {L2_KIB} KiB, used {used[2]}"
+    yield f"core, L1 {L1_KIB} KiB: {used[0]}"
+    yield f"core, program {PROGRAM_KIB} KiB: {used[1]}"
+    yield f"memory tile, L2 {L2_KIB} KiB: {used[2]}"
     yield f"shim: {array.shim_channels} + {array.shim_channels} channels of {channel:g} GB/s"
     yield f"DDR: {case.memory_gb_s:.3g} GB/s in long bursts"
     yield f"the model takes {plan.resident_bytes / 1e6:.0f} MB of it"

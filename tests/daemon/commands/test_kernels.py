@@ -1,0 +1,99 @@
+"""`amanuensis kernels`."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.programs import amanuensis
+
+BASIS = "modelled, not measured on an NPU"
+
+
+def test_a_plan_is_one_json_object() -> None:
+    """Basis and bands; a longer window makes a longer tick."""
+    ticks = []
+    for more in ([], ["--audio-context", "750"]):
+        done = amanuensis("kernels", "plan", "--model", "base", "--device", "npu1", "--json", *more)
+        assert (done.returncode, done.stderr) == (0, "")
+        found = json.loads(done.stdout)
+        assert (found["basis"], found["model"], found["device"], found["precision"]) == (BASIS, "base", "npu1", "int8")
+        ticks.append(found["tick_ms"])
+    assert all(tick["low"] < tick["mid"] < tick["high"] for tick in ticks)
+    assert ticks[0]["mid"] < ticks[1]["mid"]
+
+
+def test_a_plan_for_people_and_a_drawing(tmp_path: Path) -> None:
+    """The words stand first, and the drawing lies where it was asked for."""
+    path = tmp_path / "plan.svg"
+    done = amanuensis(
+        "kernels", "plan", "--model", "tiny", "--device", "npu2", "--precision", "bf16", "--svg", str(path)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == BASIS
+    assert done.stdout.splitlines()[1].startswith("tiny on npu2, bf16: windows of 250 positions (5 s)")
+    assert ET.parse(path).getroot().tag.endswith("svg")
+
+
+def test_models_of_this_machine_are_planned() -> None:
+    """The built-in model, by its own shape: no weights are read for it."""
+    done = amanuensis("kernels", "plan", "--model", "builtin", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["model"] == "builtin"
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--model", "no-such-model"], 1, "model 'no-such-model' is not installed"),
+        (["--model", "./nowhere"], 1, "there is no such folder"),
+        (["--audio-context", "1536"], 1, "a window of 1536 encoder frames; this model takes 1 to 1500"),
+        (["--audio-context", "0"], 2, "audio context '0' is not allowed"),
+        (["--device", "npu3"], 2, "npu3"),
+        (["--svg", "/nowhere/plan.svg"], 1, "/nowhere/plan.svg: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(flags: list[str], status: int, message: str) -> None:
+    """Status 1 for what is not there, 2 for what cannot be asked; nothing on stdout."""
+    done = amanuensis("kernels", "plan", *flags)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_calibration_changes_the_words_and_a_damaged_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `bench device` left in the configuration is used, or it is said why it cannot be."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "amanuensis" / "calibration-npu1.json"
+    path.parent.mkdir()
+    names = {"dispatch, warm": 60, "LayerNorm 1 rows": 63, "GemmInt8 1 rows": 110, "GemmInt8 1536 rows": 700}
+    figures = [
+        {"name": name, "us": {"low": us, "median": us, "high": us}}
+        for name, us in (names | {"GemmBf16 1536 rows": 1200}).items()
+    ]
+    known = {"timing": "measured", "architecture": "npu1", "hardware": "NPU Phoenix", "figures": figures}
+    path.write_text(json.dumps(known))
+    done = amanuensis("kernels", "plan", "--json")
+    assert json.loads(done.stdout)["basis"] == "calibrated: modelled from what was measured on NPU Phoenix"
+    path.write_text("{}")
+    done = amanuensis("kernels", "plan")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path}: this calibration cannot be used" in done.stderr
+
+
+def test_residuals_are_told_with_their_tolerances() -> None:
+    """Every published figure, held out or not, with what is allowed; fitting anew ends at the same parameters."""
+    done = amanuensis("kernels", "cost", "--json")
+    built_in = json.loads(done.stdout)
+    assert built_in["basis"] == BASIS
+    assert {one["name"] for one in built_in["residuals"] if not one["within"]} == set(built_in["exceptions"])
+    fitted = json.loads(amanuensis("kernels", "cost", "--fit", "--json").stdout)
+    assert fitted["parameters"] == pytest.approx(built_in["parameters"], rel=0.005)
+    people = amanuensis("kernels", "cost").stdout
+    assert people.splitlines()[0] == BASIS
+    assert all(one["name"] in people for one in built_in["residuals"])
