@@ -15,7 +15,7 @@ from amanuensis.kernels.sim.check_order import channel_problems, transfer_proble
 from amanuensis.kernels.sim.core import DEFAULT_STACK_BYTES, Buffer, Worker
 from amanuensis.kernels.sim.endpoint import RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.footprint import FRAME_BYTES, program_bytes, stack_bytes
+from amanuensis.kernels.sim.footprint import FRAME_BYTES, linked_objects, program_bytes, stack_bytes, table_bytes
 from amanuensis.kernels.sim.functions import architecture_flags
 from amanuensis.kernels.sim.plan import Design, FifoPlan, Place
 from amanuensis.kernels.sim.pools import reaches
@@ -27,7 +27,7 @@ class TileUse:
     """What a design takes of a tile.
 
     Attributes:
-        memory_bytes: objects and buffers, on a core with its stack.
+        memory_bytes: objects and buffers, on a core with its stack and the tables of its kernels.
         stack_bytes: stack of a core.
         program_bytes: stand-in for a core's program, see `footprint`.
         descriptors: buffer descriptors; at a shim tile the most at one time.
@@ -160,8 +160,11 @@ def _uses(design: Design) -> dict[Place, TileUse]:
         sums[_buffer_place(design, buffer)].update(memory_bytes=buffer._array.bytes)
     for worker, place in design.places.items():
         stack = _stack(worker)
-        program = program_bytes(design.passes[worker], kernels, flags)
-        sums[place].update(memory_bytes=stack, stack_bytes=stack, program_bytes=program, locks=len(worker._barriers))
+        objects = list(linked_objects(design.passes[worker], kernels, flags))
+        program, tables = program_bytes(design.passes[worker], objects), table_bytes(objects)
+        sums[place].update(
+            memory_bytes=stack + tables, stack_bytes=stack, program_bytes=program, locks=len(worker._barriers)
+        )
     for place, count in _shim_descriptors(design).items():
         sums[place].update(descriptors=count)
     return {place: TileUse(**counts) for place, counts in sums.items()}

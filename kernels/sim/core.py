@@ -14,6 +14,7 @@ from amanuensis.kernels.sim.device import AIETileType, AnyComputeTile, Tile
 from amanuensis.kernels.sim.endpoint import Endpoint
 from amanuensis.kernels.sim.errors import DesignError
 from amanuensis.kernels.sim.fifo import ObjectFifo, ObjectFifoHandle
+from amanuensis.kernels.sim.limits import LOCK_VALUE
 from amanuensis.kernels.sim.types import Array, ArrayType, array_of, array_type
 
 DEFAULT_STACK_BYTES: Final = 1024  # AIETargetModel.h, getDefaultCoreStackSize: 0x400
@@ -115,6 +116,16 @@ class WorkerRuntimeBarrier:
     """A lock in each of its workers that the sequence sets."""
 
     def __init__(self, initial_value: int = 0) -> None:
+        """State a barrier.
+
+        Raises:
+            DesignError: an initial value other than 0, which the real API takes and then ignores.
+
+        """
+        if initial_value != 0:
+            raise DesignError(
+                f"a barrier begins at 0 whatever is asked for, here {initial_value}: set it in the sequence"
+            )
         self.initial_value = initial_value
         self._workers: list[Worker] = []
 
@@ -124,6 +135,8 @@ class WorkerRuntimeBarrier:
 
     def set(self, value: int) -> None:
         """Set the locks of all its workers, in a sequence."""
+        if not 0 <= value <= LOCK_VALUE:
+            raise DesignError(f"a barrier's value is 0 to {LOCK_VALUE}, not {value}")
         context.sequence("barrier.set").set_barrier(self, value)
 
     def release_with_value(self, value: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -61,8 +61,10 @@ def source_of(kernel: ExternalFunction, folder: Path) -> Path:
     return path
 
 
-def program_bytes(found: CorePass, kernels: Iterable[BaseKernel], architecture: tuple[str, ...]) -> int:
-    """Return the stand-in for a core's program: each object file once, each place that calls or synchronises.
+def linked_objects(
+    found: CorePass, kernels: Iterable[BaseKernel], architecture: tuple[str, ...]
+) -> Iterator[tuple[ExternalFunction, tuple[str, ...]]]:
+    """Yield what is compiled to each object file that a core links, with the flags of the compiler.
 
     Args:
         found: what the core does.
@@ -71,18 +73,39 @@ def program_bytes(found: CorePass, kernels: Iterable[BaseKernel], architecture: 
 
     """
     sources = {kernel.object_file_name: kernel for kernel in kernels if isinstance(kernel, ExternalFunction)}
-    linked = {object_file(kernel) for kernel in found.call_sites} & sources.keys()
-    code = sum(_text_bytes(sources[name], compile_flags(sources[name], architecture)) for name in sorted(linked))
+    for name in sorted({object_file(kernel) for kernel in found.call_sites} & sources.keys()):
+        yield sources[name], compile_flags(sources[name], architecture)
+
+
+def program_bytes(found: CorePass, objects: Iterable[tuple[ExternalFunction, tuple[str, ...]]]) -> int:
+    """Return the stand-in for a core's program: its objects, and each place that calls or synchronises."""
+    code = sum(_section(_built(kernel, flags), ".text") for kernel, flags in objects)
     return START_BYTES + code + SITE_BYTES * (found.sites + found.call_sites.total())
 
 
-def _text_bytes(kernel: ExternalFunction, flags: tuple[str, ...]) -> int:
+def table_bytes(objects: Iterable[tuple[ExternalFunction, tuple[str, ...]]]) -> int:
+    """Return the bytes of named constants and variables of a core's objects: they lie in its data memory."""
+    return sum(_tables(_built(kernel, flags)) for kernel, flags in objects)
+
+
+def _built(kernel: ExternalFunction, flags: tuple[str, ...]) -> Path:
     with tempfile.TemporaryDirectory() as folder:
-        library = build(source_of(kernel, Path(folder)), flags)
-    return _section(library)
+        return build(source_of(kernel, Path(folder)), flags)
 
 
 @cache
-def _section(library: Path) -> int:
+def _section(library: Path, name: str) -> int:
     listing = subprocess.run(["size", "-A", str(library)], check=True, capture_output=True, text=True).stdout
-    return next(int(line.split()[1]) for line in listing.splitlines() if line.startswith(".text"))
+    return next((int(line.split()[1]) for line in listing.splitlines() if line.split()[:1] == [name]), 0)
+
+
+@cache
+def _tables(library: Path) -> int:
+    """Sum the symbols of data that the source defines; the compiler's own begin with an underscore or a dot."""
+    listing = subprocess.run(["nm", "-S", "--defined-only", str(library)], check=True, capture_output=True, text=True)
+    rows = [line.split() for line in listing.stdout.splitlines()]
+    return sum(int(row[1], 16) for row in rows if len(row) == 4 and row[2] in "rRdDbBvVu" and _is_table(row[3]))
+
+
+def _is_table(symbol: str) -> bool:
+    return "." not in symbol and (symbol.startswith("_Z") or symbol[0] != "_")

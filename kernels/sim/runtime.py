@@ -19,6 +19,7 @@ from amanuensis.kernels.sim.endpoint import RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
 from amanuensis.kernels.sim.fifo import ObjectFifoHandle
 from amanuensis.kernels.sim.tap import TensorAccessPattern, checked_pattern
+from amanuensis.kernels.sim.tiler import TensorTiler2D
 from amanuensis.kernels.sim.types import ArrayType, array_of, is_array_type, is_scalar_type
 
 TAP_DIMS: Final = 4  # three of the descriptor and the repetition of the task
@@ -53,8 +54,14 @@ class RuntimeData:
         return False
 
     def default_tap(self) -> TensorAccessPattern:
-        """Return the pattern of the whole tensor, in order."""
-        return TensorAccessPattern(self._array.shape, 0, [1, 1, 1, self._array.elements], [0, 0, 0, 1])
+        """Return the pattern of the whole tensor, in order.
+
+        Raises:
+            DesignError: more than two dimensions, for which IRON has no default.
+
+        """
+        whole: TensorAccessPattern = TensorTiler2D.simple_tiler(self._array.shape)[0]
+        return whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,6 +242,18 @@ class ActiveSequence:
         self.commands += [Await(transfer) for transfer in transfers if transfer.wait]
         self.commands += [Free(transfer) for transfer in transfers]
 
+    def ends(self) -> list[Command]:
+        """Return the commands; a transfer that is awaited and never freed is freed by its last wait."""
+        freed = {command.transfer for command in self.commands if isinstance(command, Free)}
+        awaited = {command.transfer: i for i, command in enumerate(self.commands) if isinstance(command, Await)}
+        last = {i: transfer for transfer, i in awaited.items() if transfer not in freed}
+        found: list[Command] = []
+        for i, command in enumerate(self.commands):
+            found.append(command)
+            if i in last:
+                found.append(Free(last[i]))
+        return found
+
     def end(self) -> None:
         """Record the end.
 
@@ -271,6 +290,8 @@ def _pattern(
     sizes, strides, offset, length = explicit
     if tap is not None and any(value is not None for value in explicit):
         raise DesignError(f"fifo {handle.name}: give a tap, or sizes, strides, offset and transfer_len, not both")
+    if tap is None and all(value is None for value in explicit):
+        tap = data.default_tap()
     if tap is None and sizes is None:
         sizes = [data._array.elements - (offset or 0) if length is None else length]
     if tap is not None:
@@ -336,4 +357,4 @@ class Runtime:
         with context.in_sequence(active):
             self._seq_fn(*self._args)
             active.end()
-        return active.commands
+        return active.ends()
