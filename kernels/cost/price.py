@@ -81,6 +81,7 @@ class _Demand:
     """What an operator asks of an array as our designs cut it.
 
     Attributes:
+        cores: of the array.
         macs: of the cores that have most to do, as if all had as much.
         lanes: the same of the cycles of all else, in shares of the load's.
         streamed: bytes that the busiest channel carries.
@@ -138,7 +139,7 @@ def _spread(units: int, cores: int) -> float:
 
 def _units(operator: Operator, rows: int) -> int:
     """Return the pieces that cores can work on apart: rows, but of a choice of tokens columns of logits."""
-    return operator.vocabulary // TILE_COLUMNS if isinstance(operator, kinds.Select) else rows
+    return ceil(operator.vocabulary / TILE_COLUMNS) if isinstance(operator, kinds.Select) else rows
 
 
 def _burst(operator: Operator) -> int:

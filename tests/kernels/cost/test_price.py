@@ -133,6 +133,11 @@ def test_nothing_costs_its_launch() -> None:
         assert found.time.middle == MODELS["npu1"].cases["middle"].operator_us
 
 
+def test_a_vocabulary_smaller_than_a_tile_has_a_price() -> None:
+    """One core does it all."""
+    assert priced(Select(AT, AT, AT, AT, ROWS, 40, 64, 1, 30, 20, -1), 3).time.middle > 0
+
+
 def test_models_say_what_they_rest_on() -> None:
     """The words go with every figure; a parameter without a value has no price."""
     assert all(model.basis == BASIS == "modelled, not measured on an NPU" for model in MODELS.values())
