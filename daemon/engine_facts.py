@@ -27,6 +27,7 @@ def engine_facts(info: EngineInfo, stats: EngineStats) -> dict[str, Any]:
         "device_share": round(stats.device_share, 6),
         "fallbacks": stats.fallbacks,
         "fallback": stats.fallback,
+        "on_host": stats.on_host,
         "restarts": stats.restarts,
         "lost": stats.lost,
     }

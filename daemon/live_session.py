@@ -212,7 +212,7 @@ class LiveSession:
         if used is None:
             return EngineUse(info.encoder, info.decoder, info.model, info.why)
         work = self.pump.work if self.pump.work.dispatches else None
-        return EngineUse(used.encoder, used.decoder, info.model, used.fallback or info.why, work)
+        return EngineUse(used.encoder, used.decoder, info.model, used.why(info.why), work)
 
     @property
     def audio_s(self) -> float:

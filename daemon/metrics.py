@@ -96,6 +96,11 @@ class _Live(Collector):
                 "1 while the CPU takes the place of a device that failed",
                 float(bool(stats.fallback)),
             ),
+            (
+                "engine_operators_on_host",
+                "1 while the CPU computes operators that the device computes wrongly",
+                float(bool(stats.on_host)),
+            ),
             ("device_busy_share", "Share of the time in which the NPU worked (modelled for sim)", stats.device_share),
             ("engine_queued", "Windows waiting for the engine", float(stats.queued)),
             ("open_sessions", "Sessions open now", now.sessions),

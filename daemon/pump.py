@@ -21,6 +21,7 @@ TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
 REPLACED: Final = "the CPU computes in the place of the device"
 BACK: Final = "the device computes again"
+OPERATORS_REPLACED: Final = "the CPU computes operators in the place of the device"
 RESTARTED: Final = "the engine process died and another took its place; the audio that it held is transcribed again"
 
 
@@ -214,9 +215,11 @@ class Pump:
             self._emit(self.session.deliver(ticket.id, result))
 
     def _note_fallback(self, result: WindowResult) -> None:
-        """Say when the CPU takes the place of a device that failed, why, and when the device is back."""
-        before = self.used.fallback if self.used else ""
+        """Say when the CPU takes the place of a device or of some of its operators, why, and when that is over."""
+        before, on_host = (self.used.fallback, self.used.on_host) if self.used else ("", "")
         if result.fallback and result.fallback != before:
             self._emit([Warning("device_replaced", f"{REPLACED}: {result.fallback}")])
         elif before and not result.fallback:
             self._emit([Warning("device_back", BACK)])
+        if result.on_host and result.on_host != on_host:
+            self._emit([Warning("operators_replaced", f"{OPERATORS_REPLACED}: {result.on_host}")])

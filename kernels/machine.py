@@ -90,13 +90,19 @@ class Work:
         return sum(operator.us for operator in self.operators)
 
 
-def execute(program: Program, words: NDArray[np.uint32], buffers: Sequence[NDArray[np.uint8] | memoryview]) -> Work:
+def execute(
+    program: Program,
+    words: NDArray[np.uint32],
+    buffers: Sequence[NDArray[np.uint8] | memoryview],
+    after: Callable[[OperatorWork], None] = lambda _: None,
+) -> Work:
     """Execute a stream of operators in order.
 
     Args:
         program: the array configuration; operators outside it are refused.
         words: the stream, uint32.
         buffers: device memory, one run of bytes for each of `operands.Buffer`, written in place.
+        after: called when an operator is done, before the next one begins.
 
     Returns:
         What each operator did.
@@ -111,18 +117,31 @@ def execute(program: Program, words: NDArray[np.uint32], buffers: Sequence[NDArr
     for place, operator in enumerate(operators):
         if type(operator).__name__ not in program.operators:
             raise OperandError(f"operator {place}, {type(operator).__name__}, is not in the program {program.name}")
-    memory = Memory(buffers)
+    memory, done = Memory(buffers), []
     with np.errstate(all="ignore"):  # the device computes on with whatever bits it has
-        return Work(tuple(_run(program, memory, place, operator) for place, operator in enumerate(operators)))
+        for place, operator in enumerate(operators):
+            done.append(_run(program, memory, place, operator))
+            after(done[-1])
+    return Work(tuple(done))
+
+
+def run_operator(operator: Operator, memory: Memory) -> None:
+    """Execute one operator on a memory, which then knows what was read and written.
+
+    Raises:
+        ValueError: an operand is out of bounds, unaligned or impossible.
+
+    """
+    memory.start_operator()
+    rows = memory.count(_rows_of(operator), "rows")
+    if rows:
+        _RUNNERS[type(operator)](operator, memory, rows)
 
 
 def _run(program: Program, memory: Memory, place: int, operator: Operator) -> OperatorWork:
     name = type(operator).__name__
-    memory.start_operator()
     try:
-        rows = memory.count(_rows_of(operator), "rows")
-        if rows:
-            _RUNNERS[type(operator)](operator, memory, rows)
+        run_operator(operator, memory)
         price = operator_price(program.architecture, operator, memory.parameter)
     except ValueError as error:
         raise OperandError(f"operator {place}, {name}: {error}") from error

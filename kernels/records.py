@@ -23,7 +23,8 @@ RULES: Final = np.dtype(
         ("seed", "<u4"),
         ("position", "<i4"),  # of the row in the text, for the noise
         ("n_bonuses", "<i4"),
-        ("reserved", "<i4", (6,)),
+        ("tag", "<i4"),  # any number but 0; comes back in the scores, to show that they were computed from these rules
+        ("reserved", "<i4", (5,)),
         ("bonus_ids", "<i4", (MAX_BONUSES,)),
         ("bonus_logits", "<f4", (MAX_BONUSES,)),  # added to the logits of bonus_ids before anything is ranked
     ]
@@ -49,7 +50,8 @@ SCORES: Final = np.dtype(
         ("drawn_time_logit", "<f4"),
         ("drawn_time_score", "<f4"),
         ("no_speech_prob", "<f4"),  # softmax over all raw logits; 0 for a vocabulary without that token
-        ("reserved", "<i4", (6,)),
+        ("tag", "<i4"),  # that of the rules
+        ("reserved", "<i4", (5,)),
     ]
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from amanuensis.npu.model_config import Dimensions
 from amanuensis.npu.model_files import ModelFiles
 
-CROSS = "decoder.cross"  # keys and values of all decoder layers, from the encoder's output
+CROSS = "decoder.cross"  # keys and values of decoder layers, from the encoder's output
+CROSS_CHUNK_BYTES: Final = 32 << 20  # of keys and values of a window that one product makes, at the most
 UNEMBEDDING = "unembedding"
 
 Float32 = NDArray[np.float32]
@@ -27,16 +29,13 @@ class LinearGroup:
     Attributes:
         name: of the product.
         parts: names of the layers, without `.weight`, in the order of their outputs.
+        source: name of the activation that it reads, as `FloatModel` tells it.
 
     """
 
     name: str
     parts: tuple[str, ...]
-
-    @property
-    def source(self) -> str:
-        """Name of the activation that it reads, as `FloatModel` tells it."""
-        return f"{self.name}.input"
+    source: str
 
     def weight(self, files: ModelFiles) -> Float32:
         """Return the weights of the layers, one below the other: float32 [outputs, channels]."""
@@ -68,15 +67,29 @@ def encoder_groups(dimensions: Dimensions) -> Iterator[LinearGroup]:
 
 
 def decoder_groups(dimensions: Dimensions) -> Iterator[LinearGroup]:
-    """Yield the products of the decoder, first that of the encoder's output, last that with the vocabulary."""
-    layers = [f"decoder.layers.{layer}" for layer in range(dimensions.decoder_layers)]
-    yield LinearGroup(CROSS, tuple(f"{name}.encoder_attn.{part}_proj" for name in layers for part in "kv"))
-    for name in layers:
+    """Yield the products of the decoder, first those of the encoder's output, last that with the vocabulary."""
+    for layers in cross_chunks(dimensions):
+        parts = (f"decoder.layers.{layer}.encoder_attn.{part}_proj" for layer in layers for part in "kv")
+        yield LinearGroup(cross_name(layers), tuple(parts), f"{CROSS}.input")
+    for name in (f"decoder.layers.{layer}" for layer in range(dimensions.decoder_layers)):
         yield from _self_attention(name)
         yield _single(f"{name}.encoder_attn.q_proj")
         yield _single(f"{name}.encoder_attn.out_proj")
         yield from _feed_forward(name)
     yield _single(UNEMBEDDING)
+
+
+def cross_chunks(dimensions: Dimensions) -> list[range]:
+    """Return the decoder layers whose cross-attention keys and values one product makes, of each such product."""
+    layer_bytes = 2 * 2 * dimensions.width * dimensions.audio_positions  # keys and values in bf16
+    step = max(1, CROSS_CHUNK_BYTES // layer_bytes)
+    layers = range(dimensions.decoder_layers)
+    return [layers[first : first + step] for first in range(0, len(layers), step)]
+
+
+def cross_name(layers: range) -> str:
+    """Return the name of the product that makes keys and values of decoder layers."""
+    return f"{CROSS}.{layers.start}"
 
 
 def all_groups(dimensions: Dimensions) -> list[LinearGroup]:
@@ -97,7 +110,7 @@ def norm_names(dimensions: Dimensions) -> Iterator[str]:
 
 def _self_attention(name: str) -> Iterator[LinearGroup]:
     name = f"{name}.self_attn"
-    yield LinearGroup(f"{name}.qkv", tuple(f"{name}.{part}_proj" for part in "qkv"))
+    yield LinearGroup(f"{name}.qkv", tuple(f"{name}.{part}_proj" for part in "qkv"), f"{name}.qkv.input")
     yield _single(f"{name}.out_proj")
 
 
@@ -107,4 +120,4 @@ def _feed_forward(name: str) -> Iterator[LinearGroup]:
 
 
 def _single(name: str) -> LinearGroup:
-    return LinearGroup(name, (name,))
+    return LinearGroup(name, (name,), f"{name}.input")

@@ -27,7 +27,7 @@ from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
 from amanuensis.npu.prepared import discard, prepare
 from amanuensis.npu.quantise import quantise_rows
 
-VERSION: Final = 2  # raise it when the bytes change, so that older prepared weights are made again
+VERSION: Final = 3  # raise it when the bytes change, so that older prepared weights are made again
 FILE, MAP = "weights.bin", "weights.json"
 CONVOLUTIONS = ("encoder.conv1", "encoder.conv2")
 OUTPUT_MULTIPLE: Final = 8  # outputs of a product: the blocks of int8 weights are 8 wide

@@ -182,17 +182,24 @@ class _Model:
         runtime = open_runtime(device)  # first: where there is no device, the rest need not be imported
         try:
             from amanuensis.npu.devices.xrt.model import XrtModel
-            from amanuensis.npu.devices.xrt.self_test import check_operators
+            from amanuensis.npu.devices.xrt.self_test import failing_operators
 
-            check_operators(runtime)
-            model = XrtModel.open(self.files, runtime, self.config.precision)
+            on_host = failing_operators(runtime)
+            model = XrtModel.open(self.files, runtime, self.config.precision, on_host)
             choice, why = self._settled(choice, model.precision, runtime.architecture)
             backend, together = self._joined(choice, model)
         except BaseException:
             runtime.close()
             raise
         runner = ProvenRunner(
-            backend, self.tokenizer, lambda: runtime.work, model.keep_warm, runtime.close, together=together
+            backend,
+            self.tokenizer,
+            lambda: runtime.work,
+            model.keep_warm,
+            runtime.close,
+            together=together,
+            on_host=", ".join(on_host.values()),
+            recovered=lambda: not failing_operators(runtime),
         )
         batch = 1 if together is None else together.batch
         return OpenDevice(choice, why, runner, model.precision, runtime.hardware, runtime.architecture, batch)

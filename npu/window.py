@@ -124,6 +124,7 @@ class WindowResult:
         encode_work, decode_work: what a device other than the CPU did for each.
         fallback: why the CPU did it in the place of the configured device; empty when it did not.
         fallback_kind: the same in one word, for counters.
+        on_host: operators that the CPU computed in the device's place, each with what is wrong with it there.
 
     """
 
@@ -145,6 +146,12 @@ class WindowResult:
     decode_work: DeviceWork = NO_WORK
     fallback: str = ""
     fallback_kind: str = ""
+    on_host: str = ""
+
+    def why(self, configured: str) -> str:
+        """Return why it was computed where it was, given why the devices are configured as they are."""
+        operators = f"; on the CPU: {self.on_host}" if self.on_host else ""
+        return self.fallback or f"{configured}{operators}"
 
     @property
     def work(self) -> DeviceWork:

@@ -45,7 +45,7 @@ class CaptionWriter:
         """Take note of where a window of the open utterance was computed, and of the work that it took."""
         self._work += result.work
         work = self._work if self._work.dispatches else None
-        self._engine = EngineUse(result.encoder, result.decoder, info.model, result.fallback or info.why, work)
+        self._engine = EngineUse(result.encoder, result.decoder, info.model, result.why(info.why), work)
 
     def commit(self, words: Sequence[TimedWord]) -> list[Event]:
         """Commit words that follow those committed before."""

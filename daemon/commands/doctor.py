@@ -93,6 +93,7 @@ def examine(wanted: Literal["auto", "npu", "sim"]) -> Examination:
 def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:
     """Run every operator on a device and close it."""
     from amanuensis.npu.devices.xrt.errors import DeviceError
+    from amanuensis.npu.devices.xrt.host_operators import HEAVY, MUST_WORK
     from amanuensis.npu.devices.xrt.self_test import operator_checks
 
     checks, problem = [], ""
@@ -102,7 +103,9 @@ def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examinat
     except DeviceError as error:
         problem = f"the test of {runtime.hardware} broke off: {error}"
     if failed := [check.operator for check in checks if not check.passed]:
-        problem = f"{runtime.hardware} computes wrongly: {', '.join(failed)}; it will not be used"
+        useless = not MUST_WORK.isdisjoint(failed) or not HEAVY.isdisjoint(failed)
+        then = "it will not be used" if useless else "the CPU will do that in its place"
+        problem = f"{runtime.hardware} computes wrongly: {', '.join(failed)}; {then}"
     device = {
         "device": runtime.device_name,
         "hardware": runtime.hardware,

@@ -77,6 +77,7 @@ def _select_row(
     scores: NDArray[np.void], raw: Float32, masks: NDArray[np.uint8], rules: np.void, vocabulary: Vocabulary
 ) -> None:
     allowed = allowed_logits(raw, masks[rules["mask"]], rules, vocabulary)
+    scores["tag"] = rules["tag"]
     begin = vocabulary.timestamp_begin
     for half, first, logits in (("text", 0, allowed[:begin]), ("time", begin, allowed[begin:])):
         if not logits.max(initial=-np.inf) > -np.inf:  # nothing is allowed, or the best is no number

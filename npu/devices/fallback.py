@@ -41,7 +41,18 @@ class Runner(Protocol):
 
 
 class DeviceRunner(Runner, Protocol):
-    """A runner on a device that can be given several windows at once."""
+    """A runner on a device that can be given several windows at once.
+
+    Attributes:
+        on_host: operators that the CPU computes in the device's place, and why; empty: none.
+
+    """
+
+    on_host: str
+
+    def recovered(self) -> bool:
+        """Return whether the device computes all operators rightly by now; DeviceError when it fails."""
+        ...
 
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         """Decode windows and tell what came of each; DeviceError when the device fails."""
@@ -90,11 +101,12 @@ class Fallback:
         self._failures = 0  # in a row
         self._good_windows = 0  # since the device was opened
         self._why, self._kind = "", ""  # of the newest failure; the error itself would keep the lost device open
-        self._retry_s = 0.0  # when to try again
+        self._retry_s = 0.0  # when to try again: the device, or the operators that it computed wrongly
+        self._probes = 0  # of these operators, in a row
         if isinstance(device, DeviceError):
             self._fail(device)
         else:
-            self._device = device
+            self._use(device)
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode a window where it can be decoded now; the result says where, and why there."""
@@ -135,11 +147,15 @@ class Fallback:
             self._warmth.wake(now_s)
         if self._device is None and now_s >= self._retry_s:
             self._try_again()
+        elif self._device is not None and self._device.on_host and now_s >= self._retry_s:
+            self._probe(self._device)
         if self._device is not None and self._warmth.wait_s(now_s) == 0.0:
             self._warm(self._device)
-        if self._device is None:
-            return max(0.0, self._retry_s - self._clock())
-        return self._warmth.wait_s(self._clock())
+        now_s = self._clock()
+        waits_s = [] if self._device is None else [self._warmth.wait_s(now_s)]
+        if self._device is None or self._device.on_host:
+            waits_s.append(max(0.0, self._retry_s - now_s))
+        return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
     def _guarded(self, act: Callable[[DeviceRunner], T]) -> T:
         """Let the device do something; whatever fails but a wrong job is a failure of the device."""
@@ -167,12 +183,32 @@ class Fallback:
 
     def _try_again(self) -> None:
         try:
-            self._device = self._reopen()
+            device = self._reopen()
         except DeviceError as error:
             self._fail_between(error)
         else:
+            self._use(device)
             self._good_windows = 0
             self._warmth.warmed(self._clock())  # opening it ran its self-test
+
+    def _use(self, device: DeviceRunner) -> None:
+        self._device = device
+        self._probes = self._probes + 1 if device.on_host else 0
+        self._retry_s = self._clock() + self._backoff.wait_s(self._probes)
+
+    def _probe(self, device: DeviceRunner) -> None:
+        """Open the device anew when it computes again what the CPU does in its place."""
+        try:
+            recovered = device.recovered()
+        except DeviceError as error:
+            self._fail_between(error)
+            return
+        if recovered:
+            device.close()
+            self._device = None
+            self._try_again()
+        else:
+            self._use(device)
 
     def _fail_between(self, error: DeviceError) -> None:
         """Say in the log what no answer may ever tell: the device may be back before the next window."""

@@ -58,6 +58,8 @@ class ProvenRunner:
         keep_warm: gives the device an empty dispatch.
         close: lets the device go.
         together: the same back end, where it can decode several windows at once.
+        on_host: operators that the CPU computes in the device's place, and why: every result says so.
+        recovered: tells whether the device computes them rightly by now.
 
     """
 
@@ -70,6 +72,8 @@ class ProvenRunner:
         close: Callable[[], None],
         *,
         together: BatchBackend | None = None,
+        on_host: str = "",
+        recovered: Callable[[], bool] = lambda: True,
     ) -> None:
         self._metered = Metered(backend, work)
         self._decoder = WindowDecoder(self._metered, tokenizer)
@@ -77,6 +81,8 @@ class ProvenRunner:
         self._together = together
         self.keep_warm = keep_warm
         self.close = close
+        self.on_host = on_host
+        self.recovered = recovered
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode a window.
@@ -91,7 +97,7 @@ class ProvenRunner:
         result = self._decoder.decode(job)
         encode = self._metered.encode_work if result.encoder != CPU else NO_WORK
         total = self._work().since(before)
-        return _proven(result, encode, total.since(encode) if result.decoder != CPU else NO_WORK)
+        return self._proven(result, encode, total.since(encode) if result.decoder != CPU else NO_WORK)
 
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         """Decode several windows at once, as many as the back end takes.
@@ -118,7 +124,7 @@ class ProvenRunner:
                 encode_ms, decode_ms = 1000 * encode_s / len(lanes), 1000 * lanes[lane].spent_s
                 encode = works[lane] if outcome.encoder != CPU else NO_WORK  # else it prepared what the decoder hears
                 decode = (works[lane] + lanes[lane].work).since(encode)
-                outcome = _proven(replace(outcome, encode_ms=encode_ms, decode_ms=decode_ms), encode, decode)
+                outcome = self._proven(replace(outcome, encode_ms=encode_ms, decode_ms=decode_ms), encode, decode)
             ended(good[lane], outcome)
 
         Together(self._together, self._work).run(lanes, tell)
@@ -156,13 +162,12 @@ class ProvenRunner:
             count(len(jobs) - 1, lambda: backend.finish(encodings[-1]))
         return encodings, works, time.perf_counter() - started_s
 
-
-def _proven(result: WindowResult, encode: DeviceWork, decode: DeviceWork) -> WindowResult:
-    """Return a result with the work behind it; WrongAnswerError where a device that is named did none."""
-    for part, device, work in (("encoder", result.encoder, encode), ("decoder", result.decoder, decode)):
-        if device != CPU and work.dispatches < 1:
-            raise WrongAnswerError(f"the {part} made no dispatch on {device}: its result is not that device's")
-    return replace(result, encode_work=encode, decode_work=decode)
+    def _proven(self, result: WindowResult, encode: DeviceWork, decode: DeviceWork) -> WindowResult:
+        """Return a result with the work behind it; WrongAnswerError where a device that is named did none."""
+        for part, device, work in (("encoder", result.encoder, encode), ("decoder", result.decoder, decode)):
+            if device != CPU and work.dispatches < 1:
+                raise WrongAnswerError(f"the {part} made no dispatch on {device}: its result is not that device's")
+        return replace(result, encode_work=encode, decode_work=decode, on_host=self.on_host)
 
 
 class CpuRunner:

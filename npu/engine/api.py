@@ -78,6 +78,7 @@ class EngineStats:
     device_share: float = 0.0  # of the time since the start: that in which the NPU worked, measured or modelled
     fallbacks: dict[str, int] = field(default_factory=dict)  # windows done by the CPU instead, by kind of failure
     fallback: str = ""  # why the CPU takes the device's place now, if so
+    on_host: str = ""  # operators that the CPU computes in the device's place now, each with what is wrong with it
 
 
 class Engine(Protocol):

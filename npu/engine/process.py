@@ -76,7 +76,7 @@ class SupervisedEngine:
         self._started_s = time.monotonic()
         self._work: dict[str, DeviceWork] = {}
         self._fallbacks: Counter[str] = Counter()
-        self._fallback = ""  # of the newest answer
+        self._fallback = self._on_host = ""  # of the newest answer
 
     @property
     def info(self) -> EngineInfo:
@@ -102,6 +102,7 @@ class SupervisedEngine:
             device_share=sum(work.device_us for work in self._work.values()) / 1e6 / self._uptime_s(),
             fallbacks=dict(self._fallbacks),
             fallback=self._fallback,
+            on_host=self._on_host,
         )
 
     def open_stream(self) -> int:
@@ -293,7 +294,9 @@ class SupervisedEngine:
             log.warning("the CPU takes the device's place: %s", result.fallback)
         elif self._fallback and not result.fallback:
             log.warning("the device is back in use")
-        self._fallback = result.fallback
+        if not result.fallback and result.on_host != self._on_host:
+            log.warning("the CPU computes operators in the device's place: %s", result.on_host or "none any more")
+        self._fallback, self._on_host = result.fallback, result.on_host
 
     def _uptime_s(self) -> float:
         return max(time.monotonic() - self._started_s, 1e-3)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.kernels.machine import execute
+from amanuensis.kernels.machine import OperatorWork, execute
 from amanuensis.npu.pyxrt_emulator.clocks import NS_PER_US
 from amanuensis.npu.pyxrt_emulator.commands import Command
 from amanuensis.npu.pyxrt_emulator.emulated import Context, EmulatedNpu
@@ -138,8 +138,14 @@ def _execute(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> tu
     buffers = [span.device for span in call.buffers]
     lies = context.lies or fault.kind == "zeros"
     before = [buffer.copy() for buffer in buffers] if lies else []
+
+    def spoil(operator: OperatorWork) -> None:
+        if operator.name in npu.settings.spoiled_operators:
+            for span in operator.written:
+                buffers[span.buffer][span.start : span.stop] = 0
+
     try:
-        work = execute(context.program, words, buffers)
+        work = execute(context.program, words, buffers, spoil)
     except ValueError as error:
         if npu.strict:
             raise StrictError(f"the device cannot execute the stream: {error}") from error

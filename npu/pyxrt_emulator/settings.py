@@ -36,6 +36,7 @@ class Settings:
         dispatch_us: shortest and longest time from a start to the device's beginning.
         sync_bytes_per_s: how fast `sync` flushes lines.
         seed: of the times between dispatch_us.
+        spoiled_operators: names of operators that leave zeros where they should write something.
 
     """
 
@@ -47,6 +48,7 @@ class Settings:
     dispatch_us: tuple[float, float] = DISPATCH_US
     sync_bytes_per_s: float = SYNC_BYTES_PER_S
     seed: int = 0
+    spoiled_operators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, allowed in (("architecture", get_args(Architecture)), ("time", get_args(Time))):

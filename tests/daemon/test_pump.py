@@ -241,19 +241,25 @@ async def _first(pump: Pump, kind: type[Event]) -> Event:
 async def test_a_device_that_fails_is_told_once_each_way() -> None:
     """A watcher learns why the CPU took over and that the device is back, and no word is lost."""
     failed = {2: "it hung", 3: "it hung", 4: "gone"}
+    on_host = {5: "Select (error 1)", 6: "Select (error 1)"}
 
     class Failing(ToneEngine):
         async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
             result = await ToneEngine.decode(self, stream, job, deadline_s)
-            return replace(
-                result, fallback=failed.get(self.jobs, ""), encode_work=DeviceWork(1, 64, 64, 2.0, "modelled")
-            )
+            work = DeviceWork(1, 64, 64, 2.0, "modelled")
+            where = {"fallback": failed.get(self.jobs, ""), "on_host": on_host.get(self.jobs, "")}
+            return replace(result, encode_work=work, **where)
 
     engine = Failing()
     pump = made(engine)
     events = await run(pump)
     told = [(event.code, event.message.partition(": ")[2]) for event in events if isinstance(event, Warning)]
-    assert told == [("device_replaced", "it hung"), ("device_replaced", "gone"), ("device_back", "")]
+    assert told == [
+        ("device_replaced", "it hung"),
+        ("device_replaced", "gone"),
+        ("device_back", ""),
+        ("operators_replaced", "Select (error 1)"),
+    ]
     assert text(events) == spell(WORDS)
     assert pump.work == DeviceWork(engine.jobs, 64 * engine.jobs, 64 * engine.jobs, 2.0 * engine.jobs, "modelled")
     (final,) = [event for event in events if isinstance(event, Final)]

@@ -101,3 +101,29 @@ async def test_a_device_that_breaks_in_an_utterance_loses_no_word(
     assert kind in health["fallbacks"]
     assert health["fallback"]
     assert told["amanuensis_engine_fallen_back",] == 1
+
+
+async def test_a_device_with_wrong_operators_works_with_the_cpu_in_their_place(
+    builtin_model: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words and devices are those of a sound device; event, final, metrics and health name the operators and why."""
+    async with daemon(builtin_model, "sim") as address:
+        sound = await say_clip(address, repository)
+    monkeypatch.setenv("PYTHONPATH", str(HELPERS))
+    async with daemon(builtin_model, "sim", "failing_npu:spoiled") as address:
+        client = await say_clip(address, repository)
+        told = await samples_of(address)
+        health = json.loads((await get(address, "/healthz"))[2])["engine"]
+    assert client.text == sound.text
+    (warning,) = client.find(type="warning")
+    (final,), (theirs,) = client.find(type="final"), sound.find(type="final")
+    assert warning["code"] == "operators_replaced"
+    for name in ("LayerNorm (error", "Select (error"):
+        assert name in warning["message"]
+        assert name in final["engine"]["why"]
+        assert name in health["on_host"]
+    assert (final["engine"]["encoder"], final["engine"]["decoder"]) == ("sim", "sim")
+    assert final["engine"]["work"]["dispatches"] > theirs["engine"]["work"]["dispatches"]
+    assert (health["fallbacks"], health["fallback"]) == ({}, "")
+    assert told["amanuensis_engine_operators_on_host",] == 1
+    assert told["amanuensis_engine_fallen_back",] == 0

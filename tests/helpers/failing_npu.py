@@ -1,4 +1,4 @@
-"""An engine on a simulated NPU that breaks in the middle of its second window, for good; for the engine process."""
+"""Engines on a simulated NPU that breaks in its second window, or has wrong operators; for the engine process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
-from amanuensis.npu.pyxrt_emulator import Fault
+from amanuensis.npu.pyxrt_emulator import Fault, Settings
 from amanuensis.npu.window import WindowJob, WindowResult
 
 
@@ -49,3 +49,9 @@ def hanging(config: EngineConfig) -> Breaking:
 def lying(config: EngineConfig) -> Breaking:
     """Open a model on a device that answers zeros."""
     return Breaking(load_model(config), Fault("zeros", at=4, lasts=1 << 20))
+
+
+def spoiled(config: EngineConfig) -> LoadedModel:
+    """Open a model on a device that computes two kinds of operators wrongly."""
+    pyxrt_emulator.configure(Settings(spoiled_operators=("LayerNorm", "Select")))
+    return load_model(config)

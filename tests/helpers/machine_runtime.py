@@ -32,6 +32,7 @@ class MachineRuntime:
     """Counts what crosses the bus; `zeros` makes every dispatch do nothing and answer zeros."""
 
     device_name = "sim"
+    architecture = "npu1"
 
     def __init__(self, memory_bytes: int = 1 << 40) -> None:
         self.dispatches = 0

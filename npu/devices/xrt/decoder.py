@@ -16,12 +16,12 @@ from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabular
 from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS
 from amanuensis.npu.devices.xrt.records import fill_rules, read_scores
-from amanuensis.npu.devices.xrt.resident import Resident
-from amanuensis.npu.devices.xrt.runtime import Buffer
+from amanuensis.npu.devices.xrt.resident import Resident, Stream
 from amanuensis.npu.model_config import Head
 from amanuensis.npu.row_rules import N_MASKS, Row, RowRules, RowScores, Selection
 
 Float32 = NDArray[np.float32]
+MAX_TAG = 1 << 30
 NOTHING_WANTED = RowRules(candidates=0)
 
 
@@ -52,6 +52,7 @@ class DecoderSession:
         memory = resident.memory
         self.memory = memory
         self.n_heads = len(alignment_heads)
+        self._tag = 0
         self.openings = 0  # how often the caches were given to new decoders
         self._resident = resident
         self._heads = tuple(alignment_heads)
@@ -64,11 +65,11 @@ class DecoderSession:
         self._rules = self._given.view("rules", RULES)
         self._rules_offset = memory.decoder_input().offset("rules")
         self._streams: DecoderStreams | None = None
-        self._forward: dict[int, Buffer] = {}
-        self._steps: dict[tuple[int, int], Buffer] = {}
-        self._steps_together: dict[tuple[int, int], Buffer] = {}
-        self._copies: dict[int, Buffer] = {}
-        self._score_again: Buffer | None = None
+        self._forward: dict[int, Stream] = {}
+        self._steps: dict[tuple[int, int], Stream] = {}
+        self._steps_together: dict[tuple[int, int], Stream] = {}
+        self._copies: dict[int, Stream] = {}
+        self._score_again: Stream | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -145,7 +146,7 @@ class DecoderSession:
         if key not in self._steps_together:
             assert self._streams is not None
             self._steps_together[key] = self._resident.stream(self._streams.step_together(*key))
-        ids, rules = given.view("ids", np.int32), given.view("rules", RULES)
+        ids, rules, tag = given.view("ids", np.int32), given.view("rules", RULES), self._next_tag(len(rows))
         positions, words = self.memory.dimensions.text_positions, given.parameters
         for place, row in enumerate(rows):
             words[par.SLOTS_OF_ROWS + place] = row.slot
@@ -155,7 +156,7 @@ class DecoderSession:
             words[par.ENCODINGS_OF_ROWS + place] = row.encoding.place
             words[par.FRAMES_OF_ROWS + place] = row.encoding.n_frames
             ids[place * ALIGNMENT_BYTES // ids.itemsize] = row.token
-            fill_rules(rules[place], row.rules)
+            fill_rules(rules[place], row.rules, tag + place)
         words[[par.WANTED_FIRST, par.WANTED]] = 0, len(rows)
         n_bytes = self._together_rules_offset + len(rows) * RULES.itemsize
         dispatch = self._resident.start(self._steps_together[key], given, n_bytes, self._output)
@@ -164,7 +165,7 @@ class DecoderSession:
         attention = np.zeros(shape, np.float32)
         if self.n_heads:
             attention = self._resident.read(self._output, shape, np.float32, self._output_area.offset("attention"))
-        scores = [read_scores(record, row.rules) for record, row in zip(records, rows, strict=True)]
+        scores = [read_scores(records[place], row.rules, tag + place) for place, row in enumerate(rows)]
         return scores, [attention[place, :, : row.encoding.n_frames] for place, row in enumerate(rows)]
 
     def copy(self, pairs: Sequence[tuple[int, int]], length: int) -> None:
@@ -185,20 +186,32 @@ class DecoderSession:
         self._given.parameters[list(words)] = list(words.values())
         self._ids[: len(tokens)] = tokens
 
-    def _scores(self, stream: Buffer, rows: Sequence[Row], chosen: Sequence[int]) -> dict[int, RowScores]:
+    def _scores(self, stream: Stream, rows: Sequence[Row], chosen: Sequence[int]) -> dict[int, RowScores]:
         """Run a dispatch that scores the rows at `chosen` places of `rows`, no two of them the same row."""
         indices = [rows[place].index for place in chosen]
         first = min(indices, default=0)
         count = max(indices) + 1 - first if indices else 0
+        tag = self._next_tag(count)
         for row in range(count):
-            fill_rules(self._rules[row], NOTHING_WANTED)
+            fill_rules(self._rules[row], NOTHING_WANTED, tag + row)
         for place in chosen:
-            fill_rules(self._rules[rows[place].index - first], rows[place].rules)
+            row = rows[place].index - first
+            fill_rules(self._rules[row], rows[place].rules, tag + row)
         self._given.parameters[[par.WANTED_FIRST, par.WANTED]] = first, count
         n_bytes = self._rules_offset + count * RULES.itemsize
         dispatch = self._resident.start(stream, self._given, n_bytes, self._output)
         records = self._resident.finish(dispatch, count * SCORES.itemsize).view(SCORES)
-        return {place: read_scores(records[rows[place].index - first], rows[place].rules) for place in chosen}
+        found = {}
+        for place in chosen:
+            row = rows[place].index - first
+            found[place] = read_scores(records[row], rows[place].rules, tag + row)
+        return found
+
+    def _next_tag(self, count: int) -> int:
+        """Return the first of so many tags that no row of late had."""
+        self._tag = self._tag % MAX_TAG + 1
+        first, self._tag = self._tag, self._tag + count
+        return first
 
     def _attention(self, encoding: XrtEncoding, rows: int) -> Float32:
         if not self.n_heads:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from amanuensis.kernels.operands import ALIGNMENT_BYTES, Count, Epilogue, Parameter, Region
 from amanuensis.kernels.operators import Attention, CopyRows, Embed, Operator, Select
-from amanuensis.npu.device_layers import UNEMBEDDING
+from amanuensis.npu.device_layers import UNEMBEDDING, cross_chunks
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, F32_BYTES, Area
@@ -197,14 +197,13 @@ class DecoderStreams(StreamParts):
 
     def _hearing(self, layers: Layers, layer: int, bucket: int, word: int) -> Attention:
         """Return the attention of all rows to the window that a parameter names."""
-        stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
-        encoding = Parameter(word, self.memory.encodings - 1)
-        start = layer * self.memory.layer_kv_bytes
+        chunk = next(layers for layers in cross_chunks(self.memory.dimensions) if layer in layers)
+        start = (layer - chunk.start) * self.memory.layer_kv_bytes
         heads = tuple(head for owner, head in self.alignment_heads if owner == layer)
         return Attention(
             q=layers.at("qkv"),
-            k=self.cache.at("cross", start, encoding, stride),
-            v=self.cache.at("cross", start + self.vector_bytes, encoding, stride),
+            k=self.cross(chunk, start, word),
+            v=self.cross(chunk, start + self.vector_bytes, word),
             dst=layers.at("mixed"),
             rows=layers.rows,
             keys=Parameter(par.FRAMES, bucket),
@@ -216,7 +215,7 @@ class DecoderStreams(StreamParts):
             probabilities=self._answered(layer, layers.rows, bucket) if heads else None,
             kept_heads=heads,
             pitch=bucket if heads else 0,
-            kv_pitch=self.memory.kv_row_bytes,
+            kv_pitch=len(chunk) * self.memory.layer_kv_bytes,
         )
 
     def _answered(self, layer: int, rows: Count, bucket: int) -> Region:

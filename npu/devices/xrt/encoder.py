@@ -16,8 +16,7 @@ from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.errors import AGAIN, WrongAnswerError
 from amanuensis.npu.devices.xrt.memory import BF16_BYTES, RECEIPT_BYTES
-from amanuensis.npu.devices.xrt.resident import Dispatch, Input, Resident
-from amanuensis.npu.devices.xrt.runtime import Buffer
+from amanuensis.npu.devices.xrt.resident import Dispatch, Input, Resident, Stream
 
 Float32 = NDArray[np.float32]
 
@@ -52,7 +51,7 @@ class EncoderSession:
         self._inputs = [resident.input(memory.encoder_input(longest)) for _ in range(memory.encodings)]
         self._outputs = [resident.output(memory.encoder_output(longest)) for _ in range(memory.encodings)]
         self._encoding = {bucket: resident.stream(streams.encoding(bucket)) for bucket in memory.buckets}
-        self._crossing: dict[int, Buffer] = {}
+        self._crossing: dict[int, Stream] = {}
         self._states_input: Input | None = None
         self._features = [
             given.view("features", ml_dtypes.bfloat16).reshape(-1, memory.dimensions.n_mels) for given in self._inputs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from amanuensis.kernels.operands import Count, Epilogue, Parameter, Region
 from amanuensis.kernels.operators import Attention, CopyRows, GemmBf16, Im2col, Operator
-from amanuensis.npu.device_layers import CROSS
+from amanuensis.npu.device_layers import cross_chunks, cross_name
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
 from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
@@ -17,7 +17,7 @@ class EncoderStreams(StreamParts):
 
     def encoding(self, bucket: int) -> list[Operator]:
         """Features in INPUT to states in OUTPUT, and to keys and values in the set ENCODING."""
-        pieces = [*self.pieces(bucket), ("cross", list(self.cross(bucket)))]
+        pieces = [*self.pieces(bucket), ("cross", list(self.crosses(bucket)))]
         states, given = self.scratch.at("states"), self.memory.encoder_output(bucket).at("states")
         return operators_of([*pieces, ("", [self._copy_states(bucket, states, given)])])
 
@@ -25,7 +25,7 @@ class EncoderStreams(StreamParts):
         """States in INPUT to keys and values in the set ENCODING."""
         given, states = self.memory.states_input(bucket).at("states"), self.scratch.at("states")
         frames = Parameter(par.FRAMES, bucket)
-        return operators_of([("", [self._copy_states(bucket, given, states), *self.cross(frames)])])
+        return operators_of([("", [self._copy_states(bucket, given, states), *self.crosses(frames)])])
 
     def pieces(self, bucket: int) -> Iterator[Piece]:
         """Yield the encoder layer by layer; the last piece leaves the states in `states`."""
@@ -73,12 +73,12 @@ class EncoderStreams(StreamParts):
         )
         yield from layers.add_to_residual(f"{name}.out_proj", layers.at("mixed"))
 
-    def cross(self, rows: Count) -> Iterator[Operator]:
-        """Compute keys and values of all decoder layers from the states in SCRATCH."""
-        stride = self.memory.buckets[-1] * self.memory.kv_row_bytes
-        target = self.cache.at("cross", 0, Parameter(par.ENCODING, self.memory.encodings - 1), stride)
+    def crosses(self, rows: Count) -> Iterator[Operator]:
+        """Compute keys and values of all decoder layers from the states in SCRATCH, chunk by chunk."""
         layers = Layers("encoder", self.scratch, self.weights, rows)
-        return layers.product(CROSS, self.scratch.at("states"), target, PLAIN)
+        for chunk in cross_chunks(self.memory.dimensions):
+            target = self.cross(chunk, 0, par.ENCODING)
+            yield from layers.product(cross_name(chunk), self.scratch.at("states"), target, PLAIN)
 
     def _copy_states(self, bucket: int, source: Region, target: Region) -> Operator:
         vector = self.vector_bytes

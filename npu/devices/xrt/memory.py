@@ -1,8 +1,8 @@
 """Where everything lies on the device: the regions of the five buffers of a dispatch, for one model.
 
-K and V rows: the row of a position holds keys and values of all decoder layers one after another (layer 0 keys, layer
-0 values, layer 1 keys ...), each bf16 [width], in the self-attention slots as in the cross-attention sets; so a beam
-is copied and a window's cross-attention computed in one piece.
+K and V rows: the row of a position holds keys and values of decoder layers one after another (layer 0 keys, layer 0
+values, layer 1 keys ...), each bf16 [width]: of all layers in the self-attention slots, so that a beam is copied in one
+piece, and of the layers of a chunk in the cross-attention sets, so that each chunk is what one product makes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 from amanuensis.kernels.layout import TILE_COLUMNS
 from amanuensis.kernels.operands import ALIGNMENT_BYTES, PARAMETERS_BYTES, Buffer, Parameter, Region
 from amanuensis.kernels.records import RULES, SCORES
+from amanuensis.npu.device_layers import cross_chunks, cross_name
 from amanuensis.npu.model_config import Dimensions
 from amanuensis.npu.model_error import ModelError
 
@@ -118,10 +119,11 @@ class Memory:
         return 2 * self.dimensions.width * BF16_BYTES
 
     def cache(self) -> Area:
-        """Return CACHE: `self`, [slots, text_positions] rows, and `cross`, [encodings, longest bucket] rows."""
+        """Return CACHE: `self`, [slots, text_positions] rows, and of each chunk [encodings, longest bucket] rows."""
         area = Area(Buffer.CACHE)
         area.add("self", self.slots * self.dimensions.text_positions * self.kv_row_bytes)
-        area.add("cross", self.encodings * self.buckets[-1] * self.kv_row_bytes)
+        for layers in cross_chunks(self.dimensions):
+            area.add(cross_name(layers), self.encodings * self.buckets[-1] * len(layers) * self.layer_kv_bytes)
         return area
 
     def scratch(self) -> Area:

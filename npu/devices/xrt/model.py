@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Literal
 
 import numpy as np
@@ -34,8 +34,22 @@ class XrtModel:
 
     """
 
-    def __init__(self, files: ModelFiles, weights: DeviceWeights, runtime: XrtRuntime, precision: Precision) -> None:
+    def __init__(
+        self,
+        files: ModelFiles,
+        weights: DeviceWeights,
+        runtime: XrtRuntime,
+        precision: Precision,
+        on_host: Container[str] = (),
+    ) -> None:
         """Put a model on the device: everything is allocated before anything is written.
+
+        Args:
+            files: the model.
+            weights: its weights for the device.
+            runtime: of the device.
+            precision: of the linear layers.
+            on_host: names of the operators that the host computes in the device's place.
 
         Raises:
             ModelError: the model's shape does not fit the device.
@@ -49,7 +63,7 @@ class XrtModel:
         self.encoder_device: str = runtime.device_name
         self.decoder_device: str = runtime.device_name
         self.batch = memory.encodings
-        self._resident = Resident(runtime, memory, weights.map)
+        self._resident = Resident(runtime, memory, weights.map, on_host)
         self._encoder = EncoderSession(self._resident)
         self._decoder = DecoderSession(self._resident, heads)
         self._awake = self._resident.awake_stream()
@@ -58,13 +72,16 @@ class XrtModel:
         self._resident.write_weights(weights.data)
 
     @classmethod
-    def open(cls, files: ModelFiles, runtime: XrtRuntime, precision: PrecisionChoice = "auto") -> XrtModel:
+    def open(
+        cls, files: ModelFiles, runtime: XrtRuntime, precision: PrecisionChoice = "auto", on_host: Container[str] = ()
+    ) -> XrtModel:
         """Prepare a model's weights, where that was not done before, and put it on a device.
 
         Args:
             files: the model.
             runtime: of an open device.
             precision: of the linear layers; "auto" is "int8", and "float32", which the device has not, "bf16".
+            on_host: names of the operators that the host computes in the device's place.
 
         Raises:
             ModelError: the model does not fit the device.
@@ -73,7 +90,7 @@ class XrtModel:
         """
         chosen: Precision = "bf16" if precision in ("bf16", "float32") else "int8"
         weights = device_weights(files, chosen, lambda: demo_windows(Tokenizer(files.folder), files.dimensions.n_mels))
-        return cls(files, weights, runtime, chosen)
+        return cls(files, weights, runtime, chosen, on_host)
 
     @property
     def dimensions(self) -> Dimensions:

@@ -86,7 +86,7 @@ class DeviceRun:
                 yield name, self._activation("states", frames, ml_dtypes.bfloat16)
             else:
                 yield name, self._activation("encoder.residual", frames)
-        self._run(self.encoder.cross(bucket))
+        self._run(self.encoder.crosses(bucket))
 
     def decode(self, frames: int, tokens: Sequence[int]) -> Iterator[tuple[str, Float32]]:
         """Yield what is there after each layer of the decoder, and the logits, of up to BLOCK_ROWS tokens a time."""

@@ -7,27 +7,29 @@ from typing import Literal
 import numpy as np
 
 from amanuensis.kernels.records import MAX_BONUSES, NO_ID, TOP_K
-from amanuensis.npu.devices.xrt.errors import WrongAnswerError
+from amanuensis.npu.devices.xrt.errors import AGAIN, WrongAnswerError
 from amanuensis.npu.row_rules import KindScores, RowRules, RowScores
 
 ROUNDING = 1e-3  # nats: of a float32 sum over a vocabulary
 PLAIN_FIELDS = ("mask", "text", "eot", "time_from", "time_to", "wanted", "temperature", "seed", "position")
 
 
-def fill_rules(record: np.void, rules: RowRules) -> None:
-    """Write rules into a record of RULES; ValueError for more bonuses than it holds."""
+def fill_rules(record: np.void, rules: RowRules, tag: int) -> None:
+    """Write rules into a record of RULES, with a tag that the scores bring back; ValueError for too many bonuses."""
     count = len(rules.bonuses)
     if count > MAX_BONUSES:
         raise ValueError(f"{count} bonuses for one row; at most {MAX_BONUSES} are allowed")
     for name in PLAIN_FIELDS:
         record[name] = getattr(rules, name)
-    record["n_bonuses"] = count
+    record["n_bonuses"], record["tag"] = count, tag
     for place, (token, bonus) in enumerate(rules.bonuses):
         record["bonus_ids"][place], record["bonus_logits"][place] = token, bonus
 
 
-def read_scores(record: np.void, rules: RowRules) -> RowScores:
-    """Return what a record of SCORES says; WrongAnswerError when no softmax gives it."""
+def read_scores(record: np.void, rules: RowRules, tag: int) -> RowScores:
+    """Return what a record of SCORES says; WrongAnswerError when it is not the answer to the rules with that tag."""
+    if record["tag"] != tag:
+        raise WrongAnswerError(f"the scores of a row carry the tag {record['tag']}, its rules {tag}; {AGAIN}")
     return RowScores(
         text=_kind(record, "text", rules.candidates),
         time=_kind(record, "time", rules.candidates),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from amanuensis.kernels.operators import Nop, Operator
 from amanuensis.kernels.ops import encode
 from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.dispatches import cut
 from amanuensis.npu.devices.xrt.errors import AGAIN, DeviceMemoryError, WrongAnswerError
+from amanuensis.npu.devices.xrt.host_operators import run_on_host
 from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, Area, Memory, aligned
 from amanuensis.npu.devices.xrt.programs import PROGRAM
 from amanuensis.npu.devices.xrt.runtime import Buffer, Loaded, Pending, XrtRuntime
@@ -42,8 +45,21 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A sequence of operators, ready to be run.
+
+    Attributes:
+        parts: in order: instructions on the device, and operators that the host computes in its place. The last one
+            is on the device and brings the receipt.
+
+    """
+
+    parts: tuple[Buffer | tuple[Operator, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A dispatch that was started, and what its receipt must say."""
+    """A stream that was started, and what its receipt must say."""
 
     pending: Pending
     output: Buffer
@@ -53,8 +69,14 @@ class Dispatch:
 class Resident:
     """A model's memory on the device."""
 
-    def __init__(self, runtime: XrtRuntime, memory: Memory, weights: WeightMap) -> None:
+    def __init__(self, runtime: XrtRuntime, memory: Memory, weights: WeightMap, on_host: Container[str] = ()) -> None:
         """Allocate what all dispatches share; the weights are written when everything else is allocated too.
+
+        Args:
+            runtime: of the device.
+            memory: where everything lies.
+            weights: where the weights lie.
+            on_host: names of the operators that the host computes.
 
         Raises:
             DeviceError: the device has not the memory, or fails.
@@ -64,6 +86,7 @@ class Resident:
         self.weights = weights
         self.masks_offset = aligned(weights.n_bytes)
         self._runtime = runtime
+        self._on_host = on_host
         masks_bytes = N_MASKS * -(-memory.dimensions.vocabulary // 8)
         _check_room(runtime, self.masks_offset + masks_bytes + memory.resident_bytes())
         self._loaded: Loaded = runtime.load(PROGRAM)
@@ -93,25 +116,44 @@ class Resident:
         """Allocate an OUTPUT buffer."""
         return self._runtime.allocate(self._loaded, area.n_bytes, "output")
 
-    def stream(self, operators: Sequence[Operator]) -> Buffer:
-        """Encode a sequence and put it on the device."""
+    def stream(self, operators: Sequence[Operator]) -> Stream:
+        """Encode a sequence and put it on the device, without what the host computes; long ones as several."""
+        parts: list[Buffer | tuple[Operator, ...]] = []
+        for on_host, part in groupby(operators, lambda operator: type(operator).__name__ in self._on_host):
+            alike = tuple(part)
+            if on_host:
+                parts.append(alike)
+            else:
+                parts += [self._instructions(each) for each in cut(alike, self._runtime.architecture)]
+        return Stream(tuple(parts))
+
+    def _instructions(self, operators: Iterable[Operator]) -> Buffer:
         words = encode(operators)
         buffer = self._runtime.allocate(self._loaded, words.nbytes, "instructions")
         self._runtime.write(buffer, words)
         return buffer
 
-    def awake_stream(self) -> Buffer:
+    def awake_stream(self) -> Stream:
         """Return a dispatch of nothing but the receipt."""
         return self.stream(operators_of([("", [Nop()])]))
 
-    def start(self, stream: Buffer, given: Input, n_bytes: int, output: Buffer) -> Dispatch:
-        """Write the first bytes of an INPUT and start a dispatch."""
+    def start(self, stream: Stream, given: Input, n_bytes: int, output: Buffer) -> Dispatch:
+        """Write the first bytes of an INPUT and start a stream; what the host computes of it is done at once."""
         self._number = (self._number + 1) % (1 << 31)
         given.parameters[par.RECEIPT :] = RECEIPT_MARK
         given.parameters[par.RECEIPT] = self._number
         self._runtime.write(given.buffer, given.bytes[:n_bytes])
         buffers = (self._weights, self._scratch, self._cache, given.buffer, output)
-        return Dispatch(self._runtime.run(self._loaded, stream, buffers), output, self._number)
+        pending: Pending | None = None
+        for part in stream.parts:
+            if isinstance(part, tuple):
+                if pending is not None:
+                    self._runtime.wait(pending)
+                run_on_host(self._runtime, buffers, part)
+            else:
+                pending = self._runtime.run(self._loaded, part, buffers)
+        assert pending is not None
+        return Dispatch(pending, output, self._number)
 
     def finish(self, dispatch: Dispatch, n_bytes: int = 0) -> NDArray[np.uint8]:
         """Wait for a dispatch and return the first bytes of its OUTPUT after the receipt.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from amanuensis.kernels.operands import Buffer, Epilogue, Region
+from amanuensis.kernels.operands import Buffer, Epilogue, Parameter, Region
 from amanuensis.kernels.operators import CopyRows, Operator
+from amanuensis.npu.device_layers import cross_name
 from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, RECEIPT_OFFSET, Area, Memory
 
@@ -38,6 +39,11 @@ class StreamParts:
     def cache(self) -> Area:
         """Keys and values."""
         return self.memory.cache()
+
+    def cross(self, layers: range, skip: int, word: int) -> Region:
+        """Return the keys and values of a chunk of decoder layers in the set that a parameter names, or `skip` on."""
+        stride = self.memory.buckets[-1] * len(layers) * self.memory.layer_kv_bytes
+        return self.cache.at(cross_name(layers), skip, Parameter(word, self.memory.encodings - 1), stride)
 
     @property
     def vector_bytes(self) -> int:

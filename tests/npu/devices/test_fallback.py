@@ -27,20 +27,25 @@ class Rig:
     script: list[Exception | None] = field(default_factory=list)  # of coming decodes and empty dispatches; then None
     opening: list[Exception | None] = field(default_factory=list)  # of coming attempts to open
     no_cpu: Exception | None = None
+    wrong: list[str] = field(default_factory=list)  # operators that coming openings find wrong; then none
+    recovering: list[bool] = field(default_factory=list)  # what coming probes of them find; then True
     opened_s: list[float] = field(default_factory=list)
     closed: int = 0
     warmed: int = 0
     cpus: int = 0
 
     def fallback(self) -> Fallback:
-        return Fallback(Part(self, "sim"), self.reopen, self.cpu, lambda: self.now_s, Backoff(5.0, 40.0))
+        return Fallback(self.device(), self.reopen, self.cpu, lambda: self.now_s, Backoff(5.0, 40.0))
+
+    def device(self) -> Part:
+        return Part(self, "sim", self.wrong.pop(0) if self.wrong else "")
 
     def reopen(self) -> Part:
         self.opened_s.append(self.now_s)
         error = self.opening.pop(0) if self.opening else None
         if error is not None:
             raise error
-        return Part(self, "sim")
+        return self.device()
 
     def cpu(self) -> Part:
         if self.no_cpu is not None:
@@ -61,6 +66,11 @@ class Part:
 
     rig: Rig
     device: str
+    on_host: str = ""
+
+    def recovered(self) -> bool:
+        self._obey()
+        return self.rig.recovering.pop(0) if self.rig.recovering else True
 
     def _obey(self) -> None:
         error = self.rig.script.pop(0) if self.device == "sim" and self.rig.script else None
@@ -218,3 +228,26 @@ def test_both_broken_is_told() -> None:
 def test_backoff_is_bounded(failures: int, wait_s: float) -> None:
     """The wait doubles up to its bound, however long it goes on."""
     assert Backoff().wait_s(failures) == wait_s
+
+
+def test_operators_that_the_cpu_computes_are_tried_again() -> None:
+    """A device with wrong operators works on, is probed ever less often, and is opened anew when they are right."""
+    rig = Rig(wrong=["Select"], recovering=[False, False])
+    fallback = rig.fallback()
+    assert fallback.decode(JOB).encoder == "sim"
+    rig.pass_time(fallback, 34.0)
+    assert (rig.opened_s, rig.closed, rig.recovering) == ([], 0, [])
+    rig.pass_time(fallback, 100.0)
+    assert np.allclose(rig.opened_s, [35.0], atol=0.1)
+    assert rig.closed == 1
+    assert fallback.decode(JOB).fallback == ""
+
+
+def test_a_device_that_fails_its_probe_is_replaced() -> None:
+    """A failure while the operators are tried is a failure of the device."""
+    rig = Rig(wrong=["Select"], script=[HUNG])
+    fallback = rig.fallback()
+    fallback.maintain(0, voice=False)
+    rig.now_s = 5.0
+    fallback.maintain(0, voice=False)
+    assert fallback.decode(JOB).fallback == "a dispatch hung"

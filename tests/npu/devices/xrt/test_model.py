@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.kernels.records import RULES, SCORES
-from amanuensis.npu import calibration
+from amanuensis.npu import calibration, device_layers
 from amanuensis.npu.calibration import Precision, Window, cosine, nrmse
 from amanuensis.npu.device_weights import device_weights
 from amanuensis.npu.devices.cpu_scores import RowScorer
@@ -355,6 +356,37 @@ def test_nothing_is_allocated_while_decoding(model: XrtModel, runtime: MachineRu
         decoder.reorder([0, 0])
         decoder.step([1, 2], [ASK, ASK])
     assert runtime.allocated_bytes == before
+
+
+def test_keys_and_values_come_in_chunks_of_layers(
+    tmp_path: Path, features: Float32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one product would make too much at once it is cut between decoder layers; the answers are the same."""
+    scores = []
+    for most_bytes, products in ((device_layers.CROSS_CHUNK_BYTES, 1), (1, MODEL.layers)):
+        monkeypatch.setattr(device_layers, "CROSS_CHUNK_BYTES", most_bytes)
+        files = ModelFiles.load(make_random_model(tmp_path / str(products), MODEL))
+        assert len(device_layers.cross_chunks(files.dimensions)) == products
+        model = XrtModel.open(files, MachineRuntime(), "bf16")  # type: ignore[arg-type]
+        model.load_selection(make_selection(files.generation, Tokenizer(files.folder), files.dimensions.vocabulary))
+        together = model.decoders([model.encode(features), model.encode(features[:, :90])])
+        for decoder in together:
+            decoder.forward([1, 2, 3], [])
+        outputs = model.step_together(together, [4, 5], [ASK, ASK])
+        scores.append([last_scores(model, features, [1, 2, 3]), *(output.scores[0] for output in outputs)])
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("width", "layers", "chunks"),
+    [(384, 4, [4]), (512, 6, [6]), (768, 12, [7, 5]), (1280, 4, [4]), (1280, 32, [4] * 8)],
+)
+def test_chunks_are_as_large_as_they_may_be(files: ModelFiles, width: int, layers: int, chunks: list[int]) -> None:
+    """Of Whisper's shapes: only from small on is there more than one."""
+    dimensions = replace(files.dimensions, width=width, decoder_layers=layers, audio_positions=1500)
+    found = device_layers.cross_chunks(dimensions)
+    assert [len(chunk) for chunk in found] == chunks
+    assert [layer for chunk in found for layer in chunk] == list(range(layers))
 
 
 def test_a_model_larger_than_the_device_is_refused_before_it_is_loaded(files: ModelFiles) -> None:

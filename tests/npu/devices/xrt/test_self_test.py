@@ -13,7 +13,7 @@ from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.xrt.cases import cases, relative_error
 from amanuensis.npu.devices.xrt.errors import DispatchTimeoutError, WrongAnswerError
 from amanuensis.npu.devices.xrt.opening import open_runtime
-from amanuensis.npu.devices.xrt.self_test import check_operators, operator_checks
+from amanuensis.npu.devices.xrt.self_test import failing_operators, operator_checks
 from amanuensis.npu.pyxrt_emulator import Fault, Settings
 
 
@@ -43,7 +43,7 @@ def test_a_lying_device_is_caught_at_every_operator(place: int) -> None:
     """A device that answers zeros, or writes nothing, fails at that operator and no other."""
     pyxrt_emulator.configure(Settings(faults=(Fault("zeros", at=place + 1),)))
     with pytest.raises(WrongAnswerError) as caught:
-        check_operators(open_runtime("sim"))
+        failing_operators(open_runtime("sim"))
     named = [name for name in OPERATORS if f"{name} (error" in str(caught.value)]
     assert named == [OPERATORS[place]]
 
@@ -52,7 +52,7 @@ def test_a_device_that_hangs_is_told_as_such() -> None:
     """What cannot be run at all is not called wrong."""
     pyxrt_emulator.configure(Settings(faults=(Fault("timeout", at=4),)))
     with pytest.raises(DispatchTimeoutError):
-        check_operators(open_runtime("sim"))
+        failing_operators(open_runtime("sim"))
 
 
 @pytest.mark.parametrize("name", OPERATORS[1:])
