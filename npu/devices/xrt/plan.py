@@ -281,8 +281,18 @@ class Plan:
         return inverse(self.tick_us, TICK_S * 1e6)
 
 
-def plan(planner: Planner, frames: int) -> Plan:
-    """Return the plan of a model for streaming windows of so many encoder frames; ModelError when it has fewer."""
+def plan(planner: Planner, frames: int, high_water: HighWater | None = None) -> Plan:
+    """Return the plan of a model.
+
+    Args:
+        planner: of the model.
+        frames: encoder frames of a streaming window.
+        high_water: of the designs, where their check has told it.
+
+    Raises:
+        ModelError: the model has fewer frames.
+
+    """
     whole = planner.dimensions.audio_positions
     return Plan(
         encoder=planner.encode(frames),
@@ -293,4 +303,5 @@ def plan(planner: Planner, frames: int) -> Plan:
         switch_us=SWITCH_US[planner.model.architecture],
         whole_s=whole * FRAME_S,
         resident_bytes=planner.resident_bytes,
+        high_water=high_water,
     )

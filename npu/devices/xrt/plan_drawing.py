@@ -141,7 +141,8 @@ def _dots(found: list[Point]) -> Iterator[str]:
 
 def _words(point: Point) -> str:
     us, bound = point.price.time, point.price.bound
-    return f"{point.count} {point.kind}, {us.low:.3g} {us.middle:.3g} {us.high:.3g} us each, bound: {bound}"
+    work = f"{point.price.load.macs / 1e6:.4g} million multiply-adds, {point.price.traffic_bytes / 1e3:.4g} kB"
+    return f"{point.count} {point.kind}, each {work}, {us.low:.3g} {us.middle:.3g} {us.high:.3g} us, bound: {bound}"
 
 
 def _legend() -> Iterator[str]:
