@@ -172,4 +172,4 @@ class Core:
 
     def state(self) -> object:
         """Return what must be as before when the sequence has ended."""
-        return self.inside, tuple(end.held for end in self.ends.values())
+        return "ended" if self.done else (self.inside, *(end.held for end in self.ends.values()))

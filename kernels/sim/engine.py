@@ -64,7 +64,7 @@ class Sequence:
     """The commands of the host."""
 
     def __init__(self, engine: Engine, design: Design) -> None:
-        self.at = 0
+        self.at = len(design.commands)  # nothing to do until a dispatch begins
         self.tasks: dict[Transfer, TaskState] = {}
         self._engine, self._commands = engine, design.commands
 
@@ -222,9 +222,9 @@ class Engine:
     def state(self) -> dict[str, object]:
         """Return all that must be as before when a sequence has ended, by what it is called."""
         found: dict[str, object] = {
-            f"objects of {memory.pool.name} (free, full)": memory.state() for memory in self.memories.values()
+            f"objects left in {memory.pool.name}": tuple(memory.present) for memory in self.memories.values()
         }
-        found |= {f"{core.name}: releases and inputs of a pass, objects held": core.state() for core in self.cores}
+        found |= {f"{core.name} (steps of its pass, objects held of each fifo)": core.state() for core in self.cores}
         for flow in self.flows:
             states = [port.state() for port in (flow.source, *flow.sinks)]
             found[f"channels of fifo {flow.name}"] = tuple(states)

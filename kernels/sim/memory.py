@@ -48,6 +48,7 @@ class Memory:
         self.full = [full] * len(pool.parts)
         self.listeners: list[Listener] = []
         self.passed = 0  # objects (of the first part) that were made full
+        self.present = [full] * len(pool.parts)  # made full and not yet free again
 
     def take(self, writer: bool, part: int, count: int = 1) -> bool:
         """Take free objects (a writer) or full ones (a reader), if there are so many."""
@@ -61,14 +62,12 @@ class Memory:
         """Make an object full (a writer) or free (a reader); what is free is poisoned."""
         if writer:
             self.full[part] += 1
+            self.present[part] += 1
             self.passed += part == 0
         else:
             offset, size = self.pool.parts[part]
             self.words[slot, offset // WORD_BYTES : (offset + size) // WORD_BYTES] = POISON
             self.free[part] += 1
+            self.present[part] -= 1
         for listener in self.listeners:
             listener.wake()
-
-    def state(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the counts of free and of full objects."""
-        return tuple(self.free), tuple(self.full)
