@@ -1,8 +1,8 @@
 """What the engine's operators become on the array: an instruction stream of an array configuration.
 
-The five buffers of a dispatch (`amanuensis.kernels.operands.Buffer`) are the five arguments of every sequence, as 32-bit
-words, so one configuration serves all places and sizes, each with instructions of its own. Sizes and places that the
-host knows only at run time are put into the instructions then, as it does with those of the real device.
+The five buffers of a dispatch (`amanuensis.kernels.operands.Buffer`) are the five arguments of every sequence, as words
+of 32 bits, so one configuration serves all places and sizes, each with instructions of its own. Sizes and places that
+the host knows only at run time are put into the instructions then, as it does with those of the real device.
 """
 
 from __future__ import annotations
