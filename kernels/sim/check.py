@@ -185,7 +185,8 @@ def _tile_problems(design: Design, place: Place, use: TileUse) -> Iterator[str]:
         yield f"{place}: {use.locks} locks; the limit is {most.locks}"
     if use.descriptors > most.descriptors:
         names = [f"{name} {c.descriptors}" for name, c in design.channels if c.place == place and c.descriptors]
-        yield f"{place}: {use.descriptors} descriptors ({', '.join(names)}); the limit is {most.descriptors}"
+        which = f" ({', '.join(names)})" if names else ""
+        yield f"{place}: {use.descriptors} descriptors{which}; the limit is {most.descriptors}"
     if use.program_bytes > limits.PROGRAM_BYTES:
         yield f"{place}: about {use.program_bytes} B of program; the limit is {limits.PROGRAM_BYTES}"
 
