@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,6 +77,20 @@ async def test_captions_of_the_simulation_with_proof(builtin_model: Path, reposi
     assert set(health["encodes"]) == set(health["decodes"]) == {"sim"}
     assert (health["hardware"], health["architecture"]) == ("NPU Phoenix (emulated)", "npu1")
     assert (health["fallbacks"], health["fallback"]) == ({}, "")
+
+
+async def test_many_speakers_share_the_device(builtin_model: Path, repository: Path) -> None:
+    """Clients that speak at once get the words of one alone; no dispatch is told to two of them."""
+    async with daemon(builtin_model, "cpu") as address:
+        expected = await say_clip(address, repository)
+    async with daemon(builtin_model, "sim") as address:
+        clients = await asyncio.gather(*(say_clip(address, repository) for _ in range(5)))
+        told = await samples_of(address)
+    assert [client.text for client in clients] == [expected.text] * 5
+    works = [final["engine"]["work"] for client in clients for final in client.find(type="final")]
+    assert len(works) == 5
+    assert all(work["dispatches"] > 0 for work in works)
+    assert sum(work["dispatches"] for work in works) <= told["amanuensis_device_dispatches_total", "sim"]
 
 
 @pytest.mark.parametrize(("loader", "kind"), [("hanging", "timeout"), ("lying", "wrong_answer")])

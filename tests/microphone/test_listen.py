@@ -55,14 +55,17 @@ def plain(text: str) -> str:
     return re.sub(r"[^a-z' ]", " ", text.lower())
 
 
-async def test_the_words_come_out(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+async def test_the_words_come_out(sound_server: SoundServer, clips: dict[Path, str], device: str) -> None:
     """What is played into the sink is captioned, with words before the utterance is over; Ctrl-C ends in good order."""
-    async with listening(sound_server, "--json") as process:
+    async with listening(sound_server, "--json", "--device", device) as process:
         heard = []
         for path in clips:
             player = sound_server.play(path)
             await next_event(process, "partial")
-            heard.append((await next_event(process, "final"))["text"])
+            final = await next_event(process, "final")
+            heard.append(final["text"])
+            assert (final["engine"]["encoder"], final["engine"]["decoder"]) == (device, device)
             assert await asyncio.to_thread(player.wait, ANSWER_S) == 0
         process.send_signal(signal.SIGINT)
         status, out, _ = await over(process)
