@@ -180,9 +180,9 @@ _KERNELS: Final = (
         _HEAD,
         {
             "attention_begin": _Point(_STATE, 0, 512),
-            "attention_block": _Point((_bf16("m", "d"), _KEYS, _KEYS, _SCORES, *_STATE), 2, 2048),
+            "attention_block": _Point((_bf16("m", "d"), _KEYS, _KEYS, _SCORES, *_STATE), 3, 2048),
             "attention_finish": _Point((*_STATE, _bf16("m", "d")), 0, 1024),
-            "attention_weights": _Point((_bf16("m", "d"), _KEYS, _STATE[0], _SCORES, _SCORES), 2, 2048),
+            "attention_weights": _Point((_bf16("m", "d"), _KEYS, _STATE[0], _SCORES, _SCORES), 3, 2048),
         },
     ),
     _Kernel(

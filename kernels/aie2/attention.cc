@@ -2,7 +2,7 @@
 //
 // q: blocks of 4 x 8, [m / 4][d / 8]; k: 32 keys in blocks of 4 x 8, [8][d / 8], which the core transposes, since no DMA
 // can; v: 32 keys in blocks of 8 x 4, [4][d / 4]; o: blocks of 4 x 4, [m / 4][d / 4]; state: m [m], then l [m]. Of a
-// block row i sees the first `seen + i * step` keys, perhaps none; those not seen must be finite numbers.
+// block row i sees the first min(seen + i * step, keys) keys, perhaps none; those not seen must be finite numbers.
 // Reference: kernels/reference/attention.py `attention_streaming`, `probabilities`.
 
 #include "epilogue.h"
@@ -24,6 +24,8 @@ constexpr float inverse_root(double n) {
   return float(1.0 / root);
 }
 constexpr float SCALE = inverse_root(DIM_D);
+
+static inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 // scores: q k^T of all rows, blocks of 4 x 4, [m / 4][8]; a block of k is transposed once for up to 4 blocks of rows.
 static inline void score(const bfloat16 *__restrict q, const bfloat16 *__restrict k, float *__restrict scores) {
@@ -98,15 +100,15 @@ void attention_begin(float *__restrict state, float *__restrict o) {
 
 // scores: room for [m, 32] floats.
 void attention_block(const bfloat16 *__restrict q, const bfloat16 *__restrict k, const bfloat16 *__restrict v,
-                     float *__restrict scores, float *__restrict state, float *__restrict o, int32_t seen,
-                     int32_t step) {
+                     float *__restrict scores, float *__restrict state, float *__restrict o, int32_t seen, int32_t step,
+                     int32_t keys) {
   set_modes();
   score(q, k, scores);
   for (unsigned i = 0; i < ROW_BLOCKS; ++i) {
     alignas(aie::vector_decl_align) bfloat16 p[BLOCK_ROWS * KEYS];
     aie::vector<float, BLOCK_ROWS * COLUMNS> correction;
     for (unsigned r = 0; r < BLOCK_ROWS; ++r, seen += step)
-      correction.insert(r, weigh(scores, i * BLOCK_ROWS + r, seen, state, p).extract<COLUMNS>(0));
+      correction.insert(r, weigh(scores, i * BLOCK_ROWS + r, least(seen, keys), state, p).extract<COLUMNS>(0));
     add_values(p, v, correction, o + i * BLOCK_ROWS * DIM_D);
   }
 }
@@ -125,13 +127,13 @@ void attention_finish(const float *__restrict state, const float *__restrict o, 
 
 // The weights of a block of keys once the state is final: dst: [m, 32] row-major, 0 where not seen.
 void attention_weights(const bfloat16 *__restrict q, const bfloat16 *__restrict k, const float *__restrict state,
-                       float *__restrict scores, float *__restrict dst, int32_t seen, int32_t step) {
+                       float *__restrict scores, float *__restrict dst, int32_t seen, int32_t step, int32_t keys) {
   set_modes();
   score(q, k, scores);
   for (unsigned row = 0; row < DIM_M; ++row, seen += step) {
     const floats inverse = inverse_of(all(state[DIM_M + row]));
     for (unsigned j = 0; j < KEYS; j += LANES) {
-      const aie::mask<LANES> mask = first_lanes(seen - int32_t(j));
+      const aie::mask<LANES> mask = first_lanes(least(seen, keys) - int32_t(j));
       const floats power = exp_of(aie::sub(scaled_scores(scores, row, j, mask), all(state[row])));
       aie::store_v(dst + row * KEYS + j, aie::select(all(0.0f), product(power, inverse), mask));
     }

@@ -43,9 +43,17 @@ def bind(entry: Entry, architecture: str = "npu1", *, sanitize: bool = False) ->
     return call
 
 
-def power_up(entry: Entry, architecture: str = "npu1", *, sanitize: bool = False) -> None:
-    """Bring the modes of the calling thread's core to what they are after power-up: floor, no saturation."""
-    load(entry.source, (*ARCHITECTURE_FLAGS[architecture], *entry.flags), sanitize=sanitize).shim_power_up()
+def power_up(entry: Entry, architecture: str = "npu1", *, rounding: int = 0, saturation: int = 0) -> None:
+    """Bring the modes of the calling thread's core to what they are after power-up (floor, no saturation), or others.
+
+    Args:
+        entry: whose library.
+        architecture: that it was bound for.
+        rounding: a value of `aie::rounding_mode`, as `include/aie_api/modes.hpp` counts them.
+        saturation: a value of `aie::saturation_mode`.
+
+    """
+    load(entry.source, (*ARCHITECTURE_FLAGS[architecture], *entry.flags)).shim_set_modes(rounding, saturation)
 
 
 def _passed(entry: Entry, place: int, argument: NDArray[Any] | int) -> ctypes.c_void_p | ctypes.c_int32:

@@ -33,7 +33,6 @@ class mask {
   __aie_inline void clear(unsigned i) { bits_ &= ~(uint64_t(1) << i); }
   __aie_inline bool empty() const { return bits_ == 0; }
   __aie_inline unsigned count() const { return std::popcount(bits_); }
-  __aie_inline unsigned ctz() const { return bits_ ? std::countr_zero(bits_) : Elems; }
   __aie_inline uint32_t to_uint32() const { return uint32_t(bits_); }
   __aie_inline mask operator&(const mask &o) const { return of(bits_ & o.bits_); }
   __aie_inline mask operator|(const mask &o) const { return of(bits_ | o.bits_); }

@@ -28,10 +28,8 @@ constexpr bool is_mmul_shape() {
   } else if constexpr (std::is_same_v<A, bfloat16> && std::is_same_v<B, bfloat16>) {
 #if __AIEARCH__ == 20
     return one_of(M, K, N, {{4, 8, 4}, {8, 8, 4}, {4, 8, 8}, {8, 8, 8}, {4, 16, 4}, {4, 16, 8}, {8, 1, 8}});
-#elif defined(AIE_API_EMULATE_BFLOAT16_MMUL_WITH_BFP16)
-    return one_of(M, K, N, {{8, 8, 8}, {4, 8, 4}, {8, 8, 4}, {4, 8, 8}, {8, 1, 8}});
 #else
-    return one_of(M, K, N, {{4, 8, 4}, {8, 8, 4}, {4, 8, 8}, {8, 1, 8}});
+    return one_of(M, K, N, {{4, 8, 4}, {8, 8, 4}, {4, 8, 8}, {8, 8, 8}, {8, 1, 8}});
 #endif
   }
   return false;

@@ -20,6 +20,8 @@ enum class rounding_mode : unsigned {
   symmetric_zero,
   conv_even,
   conv_odd,
+  symmetric_floor,  // towards zero
+  symmetric_ceil,   // away from it
 };
 enum class saturation_mode : unsigned { none, saturate, symmetric };
 
@@ -41,6 +43,8 @@ inline bool rounds_up(uint64_t rest, uint64_t half, bool odd, bool negative) {
     case rounding_mode::symmetric_inf: return negative ? rest > half : rest >= half;
     case rounding_mode::symmetric_zero: return negative ? rest >= half : rest > half;
     case rounding_mode::conv_even: return rest > half || (rest == half && odd);
+    case rounding_mode::symmetric_floor: return rest != 0 && negative;
+    case rounding_mode::symmetric_ceil: return rest != 0 && !negative;
     case rounding_mode::conv_odd: return rest > half || (rest == half && !odd);
   }
   return false;
@@ -84,5 +88,7 @@ inline void set_saturation(saturation_mode mode) { detail::modes.saturation = mo
 
 }  // namespace aie
 
-// Of this stand-in only: bring the modes of the calling thread's core to where they are after power-up.
-extern "C" inline __attribute__((used)) void shim_power_up() { aie::detail::modes = {}; }
+// Of this stand-in only: set the modes of the calling thread's core; 0, 0 is the state after power-up.
+extern "C" inline __attribute__((used)) void shim_set_modes(unsigned rounding, unsigned saturation) {
+  aie::detail::modes = {aie::rounding_mode(rounding), aie::saturation_mode(saturation)};
+}
