@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from amanuensis.kernels.sim import limits
-from amanuensis.kernels.sim.check_order import channel_problems, transfer_problems
+from amanuensis.kernels.sim.check_order import channel_problems
+from amanuensis.kernels.sim.check_sequence import sequence_problems, shim_descriptors
 from amanuensis.kernels.sim.core import DEFAULT_STACK_BYTES, Buffer, Worker
-from amanuensis.kernels.sim.endpoint import RuntimeEndpoint
 from amanuensis.kernels.sim.errors import DesignError
 from amanuensis.kernels.sim.footprint import FRAME_BYTES, linked_objects, program_bytes, stack_bytes, table_bytes
 from amanuensis.kernels.sim.functions import architecture_flags
 from amanuensis.kernels.sim.plan import Design, FifoPlan, Place
 from amanuensis.kernels.sim.pools import reaches
-from amanuensis.kernels.sim.runtime import Await, Free, Start, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def check(design: Design) -> Report:
     report = Report(dict(sorted(_uses(design).items())))
     problems += [problem for place, use in report.tiles.items() for problem in _tile_problems(design, place, use)]
     problems += _descriptor_halves(design)
-    problems += _sequence_problems(design)
+    problems += sequence_problems(design)
     if problems:
         raise DesignError("\n".join(problems))
     return report
@@ -165,7 +164,7 @@ def _uses(design: Design) -> dict[Place, TileUse]:
         sums[place].update(
             memory_bytes=stack + tables, stack_bytes=stack, program_bytes=program, locks=len(worker._barriers)
         )
-    for place, count in _shim_descriptors(design).items():
+    for place, count in shim_descriptors(design).items():
         sums[place].update(descriptors=count)
     return {place: TileUse(**counts) for place, counts in sums.items()}
 
@@ -201,56 +200,3 @@ def _descriptor_halves(design: Design) -> Iterator[str]:
     for (place, odd), count in sorted(counts.items()):
         if count > half:
             yield f"{place}: {count} descriptors on its {'odd' if odd else 'even'} channels; the limit is {half}"
-
-
-def _shims(design: Design) -> dict[tuple[str, bool], Place]:
-    return {
-        (plan.name, end.handle._is_prod): end.place
-        for plan in design.fifos
-        for end in plan.ends
-        if isinstance(end.handle.endpoint, RuntimeEndpoint)
-    }
-
-
-def _shim_descriptors(design: Design) -> Counter[Place]:
-    """Return the most descriptors at one time of each shim tile: one a transfer, from its start to its free."""
-    shims = _shims(design)
-    now: Counter[Place] = Counter()
-    most: Counter[Place] = Counter()
-    for command in design.commands:
-        if isinstance(command, Start | Free):
-            handle = command.transfer.handle
-            place = shims[handle.name, handle._is_prod]
-            now[place] += 1 if isinstance(command, Start) else -1
-            most[place] = max(most[place], now[place])
-    return most
-
-
-def _sequence_problems(design: Design) -> Iterator[str]:
-    """Yield transfers that are wrong, queued too deep, freed twice or never."""
-    shims = _shims(design)
-    under_way: defaultdict[tuple[str, bool], list[Transfer]] = defaultdict(list)
-    live: set[Transfer] = set()
-    for command in design.commands:
-        if not isinstance(command, Start | Await | Free):
-            continue
-        transfer = command.transfer
-        key = transfer.handle.name, transfer.handle._is_prod
-        queue = under_way[key]
-        if isinstance(command, Start):
-            yield from (f"{transfer} at {shims[key]}: {problem}" for problem in transfer_problems(transfer))
-            queue.append(transfer)
-            live.add(transfer)
-            if len(queue) == limits.QUEUED_TASKS + 1:
-                yield (
-                    f"{transfer} at {shims[key]}: {len(queue)} transfers under way in one channel; the limit is "
-                    f"{limits.QUEUED_TASKS}: await or free earlier ones"
-                )
-        else:
-            if transfer in queue:  # a channel works in order: what was queued before is done as well
-                del queue[: queue.index(transfer) + 1]
-            if isinstance(command, Free) and transfer not in live:
-                yield f"{transfer}: its descriptor is freed twice"
-            if isinstance(command, Free):
-                live.discard(transfer)
-    yield from (f"{transfer}: its descriptor is never freed" for transfer in sorted(live, key=lambda t: t.number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -153,7 +153,6 @@ class Design:
     pools: list[Pool]
     data: list[RuntimeData]
     commands: list[Command]
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def channels(self) -> list[tuple[str, Channel]]:

@@ -9,7 +9,6 @@ import pytest
 from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.errors import DesignError
 from amanuensis.kernels.sim.iron import (
-    NPU1,
     Buffer,
     ExternalFunction,
     Kernel,
@@ -17,8 +16,6 @@ from amanuensis.kernels.sim.iron import (
     ObjectFifo,
     ObjectFifoHandle,
     Program,
-    Runtime,
-    TaskGroup,
     Tile,
     Worker,
     WorkerRuntimeBarrier,
@@ -140,80 +137,6 @@ def test_descriptors_of_a_memory_tile() -> None:
         lambda: through_memory_tile(8, 8, depth=5, repeat_count=5)[0],
         r"mem\(0, 1\): 30 descriptors on its even channels; the limit is 24",
     )
-
-
-def transfers(count: int, finished: int = 0, columns: int = 1) -> Program:
-    """Return a program that starts so many fills of each column at once, after finishing some one by one."""
-    firsts = [ObjectFifo(kind(4), name=f"in{i}") for i in range(2 * columns)]
-    lasts = [ObjectFifo(kind(4), name=f"out{i}") for i in range(2 * columns)]
-    workers = [copies(a.cons(), b.prod()) for a, b in zip(firsts, lasts, strict=True)]
-
-    def sequence(a: Any, c: Any, fills: list[ObjectFifoHandle], drains: list[ObjectFifoHandle]) -> None:
-        for _ in range(finished):
-            for fill, drain in zip(fills, drains, strict=True):
-                group = TaskGroup()
-                fill.fill(a, group=group)
-                drain.drain(c, wait=True, group=group)
-                group.finish()
-        group = TaskGroup()
-        for fill, drain in zip(fills, drains, strict=True):
-            for _ in range(count):
-                fill.fill(a, group=group)
-                drain.drain(c, wait=True, group=group)
-        group.finish()
-
-    ends = [[f.prod() for f in firsts], [f.cons() for f in lasts]]
-    return Program(NPU1Col1(), Runtime(sequence, [kind(4), kind(4), *ends]), workers=workers)
-
-
-def test_queue_of_a_shim_channel() -> None:
-    """Four transfers may be under way in a channel; those that were awaited count no longer."""
-    held(transfers(4, finished=9), lambda: transfers(5), r"in0 at shim\(0, 0\): 5 transfers under way .* limit is 4")
-
-
-def test_descriptors_of_a_shim_tile() -> None:
-    """A shim tile has 16 descriptors, taken by each transfer until it is freed."""
-    held(transfers(4), lambda: unmanaged(17), r"shim\(0, 0\): 17 descriptors; the limit is 16")
-
-
-def unmanaged(count: int) -> Program:
-    """Return a program whose transfers are awaited but freed only at the end."""
-    last = ObjectFifo(kind(4), name="out")
-
-    def sequence(c: Any, drain: ObjectFifoHandle) -> None:
-        tasks = []
-        for _ in range(count):
-            tasks.append(drain.drain(c, wait=True, managed=False))
-            tasks[-1].await_()
-        for task in tasks:
-            task.free()
-
-    def core(b: ObjectFifoHandle) -> None:
-        b.acquire(1)
-        b.release(1)
-
-    return Program(NPU1(), Runtime(sequence, [kind(4), last.cons()]), workers=[Worker(core, [last.prod()])])
-
-
-def test_descriptors_are_freed_once() -> None:
-    """A transfer that is never freed, or freed twice, is named."""
-
-    def sequence(frees: int) -> Program:
-        last = ObjectFifo(kind(4), name="out")
-
-        def body(c: Any, drain: ObjectFifoHandle) -> None:
-            task = drain.drain(c, managed=False)
-            for _ in range(frees):
-                task.free()
-
-        def core(b: ObjectFifoHandle) -> None:
-            b.acquire(1)
-            b.release(1)
-
-        return Program(NPU1(), Runtime(body, [kind(4), last.cons()]), workers=[Worker(core, [last.prod()])])
-
-    held(sequence(1), lambda: sequence(0), "transfer 0 of fifo out: its descriptor is never freed")
-    held(sequence(1), lambda: sequence(2), "transfer 0 of fifo out: its descriptor is freed twice")
 
 
 def test_channels_of_a_core() -> None:
