@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from amanuensis.kernels.sim.ports import Data, ObjectPort, Port, ShimPort, TaskS
 from amanuensis.kernels.sim.runtime import Await, Free, SetBarrier, Start, Transfer, WriteBuffer
 
 Speed = Literal["exact", "object"]
-_WORDS_A_STEP = {"exact": 16, "object": 1 << 40}  # 64 B: what one beat of a burst to memory carries at least
+WORDS_A_STEP: Final[dict[str, int]] = {"exact": 16, "object": 1 << 40}  # 64 B: the shortest burst to memory
 
 
 class Entity(Protocol):
@@ -117,8 +117,8 @@ class Engine:
 
     def __init__(self, design: Design, speed: Speed, functions: Mapping[str, Function]) -> None:
         """Load a design that `check` has passed."""
-        if speed not in _WORDS_A_STEP:
-            raise DesignError(f"a speed is one of {', '.join(_WORDS_A_STEP)}, not {speed!r}")
+        if speed not in WORDS_A_STEP:
+            raise DesignError(f"a speed is one of {', '.join(WORDS_A_STEP)}, not {speed!r}")
         self.design = design
         self.core_events = 0
         self.tensors: list[Data] = [np.empty(0, np.uint32)] * len(design.data)
@@ -133,7 +133,7 @@ class Engine:
         self._listed: set[Entity] = set()
         for plan in design.fifos:
             if not plan.shared:
-                self._flow(plan, _WORDS_A_STEP[speed])
+                self._flow(plan, WORDS_A_STEP[speed])
 
     def _core(self, worker: Any) -> Core:
         ends = {

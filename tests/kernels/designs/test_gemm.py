@@ -9,6 +9,7 @@ import pytest
 
 from amanuensis.kernels.designs._iron import NPU1, NPU2, Device, NPU1Col1, NPU1Col2, NPU1Col3
 from amanuensis.kernels.designs.gemm import GemmShape, gemm_int8
+from amanuensis.kernels.sim import engine
 from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.run import Simulation
 from amanuensis.kernels.sim.trace import Trace
@@ -56,6 +57,12 @@ def test_both_speeds_count_alike() -> None:
     """Objects, bytes, transfers and calls do not depend on the speed."""
     shape = GemmShape(96, 64, 64, 8, 16, 16)
     assert product(NPU1Col2(), shape, "exact") == product(NPU1Col2(), shape, "object")
+
+
+def test_streams_may_move_a_word_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finest interleaving of all channels gives the same integers."""
+    monkeypatch.setitem(engine.WORDS_A_STEP, "exact", 1)
+    product(NPU1Col1(), GemmShape(32, 32, 32, 4, 16, 16), "exact")
 
 
 def test_tiles_of_64_fit_the_array() -> None:
