@@ -48,10 +48,9 @@ __aie_inline vector<TR, N> to_float(const vector<T, N> &v, int shift = 0) {
   return out;
 }
 
-// A core of AIE2 starts from a guess made of the bits and takes one step of Newton's: for float to about 2e-6 of the
-// value for inv, 7e-4 for invsqrt (constants: aie_api commit 2b7eedf, `detail/aie2/elementary.hpp`; invsqrt after
-// Jan Kadlec, http://rrrola.wz.cz/inv_sqrt.html). AIE2P has an instruction of which no accuracy is published, so the
-// same is done for it.
+// A core of AIE2 starts from a guess made of the bits and refines it: inv to about 2e-7 of the value for float, invsqrt
+// to 7e-4 (constants: aie_api commit 2b7eedf, `detail/aie2/elementary.hpp`; invsqrt after Jan Kadlec,
+// http://rrrola.wz.cz/inv_sqrt.html). AIE2P has instructions of which no accuracy is published; the same is done for it.
 template <unsigned N>
 __aie_inline vector<float, N> inv(const vector<float, N> &v) {
   vector<float, N> out;

@@ -23,7 +23,7 @@ enum class rounding_mode : unsigned {
   symmetric_floor,  // towards zero
   symmetric_ceil,   // away from it
 };
-enum class saturation_mode : unsigned { none, saturate, symmetric };
+enum class saturation_mode : unsigned { none = 0, saturate = 1, symmetric = 3 };
 
 namespace detail {
 
