@@ -210,14 +210,18 @@ class _Model:
         """Return the choice with a device for the decoder, and what is to be said of that."""
         if choice.decoder != "auto":
             return choice, ""
-        from amanuensis.kernels.cost.parameters import MODELS
+        from amanuensis.kernels.cost.measured import CalibrationError, current_model
         from amanuensis.npu.devices.verdict import verdict
         from amanuensis.npu.devices.xrt.plan import Planner
 
         cpu = self._cpu()
         cpu.load_selection(make_selection(self.files.generation, self.tokenizer, self.files.dimensions.vocabulary))
         heads = self.files.generation.alignment_heads
-        found = verdict(Planner(self.files.dimensions, heads, MODELS[architecture], precision), cpu)
+        try:
+            planner = Planner(self.files.dimensions, heads, current_model(architecture), precision)
+        except CalibrationError as error:
+            raise EngineError(str(error)) from error
+        found = verdict(planner, cpu)
         decoder: Device = choice.encoder if found.on_device else "cpu"
         return Choice(choice.encoder, decoder), f"; decoder on {decoder}: {found}"
 

@@ -20,6 +20,7 @@ from amanuensis.kernels.program import Architecture
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
+from amanuensis.npu.devices.xrt.dispatches import cut
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory, aligned
 from amanuensis.npu.devices.xrt.planned_weights import planned_weights
@@ -43,12 +44,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One dispatch.
+    """One dispatch, or several that follow one another where one would take too long.
 
     Attributes:
         name: of what it does.
         steps: its operators in order.
-        fixed: microseconds of the dispatch itself.
+        fixed: microseconds of starting it.
 
     """
 
@@ -176,7 +177,8 @@ class Planner:
     def _priced(self, name: str, operators: Sequence[Operator], counts: Mapping[int, int]) -> Dispatch:
         priced = cache(lambda operator: price(operator, counts, self.model))  # layers are alike but for their places
         steps = tuple(Step(operator, priced(operator)) for operator in operators)
-        return Dispatch(name, steps, self.model.dispatch_us)
+        parts = sum(1 for _ in cut(operators, self.model.architecture))
+        return Dispatch(name, steps, self.model.dispatch_us * parts)
 
 
 def modelled_decoder_us(

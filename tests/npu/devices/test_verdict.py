@@ -8,13 +8,14 @@ import pytest
 
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.kernels.cost.band import Band
+from amanuensis.kernels.cost.measured import calibration_path
 from amanuensis.kernels.cost.parameters import MODELS
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices import verdict as verdicts
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.devices.verdict import ROUNDS, Verdict, measured_us, verdict
 from amanuensis.npu.devices.xrt.plan import Planner, modelled_decoder_us
-from amanuensis.npu.engine.api import EngineConfig
+from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.rules import make_selection
@@ -81,6 +82,18 @@ def test_the_model_is_loaded_where_the_verdict_says(
     assert model.info.batch == (4 if decoder == "sim" else 1)
     result = model.decode(JOB)
     assert (result.encoder, result.decoder) == ("sim", decoder)
+
+
+def test_a_damaged_calibration_is_an_error_in_one_line(files: ModelFiles) -> None:
+    """A verdict on figures that cannot be read is none; the file and what to do are named."""
+    path = calibration_path("npu1")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    try:
+        with pytest.raises(EngineError, match=r"calibration-npu1\.json: this calibration cannot be used.*or remove it"):
+            load_model(EngineConfig(files.folder, encoder="sim", decoder="auto"))
+    finally:
+        path.unlink()
 
 
 def test_a_device_that_is_named_needs_no_verdict(files: ModelFiles) -> None:
