@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Final
 
 from amanuensis.kernels.designs._iron import ExternalFunction, Kernel
 from amanuensis.kernels.entries import Entry
+
+_SECTIONS: Final = ("-ffunction-sections", "-fdata-sections")  # so that a core links only what it calls
 
 
 def functions(*entries: Entry) -> list[Kernel]:
@@ -30,7 +33,7 @@ def functions(*entries: Entry) -> list[Kernel]:
                 source_file=str(entry.source),
                 arg_types=list(entry.arguments),
                 include_dirs=[str(entry.source.parent)],
-                compile_flags=list(entry.flags),
+                compile_flags=[*entry.flags, *_SECTIONS],
             )
         )
     return made

@@ -159,7 +159,7 @@ def _uses(design: Design) -> dict[Place, TileUse]:
         sums[_buffer_place(design, buffer)].update(memory_bytes=buffer._array.bytes)
     for worker, place in design.places.items():
         stack = _stack(worker)
-        objects = list(linked_objects(design.passes[worker], kernels, flags))
+        objects = linked_objects(design.passes[worker], kernels, flags)
         program, tables = program_bytes(design.passes[worker], objects), table_bytes(objects)
         sums[place].update(
             memory_bytes=stack + tables, stack_bytes=stack, program_bytes=program, locks=len(worker._barriers)

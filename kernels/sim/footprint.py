@@ -1,7 +1,7 @@
 """What kernels take of a core beside data: stack and program memory.
 
 Nothing here is compiled for a core. Stack is the budget of `kernels.entries`, to which a test holds the host's build,
-or what the host's compiler reports. Program memory is the size of the host's build: a stand-in for an unknown figure.
+or what the host's compiler reports. Program memory is the size of the host's build, a stand-in for an unknown figure.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cache
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +37,7 @@ def stack_bytes(kernel: BaseKernel, architecture: tuple[str, ...]) -> int | None
     listed = _listed(kernel._name, flags)
     if listed is not None:
         return listed
-    with tempfile.TemporaryDirectory() as folder:
-        return _measured(source_of(kernel, Path(folder)), flags).get(kernel._name)
+    return _measured(source_of(kernel), flags).get(kernel._name)
 
 
 def _listed(name: str, flags: tuple[str, ...]) -> int | None:
@@ -47,24 +49,39 @@ def _listed(name: str, flags: tuple[str, ...]) -> int | None:
     return entries.entry(name, **{key: given.get(key, smallest[key]) for key in entries.sizes_of(name)}).stack_bytes
 
 
-@cache
-def _measured(source: Path, flags: tuple[str, ...]) -> dict[str, int]:
-    return stack_usage(source, flags)
+@lru_cache(maxsize=256)
+def _measured(source: Path | str, flags: tuple[str, ...]) -> dict[str, int]:
+    with _file(source) as path:
+        return stack_usage(path, flags)
 
 
-def source_of(kernel: ExternalFunction, folder: Path) -> Path:
-    """Return the file of a kernel's source; a string is written into the folder."""
-    if kernel._source_file is not None:
-        return kernel._source_file
-    path = folder / f"{kernel._name}.cc"
-    path.write_text(kernel._source_string or "")
-    return path
+def source_of(kernel: ExternalFunction) -> Path | str:
+    """Return the file of a kernel's source, or the source itself."""
+    return kernel._source_file if kernel._source_file is not None else kernel._source_string or ""
 
 
-def linked_objects(
-    found: CorePass, kernels: Iterable[BaseKernel], architecture: tuple[str, ...]
-) -> Iterator[tuple[ExternalFunction, tuple[str, ...]]]:
-    """Yield what is compiled to each object file that a core links, with the flags of the compiler.
+@contextmanager
+def _file(source: Path | str) -> Iterator[Path]:
+    if isinstance(source, Path):
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernel.cc"
+        path.write_text(source)
+        yield path
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An object file as a core links it: its source, the compiler's flags, and the functions that the core calls."""
+
+    source: Path | str
+    flags: tuple[str, ...]
+    called: tuple[str, ...]
+
+
+def linked_objects(found: CorePass, kernels: Iterable[BaseKernel], architecture: tuple[str, ...]) -> list[Linked]:
+    """Return the object files that a core links.
 
     Args:
         found: what the core does.
@@ -73,39 +90,47 @@ def linked_objects(
 
     """
     sources = {kernel.object_file_name: kernel for kernel in kernels if isinstance(kernel, ExternalFunction)}
-    for name in sorted({object_file(kernel) for kernel in found.call_sites} & sources.keys()):
-        yield sources[name], compile_flags(sources[name], architecture)
+    called: defaultdict[str, list[str]] = defaultdict(list)
+    for kernel in found.call_sites:
+        called[object_file(kernel)].append(kernel._name)
+    return [
+        Linked(source_of(sources[name]), compile_flags(sources[name], architecture), tuple(sorted(names)))
+        for name, names in sorted(called.items())
+        if name in sources
+    ]
 
 
-def program_bytes(found: CorePass, objects: Iterable[tuple[ExternalFunction, tuple[str, ...]]]) -> int:
+def program_bytes(found: CorePass, objects: Iterable[Linked]) -> int:
     """Return the stand-in for a core's program: its objects, and each place that calls or synchronises."""
-    code = sum(_section(_built(kernel, flags), ".text") for kernel, flags in objects)
+    code = sum(size for linked in objects for kind, size in _symbols(linked) if kind in "tTwW")
     return START_BYTES + code + SITE_BYTES * (found.sites + found.call_sites.total())
 
 
-def table_bytes(objects: Iterable[tuple[ExternalFunction, tuple[str, ...]]]) -> int:
+def table_bytes(objects: Iterable[Linked]) -> int:
     """Return the bytes of named constants and variables of a core's objects: they lie in its data memory."""
-    return sum(_tables(_built(kernel, flags)) for kernel, flags in objects)
+    return sum(size for linked in objects for kind, size in _symbols(linked) if kind in "rRdDbBvVu")
 
 
-def _built(kernel: ExternalFunction, flags: tuple[str, ...]) -> Path:
-    with tempfile.TemporaryDirectory() as folder:
-        return build(source_of(kernel, Path(folder)), flags)
+@lru_cache(maxsize=256)
+def _symbols(linked: Linked) -> tuple[tuple[str, int], ...]:
+    """Return kind and size of each symbol that a link keeps, less what only this machine's build has.
 
-
-@cache
-def _section(library: Path, name: str) -> int:
-    listing = subprocess.run(["size", "-A", str(library)], check=True, capture_output=True, text=True).stdout
-    return next((int(line.split()[1]) for line in listing.splitlines() if line.split()[:1] == [name]), 0)
-
-
-@cache
-def _tables(library: Path) -> int:
-    """Sum the symbols of data that the source defines; the compiler's own begin with an underscore or a dot."""
+    The real link drops sections that nothing refers to (mlir-aie `tools/aiecc/aiecc.cpp`, -Wl,--gc-sections), but a
+    source compiled without -ffunction-sections is one section.
+    """
+    flags = linked.flags
+    if "-ffunction-sections" in flags:
+        roots = (f"-Wl,--undefined={name}" for name in linked.called)
+        flags = (*flags, "-fvisibility=hidden", "-Wl,--gc-sections", *roots)
+    with _file(linked.source) as path:
+        library = build(path, flags)
     listing = subprocess.run(["nm", "-S", "--defined-only", str(library)], check=True, capture_output=True, text=True)
     rows = [line.split() for line in listing.stdout.splitlines()]
-    return sum(int(row[1], 16) for row in rows if len(row) == 4 and row[2] in "rRdDbBvVu" and _is_table(row[3]))
+    return tuple((row[2], int(row[1], 16)) for row in rows if len(row) == 4 and _is_of_kernel(row[3]))
 
 
-def _is_table(symbol: str) -> bool:
-    return "." not in symbol and (symbol.startswith("_Z") or symbol[0] != "_")
+def _is_of_kernel(symbol: str) -> bool:
+    """Say whether a symbol is the kernel's: not a check of the shim, which is cold, nor of the C library's start."""
+    if "." in symbol or symbol.startswith("_ZN3aie6detail"):
+        return False
+    return symbol.startswith("_Z") or symbol[0] != "_"
