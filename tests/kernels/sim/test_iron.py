@@ -134,11 +134,13 @@ def test_module_exports_what_designs_import() -> None:
     assert taken == set(iron.__all__)
 
 
-def test_names_of_the_package_are_published() -> None:
-    """What `aie.iron` itself exports under a name of ours is taken from there."""
+def test_names_are_imported_from_where_they_are_published() -> None:
+    """Each real module that designs would import from has the names that they take from it."""
     tree = ast.parse(Path(_iron.__file__).read_text())
-    from_iron = next(n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "aie.iron")
-    assert {alias.name for alias in from_iron.names} == set(SURFACE["iron"]) & set(iron.__all__)
+    imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and str(n.module).startswith("aie.")]
+    assert {str(node.module) for node in imports} == set(SURFACE["modules"])
+    for node in imports:
+        assert {alias.name for alias in node.names} <= set(SURFACE["modules"][str(node.module)]), node.module
 
 
 @pytest.mark.parametrize(
