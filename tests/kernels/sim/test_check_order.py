@@ -9,8 +9,8 @@ import pytest
 
 from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.errors import DesignError
-from amanuensis.kernels.sim.iron import Program
-from tests.kernels.sim.small import at_core, copying, held, sent, through, typed
+from amanuensis.kernels.sim.iron import ObjectFifo, Program
+from tests.kernels.sim.small import at_core, copying, held, kind, program, sent, through, typed
 
 MIDDLE = r"fifo middle, MM2S 0 of mem\(0, 1\)"
 
@@ -86,14 +86,28 @@ def test_orders_fit_the_descriptors(inside: Program, outside: Callable[[], Progr
 
 
 def test_words_of_a_descriptor() -> None:
-    """A core's descriptor moves at most 2^14 words, a memory tile's 2^17."""
+    """A core's descriptor moves fewer than 2^14 words, which is less than its memory holds."""
     with pytest.raises(
-        DesignError, match=r"S2MM 0 of core\(0, 2\): a descriptor moves 16385 words; the limit is 16384"
+        DesignError, match=r"S2MM 0 of core\(0, 2\): a descriptor moves 16384 words; the limit is 16383"
     ):
-        check(copying(16385).resolve_program())
-    with pytest.raises(DesignError) as caught:
         check(copying(16384).resolve_program())
+    with pytest.raises(DesignError) as caught:
+        check(copying(16383).resolve_program())
     assert "descriptor" not in str(caught.value)
+
+
+def test_words_of_a_descriptor_of_a_memory_tile() -> None:
+    """A memory tile's descriptor moves fewer than 2^17 words, so that one object cannot fill it."""
+
+    def design(words: int) -> Program:
+        first = ObjectFifo(kind(words), name="in", depth=1)
+        return program([], [(first.prod(), words)], [(first.cons().forward().cons(), words)])
+
+    held(
+        design((1 << 17) - 1),
+        lambda: design(1 << 17),
+        r"S2MM 0 of mem\(0, 1\): a descriptor moves 131072 words; the limit is 131071",
+    )
 
 
 FILL = r"transfer 0 of fifo in at shim\(0, 0\)"
