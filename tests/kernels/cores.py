@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import weakref
 from typing import Any, Final
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from amanuensis.kernels.dtypes import BFLOAT16, to_bf16
 from amanuensis.kernels.entries import NAMES, Entry, dtype_of, entry, is_array, size_of, sizes_of
 from amanuensis.kernels.host.call import bind, power_up
 
+needs_compiler: Final = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 ARCHITECTURES: Final = ("npu1", "npu2")
 ALIGNMENT_BYTES: Final = 64
 POISON: Final = 0xCD

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from amanuensis.kernels.dtypes import BFLOAT16, Float32, to_bf16
 from amanuensis.kernels.layout import BF16_A, BF16_B, pack, pad
 from amanuensis.kernels.reference.attention import KEY_BLOCK, attention_streaming, probabilities, seen_keys
-from tests.kernels.cores import ARCHITECTURES, empty, fresh, placed
+from tests.kernels.cores import ARCHITECTURES, empty, fresh, needs_compiler, placed
 from tests.kernels.figures import BF16_NRMSE, bf16_noise, nrmse
+
+pytestmark = needs_compiler
 
 # rows, keys, head size, first position of causal attention
 CASES = [

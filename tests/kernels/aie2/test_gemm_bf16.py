@@ -10,8 +10,10 @@ from amanuensis.kernels.entries import MODE_GELU, MODE_RESIDUAL
 from amanuensis.kernels.layout import BF16_A, BF16_B, Block, pack, unpack
 from amanuensis.kernels.reference.gelu import gelu
 from amanuensis.kernels.reference.gemm import Ending, gemm_bf16
-from tests.kernels.cores import ARCHITECTURES, empty, fresh, placed
+from tests.kernels.cores import ARCHITECTURES, empty, fresh, needs_compiler, placed
 from tests.kernels.figures import BF16_NRMSE, bf16_noise, nrmse
+
+pytestmark = needs_compiler
 
 SUMS = Block(4, 4)
 TILES = [(4, 8, 16), (8, 16, 16), (16, 64, 64), (32, 64, 64), (12, 24, 48)]

@@ -13,8 +13,10 @@ from amanuensis.kernels.entries import MODE_GELU, MODE_RESIDUAL
 from amanuensis.kernels.layout import INT8_A, INT8_B, Block, pack, unpack
 from amanuensis.kernels.reference.gemm import Ending, gemm_int8, gemm_int8_sums
 from amanuensis.kernels.reference.requantise import requantise
-from tests.kernels.cores import ARCHITECTURES, empty, fresh, placed
+from tests.kernels.cores import ARCHITECTURES, empty, fresh, needs_compiler, placed
 from tests.kernels.figures import PATIENT
+
+pytestmark = needs_compiler
 
 SUMS = Block(4, 8)
 TILES = [(4, 8, 16), (8, 16, 16), (16, 64, 64), (32, 64, 64), (12, 24, 48)]

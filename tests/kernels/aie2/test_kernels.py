@@ -19,10 +19,13 @@ from tests.kernels.cores import (
     SMALLEST,
     USUAL,
     every_point,
+    needs_compiler,
     random_arrays,
     run_every_kernel,
     sizes_for,
 )
+
+pytestmark = needs_compiler
 
 SOURCES = sorted({entry(name, **sizes_for(name, USUAL)).source.name for name in NAMES})
 # What the shim's checks need of the C library, and what the compiler makes of copies.

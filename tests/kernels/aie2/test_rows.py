@@ -11,8 +11,10 @@ from amanuensis.kernels.reference.gelu import gelu, gelu_device
 from amanuensis.kernels.reference.layer_norm import EPSILON, layer_norm
 from amanuensis.kernels.reference.requantise import quantise_rows
 from amanuensis.kernels.reference.softmax import softmax
-from tests.kernels.cores import ARCHITECTURES, empty, fresh, placed
+from tests.kernels.cores import ARCHITECTURES, empty, fresh, needs_compiler, placed
 from tests.kernels.figures import BF16_NRMSE, bf16_noise, nrmse
+
+pytestmark = needs_compiler
 
 ROWS = 8
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from amanuensis.kernels.host.build import BuildError, build, load, stack_usage
+from tests.kernels.cores import needs_compiler
+
+pytestmark = needs_compiler
 
 ANSWER = '#include "answer.h"\nextern "C" int answer() { return ANSWER; }\n'
 

@@ -9,7 +9,9 @@ import pytest
 
 from amanuensis.kernels.entries import entry
 from amanuensis.kernels.host.call import CallError, bind
-from tests.kernels.cores import empty, placed
+from tests.kernels.cores import empty, needs_compiler, placed
+
+pytestmark = needs_compiler
 
 ADD = entry("add_rows", n=32)
 SCALAR = entry("softmax", m=1, n=16)

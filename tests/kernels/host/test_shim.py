@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels.dtypes import BFLOAT16
 from amanuensis.kernels.host.build import BuildError, build, load
-from tests.kernels.cores import empty, placed
+from tests.kernels.cores import empty, needs_compiler, placed
 from tests.kernels.figures import PATIENT
+
+pytestmark = needs_compiler
 
 PROBE = Path(__file__).with_name("probe.cc")
 INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from amanuensis.kernels.host.build import ARCHITECTURE_FLAGS, INCLUDE, KERNELS, build
+from tests.kernels.cores import needs_compiler
+
+pytestmark = needs_compiler
 
 SURFACE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "aie_api" / "subset.json").read_text())
 FUNCTIONS, CLASSES, ENUMS = SURFACE["functions"], SURFACE["classes"], SURFACE["enums"]
