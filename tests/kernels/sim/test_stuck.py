@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,7 @@ def test_errors_of_a_kernel_come_out() -> None:
 
     with pytest.raises(ZeroDivisionError, match="in the kernel"):
         run(copying(8, 8), 8, 8, functions={"copy": breaks})
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker")]
 
 
 @pytest.mark.parametrize(
