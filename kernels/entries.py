@@ -186,6 +186,11 @@ _KERNELS: Final = (
         },
     ),
     _Kernel(
+        "attention_query.cc",
+        _HEAD,
+        {"attention_query": _Point((_KEYS, _bf16("m", "d")), 1, 512)},
+    ),
+    _Kernel(
         "gelu.cc",
         {"n": _Size("DIM_N", 16, 32768)},
         {"gelu": _Point((_bf16("n"), _bf16("n")), 0, 1024)},

@@ -52,6 +52,15 @@ class Memory:
         self._parameters: list[int] = block.view(np.int32).tolist()
         self.start_operator()
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Bytes of each buffer."""
+        return tuple(buffer.size for buffer in self._buffers)
+
+    def start(self, region: Region, name: str) -> int:
+        """Return the byte of its buffer at which a region begins; OperandError when it is not aligned."""
+        return self._span(region, 0, name).start
+
     def start_operator(self) -> None:
         """Forget what was counted."""
         self.bytes_read = 0

@@ -32,6 +32,7 @@ SCALARS: Final = {
     "softmax": (5, 1),
     "attention_block": (30, 1, 32),
     "attention_weights": (30, 1, 32),
+    "attention_query": (0,),
 }
 _LIBC: Final = ctypes.CDLL(None)
 

@@ -90,3 +90,12 @@ def test_memoryviews_are_buffers() -> None:
     owners = [bytearray(2048) for _ in range(5)]
     Memory([memoryview(owner) for owner in owners]).write(Region(4, 64), np.uint8, (2,), "x")[:] = 5
     assert owners[4][64:66] == b"\5\5"
+
+
+def test_a_region_begins_where_its_parameter_says() -> None:
+    """The start of a region follows its parameter, and is aligned or refused; sizes are those of the buffers."""
+    memory = make_memory((0, 0, 0, 2))
+    assert memory.sizes == (4096,) * 5
+    assert memory.start(Region(2, 64, Parameter(3), 128), "k") == 320
+    with pytest.raises(OperandError, match="k starts at byte 80; tensors start at multiples of 64"):
+        memory.start(Region(2, 80), "k")
