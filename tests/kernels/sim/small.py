@@ -124,9 +124,9 @@ def through(dims: Any, elements: int, dtype: Any = np.int8) -> Program:
     return program([worker], [(first.prod(), elements)], [(last.cons(), 4)], dtype=dtype)
 
 
-def at_core(dims: Any, elements: int) -> Program:
+def at_core(dims: Any, elements: int, depth: int = 2) -> Program:
     """Return a program in which a core's DMA places what arrives in an order."""
-    first, last = ObjectFifo(kind(elements), name="in"), ObjectFifo(kind(4), name="out")
+    first, last = ObjectFifo(kind(elements), name="in", depth=depth), ObjectFifo(kind(4), name="out")
     function = Kernel("pair", "pair.o", [kind(elements), kind(4)])
 
     def core(a: ObjectFifoHandle, b: ObjectFifoHandle, pair: Kernel) -> None:

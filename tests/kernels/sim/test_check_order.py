@@ -55,6 +55,18 @@ MIDDLE = r"fifo middle, MM2S 0 of mem\(0, 1\)"
             id="wrap of a core",
         ),
         pytest.param(
+            at_core([(2, 8192), (100, 1), (43, 1)], 8600, depth=1),
+            lambda: at_core([(2, 8193), (100, 1), (43, 1)], 8600, depth=1),
+            r"fifo in, S2MM 0 of core\(0, 2\): a step of 8193 words; the limit is 8192",
+            id="step of a core",
+        ),
+        pytest.param(
+            through([(1, 64), (64, 1)], 64),
+            lambda: through([(1, 68), (64, 1)], 64),
+            f"{MIDDLE}: a stride of 68 elements; the limit is 64",
+            id="stride that is never used",
+        ),
+        pytest.param(
             through([(8, 8), (8, 1)], 64),
             lambda: through([(4, 8), (8, 1)], 64),
             r"move 32 elements of 64",
@@ -139,6 +151,18 @@ FILL = r"transfer 0 of fifo in at shim\(0, 0\)"
             lambda: sent((1 << 20) + 5, sizes=[2, 4], strides=[(1 << 20) + 1, 1]),
             f"{FILL}: a step of 1048577 words; the limit is 1048576",
             id="step",
+        ),
+        pytest.param(
+            sent((1 << 20) + 4, sizes=[2, 1, 1, 4], strides=[1 << 20, 0, 0, 1]),
+            lambda: sent((1 << 20) + 5, sizes=[2, 1, 1, 4], strides=[(1 << 20) + 1, 0, 0, 1]),
+            f"{FILL}: an iteration step of 1048577 elements; the limit is 1048576 words",
+            id="step of an iteration",
+        ),
+        pytest.param(
+            typed(np.int8, 64, sizes=[2, 1, 1, 8], strides=[12, 0, 0, 1]),
+            lambda: typed(np.int8, 64, sizes=[2, 1, 1, 8], strides=[10, 0, 0, 1]),
+            f"{FILL}: an iteration step of 10 elements is not whole words",
+            id="iterations of whole words",
         ),
         pytest.param(
             sent(256, sizes=[64, 1, 1, 4], strides=[4, 0, 0, 1]),
