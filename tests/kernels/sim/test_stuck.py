@@ -71,6 +71,30 @@ def test_what_is_left_is_told(speed: Any) -> None:
     assert "objects left in out: (1,), was (0,)" in str(caught.value)
 
 
+@SPEEDS
+def test_a_part_of_an_object_is_left(speed: Any) -> None:
+    """Words that begin an object which never gets whole are left in its channel."""
+    with pytest.raises(UnbalancedError, match=r"channels of fifo in: \(0, \(2, 0, 0\)\), was \(0, \(0, 0, 0\)\)"):
+        run(copying(6, 4), 6, 4, speed=speed)
+
+
+def test_a_producer_out_of_step_is_told() -> None:
+    """A worker that makes two objects a pass is out of step when one is drained, though as many are left as before."""
+
+    def core(b: ObjectFifoHandle) -> None:
+        for _ in range(2):
+            b.acquire(1)
+            b.release(1)
+
+    def design(size: int) -> Program:
+        fifo = ObjectFifo(kind(4), name="out")
+        return program([Worker(core, [fifo.prod()])], [], [(fifo.cons(), size)])
+
+    with pytest.raises(UnbalancedError, match=r"worker 0 \(core\) on core\(0, 2\) \(steps of its pass"):
+        run(design(4), 4)
+    run(design(8), 8)
+
+
 def test_what_is_left_may_be_allowed() -> None:
     """With balanced=False a dispatch may leave objects for the next one."""
     result = np.zeros(4, np.int32)
