@@ -22,12 +22,21 @@ from amanuensis.kernels.operands import Buffer, Region
 from amanuensis.npu.calibration import Choice, Precision, Progress, Window, calibrate
 from amanuensis.npu.device_layers import UNEMBEDDING, all_groups, norm_names
 from amanuensis.npu.devices.xrt.memory import Memory, aligned
+from amanuensis.npu.devices.xrt.short_vocabulary import (
+    CENTRE,
+    EXTRA,
+    N_EXTRAS,
+    SHORT,
+    ShortVocabulary,
+    centre_and_radius,
+)
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
 from amanuensis.npu.prepared import discard, prepare
 from amanuensis.npu.quantise import quantise_rows
+from amanuensis.npu.tokenizer import Tokenizer
 
-VERSION: Final = 3  # raise it when the bytes change, so that older prepared weights are made again
+VERSION: Final = 4  # raise it when the bytes change, so that older prepared weights are made again
 FILE, MAP = "weights.bin", "weights.json"
 CONVOLUTIONS = ("encoder.conv1", "encoder.conv2")
 OUTPUT_MULTIPLE: Final = 8  # outputs of a product: the blocks of int8 weights are 8 wide
@@ -69,6 +78,8 @@ class WeightMap:
         width: of the model.
         offsets: of each tensor, in bytes.
         products: precision, k, n and nrmse of each product by name.
+        short: of a vocabulary with a shortlist: text, eot and size as `ShortVocabulary` has them, and the radius, the
+            largest distance of a row that is left out, as the device multiplies by it, from their mean; else None.
 
     """
 
@@ -76,10 +87,18 @@ class WeightMap:
     width: int
     offsets: Mapping[str, int]
     products: Mapping[str, Mapping[str, Any]]
+    short: Mapping[str, Any] | None = None
 
     def at(self, name: str) -> Region:
         """Return where a tensor lies."""
         return Region(Buffer.WEIGHTS, self.offsets[name])
+
+    @property
+    def short_vocabulary(self) -> ShortVocabulary | None:
+        """The ids of the shortlist, None where there is none."""
+        if self.short is None:
+            return None
+        return ShortVocabulary(self.short["text"], self.short["eot"], self.short["size"])
 
     def matrix(self, name: str) -> Matrix:
         """Return the weights of a product."""
@@ -172,6 +191,7 @@ class _Writer:
 
 def _write(folder: Path, files: ModelFiles, choices: Mapping[str, Choice], report: Progress) -> None:
     products: dict[str, dict[str, Any]] = {}
+    short = None
     with (folder / FILE).open("wb") as file:
         writer = _Writer(file)
         for name in CONVOLUTIONS:
@@ -184,12 +204,15 @@ def _write(folder: Path, files: ModelFiles, choices: Mapping[str, Choice], repor
             report("packing weights", index / len(groups))
             weight, bias = group.weight(files), group.bias(files)
             if group.name == UNEMBEDDING:
-                weight = np.pad(weight, [(0, -len(weight) % TILE_COLUMNS), (0, 0)])
+                weight = _pad(weight)
             products[group.name] = _write_product(writer, group.name, weight, bias, choices[group.name])
+        vocabulary = ShortVocabulary.of(files.dimensions.vocabulary, Tokenizer(files.folder).eot)
+        if vocabulary is not None:
+            short = _write_shortlist(writer, products, files, vocabulary, choices[UNEMBEDDING])
         for name, array in _plain_tensors(files):
             writer.add(name, array)
         n_bytes = writer.finish()
-    weights = WeightMap(n_bytes, files.dimensions.width, writer.offsets, products)
+    weights = WeightMap(n_bytes, files.dimensions.width, writer.offsets, products, short)
     with (folder / FILE).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     (folder / MAP).write_text(json.dumps({"sha256": digest, "map": asdict(weights)}), encoding="utf-8")
@@ -209,6 +232,35 @@ def _write_product(writer: _Writer, name: str, weight: Float32, bias: Float32 | 
     if bias is not None:
         writer.add(f"{name}.bias", bias)
     return {"precision": choice.precision, "k": k, "n": n, "nrmse": choice.nrmse}
+
+
+def _pad(weight: Float32) -> Float32:
+    """Return the rows of a vocabulary with rows of zeros that fill the last tile up."""
+    return np.pad(weight, [(0, -len(weight) % TILE_COLUMNS), (0, 0)])
+
+
+def _write_shortlist(
+    writer: _Writer,
+    products: dict[str, dict[str, Any]],
+    files: ModelFiles,
+    vocabulary: ShortVocabulary,
+    choice: Choice,
+) -> dict[str, Any]:
+    """Write the columns of a shortlist once more, room for rare ones, and what bounds the rest; return what that is."""
+    weight = next(group for group in all_groups(files.dimensions) if group.name == UNEMBEDDING).weight(files)
+    room = np.zeros((N_EXTRAS, weight.shape[1]), np.float32)
+    for name, rows in ((SHORT, _pad(vocabulary.static(weight))), (EXTRA, room)):
+        products[name] = _write_product(writer, name, rows, None, choice)
+    centre, radius = centre_and_radius(_multiplied(weight[vocabulary.text : vocabulary.eot], choice))
+    writer.add(CENTRE, centre)
+    return {**asdict(vocabulary), "radius": radius}
+
+
+def _multiplied(weight: Float32, choice: Choice) -> Float32:
+    """Return the weights by which the device multiplies in truth, float32 of the same shape."""
+    if choice.precision == "bf16":
+        return weight.astype(ml_dtypes.bfloat16).astype(np.float32)
+    return quantise_rows(weight if choice.factors is None else weight * choice.factors).dequantised()
 
 
 def _plain_tensors(files: ModelFiles) -> Iterator[tuple[str, NDArray[Any]]]:

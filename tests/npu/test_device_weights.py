@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
-from amanuensis.kernels.layout import INT8_B, unpack
+from amanuensis.kernels.layout import BF16_B, INT8_B, unpack
 from amanuensis.npu import device_weights as module
-from amanuensis.npu.calibration import Window
+from amanuensis.npu.calibration import Precision, Window
 from amanuensis.npu.calibration_sound import CALIBRATION, HELD_OUT, WINDOW_S, demo_windows
 from amanuensis.npu.device_layers import UNEMBEDDING, all_groups
 from amanuensis.npu.device_weights import FILE, MAP, DeviceWeights, device_weights
 from amanuensis.npu.devices.xrt import quality
+from amanuensis.npu.devices.xrt.short_vocabulary import CENTRE, SHORT
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.tokenizer import Tokenizer
@@ -66,6 +69,32 @@ def test_the_vocabulary_is_padded(files: ModelFiles) -> None:
     weights = device_weights(files, "bf16", list)
     assert weights.map.products[UNEMBEDDING]["n"] == -(-files.dimensions.vocabulary // 64) * 64
     assert all(product["precision"] == "bf16" for product in weights.map.products.values())
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_a_shortlist_has_the_columns_of_the_whole(tmp_path: Path, precision: Precision) -> None:
+    """Those of its ids, bit for bit with their scales; what is left out lies within the radius of its centre."""
+    files = ModelFiles.load(make_random_model(tmp_path / "large", replace(MODEL, fillers=13_000)))
+    weights = device_weights(files, precision, list)
+    short = weights.map.short_vocabulary
+    assert short is not None
+    dtype, block = (np.int8, INT8_B) if precision == "int8" else (ml_dtypes.bfloat16, BF16_B)
+    values, scales = {}, {}
+    for name in (UNEMBEDDING, SHORT):
+        n, k = weights.map.products[name]["n"], weights.map.products[name]["k"]
+        n_bytes = n * k * np.dtype(dtype).itemsize
+        values[name] = unpack(tensor(weights, f"{name}.values", n_bytes).view(dtype), k, n, block).T
+        scales[name] = np.ones(n, np.float32)
+        if precision == "int8":
+            scales[name] = tensor(weights, f"{name}.scales", 4 * n).view(np.float32)
+    for parts in (values, scales):
+        np.testing.assert_array_equal(parts[SHORT][: short.n_static], short.static(parts[UNEMBEDDING]))
+    assert not values[SHORT][short.n_static :].astype(np.float32).any()
+    left_out = (values[UNEMBEDDING].astype(np.float64) * scales[UNEMBEDDING][:, None])[short.text : short.eot]
+    centre = tensor(weights, CENTRE, 4 * files.dimensions.width).view(np.float32)
+    assert weights.map.short is not None
+    distance = np.linalg.norm(left_out - centre, axis=1).max()
+    assert distance == pytest.approx(weights.map.short["radius"], rel=1e-6)
 
 
 def test_tensors_lie_on_lines_inside_the_file(files: ModelFiles) -> None:
