@@ -27,6 +27,11 @@ class MachineBuffer:
     n_bytes: int
     device: NDArray[np.uint8]
 
+    @property
+    def host(self) -> NDArray[np.uint8]:
+        """The mirror: there is one memory only."""
+        return self.device
+
 
 class MachineRuntime:
     """Counts what crosses the bus; `zeros` makes every dispatch do nothing and answer zeros."""

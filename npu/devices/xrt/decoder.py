@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS
 from amanuensis.npu.devices.xrt.records import fill_rules, read_scores
 from amanuensis.npu.devices.xrt.resident import Resident, Stream
+from amanuensis.npu.devices.xrt.shortlist import Shortlist
 from amanuensis.npu.model_config import Head
 from amanuensis.npu.row_rules import N_MASKS, Row, RowRules, RowScores, Selection
 
@@ -46,14 +48,22 @@ class StreamRow:
 
 
 class DecoderSession:
-    """The buffers and streams of the decoder, and its dispatches."""
+    """The buffers and streams of the decoder, and its dispatches.
+
+    Attributes:
+        openings: how often the caches were given to new decoders.
+        shortlist: of the vocabulary, None where that is small.
+
+    """
 
     def __init__(self, resident: Resident, alignment_heads: Sequence[Head]) -> None:
         memory = resident.memory
         self.memory = memory
         self.n_heads = len(alignment_heads)
         self._tag = 0
-        self.openings = 0  # how often the caches were given to new decoders
+        self.openings = 0
+        short = resident.weights.short_vocabulary
+        self.shortlist = None if short is None else Shortlist(resident, short)
         self._resident = resident
         self._heads = tuple(alignment_heads)
         self._given = resident.input(memory.decoder_input())
@@ -66,6 +76,7 @@ class DecoderSession:
         self._rules_offset = memory.decoder_input().offset("rules")
         self._streams: DecoderStreams | None = None
         self._forward: dict[int, Stream] = {}
+        self._short_steps: dict[int, Stream] = {}
         self._steps: dict[tuple[int, int], Stream] = {}
         self._steps_together: dict[tuple[int, int], Stream] = {}
         self._copies: dict[int, Stream] = {}
@@ -80,6 +91,7 @@ class DecoderSession:
         """Put the bitmaps on the device and build the streams, which depend on the token ids."""
         resident = self._resident
         resident.write_masks(selection)
+        short = None if self.shortlist is None else self.shortlist.load(selection)
         words = Vocabulary(
             masks=resident.masks_region,
             n_masks=N_MASKS,
@@ -92,6 +104,11 @@ class DecoderSession:
         self._streams = streams = DecoderStreams(self.memory, resident.weights, words, self._heads)
         self._forward = {bucket: resident.stream(streams.forward(bucket)) for bucket in self.memory.buckets}
         self._score_again = resident.stream(streams.score_again())
+        self._short_steps.clear()
+        if short is not None:
+            self._short_steps = {
+                bucket: resident.stream(streams.short_step(bucket, short)) for bucket in self.memory.buckets
+            }
         self._steps.clear()
         self._steps_together.clear()
 
@@ -104,14 +121,7 @@ class DecoderSession:
             The scores of `rows`, and attention float32 [heads, tokens, frames].
 
         """
-        words = {
-            par.ROWS: len(tokens),
-            par.FIRST: first,
-            par.KEYS: first + len(tokens),
-            par.SLOT: slot,
-            par.APPEND: slot * self.memory.dimensions.text_positions + first,
-        }
-        self._set(words, encoding, tokens)
+        self._set_forward(encoding, slot, first, tokens)
         passes = _passes(rows)
         scores = self._scores(self._forward[encoding.bucket], rows, passes[0])
         attention = self._attention(encoding, len(tokens))
@@ -119,6 +129,31 @@ class DecoderSession:
             assert self._score_again is not None
             scores |= self._scores(self._score_again, rows, chosen)
         return [scores[place] for place in range(len(rows))], attention
+
+    def remember(self, tokens: Sequence[int]) -> None:
+        """Take note of the text that a window begins with."""
+        if self._short_steps and self.shortlist is not None:
+            self.shortlist.remember(tokens)
+
+    def step_alone(
+        self, encoding: XrtEncoding, slot: int, first: int, token: int, rules: RowRules
+    ) -> tuple[RowScores, Float32]:
+        """Append one token to a cache, scored by the shortlist where that does; attention as of a forward."""
+        short = self.shortlist if self._short_steps else None
+        local = None if short is None else short.local(rules)
+        if short is None or local is None:
+            scores, attention = self.forward(encoding, slot, first, [token], [Row(0, rules)])
+            return scores[0], attention
+        self._set_forward(encoding, slot, first, [token])
+        found = self._scores(self._short_steps[encoding.bucket], [Row(0, local)], [0])[0]
+        width = self.memory.dimensions.width
+        hidden = self._resident.read(self._output, (width,), ml_dtypes.bfloat16, self._output_area.offset("hidden"))
+        attention = self._attention(encoding, 1)
+        whole = short.answer(rules, found, hidden.astype(np.float32))
+        if whole is None:
+            assert self._score_again is not None
+            whole = self._scores(self._score_again, [Row(0, rules)], [0])[0]
+        return whole, attention
 
     def step(
         self, encoding: XrtEncoding, slots: Sequence[int], first: int, tokens: Sequence[int], rules: Sequence[RowRules]
@@ -180,6 +215,17 @@ class DecoderSession:
             parameters[par.SOURCES + copy], parameters[par.TARGETS + copy] = source, target
         dispatch = self._resident.start(self._copies[count], self._given, parameters.nbytes, self._output)
         self._resident.finish(dispatch)
+
+    def _set_forward(self, encoding: XrtEncoding, slot: int, first: int, tokens: Sequence[int]) -> None:
+        """Set what appends tokens to one cache."""
+        words = {
+            par.ROWS: len(tokens),
+            par.FIRST: first,
+            par.KEYS: first + len(tokens),
+            par.SLOT: slot,
+            par.APPEND: slot * self.memory.dimensions.text_positions + first,
+        }
+        self._set(words, encoding, tokens)
 
     def _set(self, words: dict[int, int], encoding: XrtEncoding, tokens: Sequence[int]) -> None:
         words |= {par.FRAMES: encoding.n_frames, par.ENCODING: encoding.place}
@@ -253,6 +299,8 @@ class XrtDecoder:
         self._check(len(tokens))
         if len(self._slots) != 1:
             raise ValueError(f"a forward is of one beam, and there are {len(self._slots)}: reorder to one first")
+        if not self.length:
+            self._session.remember(tokens)
         scores: dict[int, RowScores] = {}
         parts: list[Float32] = []
         for start in range(0, len(tokens), BLOCK_ROWS):
@@ -272,9 +320,9 @@ class XrtDecoder:
         if not len(tokens) == len(rules) == len(self._slots):
             raise ValueError(f"{len(tokens)} tokens and {len(rules)} rules for {len(self._slots)} beams")
         if len(tokens) == 1:
-            slot, row = self._slots[0], Row(0, rules[0])
-            scores, attention = self._session.forward(self._encoding, slot, self.length, tokens, [row])
-            attention = attention[:, None]
+            slot = self._slots[0]
+            row, attention = self._session.step_alone(self._encoding, slot, self.length, tokens[0], rules[0])
+            scores, attention = [row], attention[:, None]
         else:
             scores, attention = self._session.step(self._encoding, self._slots, self.length, tokens, rules)
             attention = attention[:, :, None]

@@ -11,6 +11,7 @@ from amanuensis.npu.device_layers import UNEMBEDDING, cross_chunks
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.layers import Layers
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, F32_BYTES, Area
+from amanuensis.npu.devices.xrt.short_vocabulary import EXTRA, N_EXTRAS, SHORT
 from amanuensis.npu.devices.xrt.stream_parts import PLAIN, Piece, StreamParts, operators_of
 from amanuensis.npu.model_config import Head
 
@@ -66,6 +67,18 @@ class DecoderStreams(StreamParts):
     def score_again(self) -> list[Operator]:
         """Scores of WANTED rows of the dispatch before, under other rules."""
         return operators_of([self._scores(self.memory.decoder_input())])
+
+    def short_step(self, bucket: int, words: Vocabulary) -> list[Operator]:
+        """One token, appended to the cache SLOT; its scores in the shortlist, and the row that was projected.
+
+        Args:
+            bucket: of the window.
+            words: of the shortlist.
+
+        """
+        rows = Parameter(par.ROWS, BLOCK_ROWS)
+        begin: list[Operator] = [self.embed(rows, step=1)]
+        return operators_of([("", begin), *self.pieces(bucket, rows), ("", self._short_scores(words))])
 
     def copy(self, copies: int) -> list[Operator]:
         """The first KEYS rows of caches SOURCES to caches TARGETS."""
@@ -259,27 +272,45 @@ class DecoderStreams(StreamParts):
 
     def project(self) -> list[Operator]:
         """Normalise WANTED rows and project them to the vocabulary."""
+        layers, norm = self._normed()
+        logits = self.scratch.at("logits")
+        return [norm, *layers.product(UNEMBEDDING, layers.at("normed"), logits, Epilogue(out="f32"))]
+
+    def _normed(self) -> tuple[Layers, Operator]:
+        """Return what normalises WANTED rows, and what builds on them."""
         rows = Parameter(par.WANTED, BLOCK_ROWS)
         layers = Layers("decoder", self.scratch, self.weights, rows)
         first = Parameter(par.WANTED_FIRST, BLOCK_ROWS - 1)
         residual = self.scratch.at("decoder.residual", 0, first, self.memory.dimensions.width * F32_BYTES)
-        norm = layers.norm_of("decoder.layer_norm", residual, layers.at("normed"), rows)
-        logits = self.scratch.at("logits")
-        return [norm, *layers.product(UNEMBEDDING, layers.at("normed"), logits, Epilogue(out="f32"))]
+        return layers, layers.norm_of("decoder.layer_norm", residual, layers.at("normed"), rows)
+
+    def _short_scores(self, words: Vocabulary) -> list[Operator]:
+        short, ending = self.weights.short_vocabulary, Epilogue(out="f32")
+        assert short is not None
+        layers, norm = self._normed()
+        hidden, rare = layers.at("normed"), self.scratch.at("logits")
+        static = self.scratch.at("logits", N_EXTRAS * F32_BYTES)
+        *_, extra = layers.product(EXTRA, hidden, rare, ending)  # the row is quantised already
+        copied = CopyRows(hidden, self.memory.decoder_output().at("hidden"), 1, *[self.vector_bytes] * 3)
+        select = self._select(self.memory.decoder_input(), words, short.local_size, short.pitch)
+        return [norm, *layers.product(SHORT, hidden, static, ending), extra, select, copied]
 
     def _scores(self, given: Area) -> Piece:
-        memory, words = self.memory, self.vocabulary
-        select = Select(
+        memory = self.memory
+        vocabulary, pitch = memory.dimensions.vocabulary, memory.padded_vocabulary
+        return "", [*self.project(), self._select(given, self.vocabulary, vocabulary, pitch)]
+
+    def _select(self, given: Area, words: Vocabulary, vocabulary: int, pitch: int) -> Select:
+        return Select(
             logits=self.scratch.at("logits"),
             masks=words.masks,
             rules=given.at("rules"),
-            answers=memory.decoder_output().at("scores"),
+            answers=self.memory.decoder_output().at("scores"),
             rows=Parameter(par.WANTED, BLOCK_ROWS),
-            vocabulary=memory.dimensions.vocabulary,
-            pitch=memory.padded_vocabulary,
+            vocabulary=vocabulary,
+            pitch=pitch,
             n_masks=words.n_masks,
             timestamp_begin=words.timestamp_begin,
             eot=words.eot,
             no_speech=words.no_speech,
         )
-        return "", [*self.project(), select]

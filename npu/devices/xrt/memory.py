@@ -189,13 +189,14 @@ class Memory:
         return area
 
     def decoder_output(self) -> Area:
-        """Return OUTPUT of a forward: the receipt, `scores`, SCORES [BLOCK_ROWS], and `attention`.
+        """Return OUTPUT of a forward: the receipt, `scores`, SCORES [BLOCK_ROWS], `hidden`, and `attention`.
 
-        Attention is float32 [alignment heads, rows, bucket], where rows are those of the dispatch; of several streams
-        [rows, alignment heads, bucket].
+        Hidden is bf16 [width], the row that a step with a shortlist has projected. Attention is float32 [alignment
+        heads, rows, bucket], where rows are those of the dispatch; of several streams [rows, alignment heads, bucket].
         """
         area = bare_output()
         area.add("scores", BLOCK_ROWS * SCORES.itemsize)
+        area.add("hidden", self.dimensions.width * BF16_BYTES)
         area.add("attention", max(1, self.alignment_heads) * BLOCK_ROWS * self.buckets[-1] * F32_BYTES)
         return area
 

@@ -18,6 +18,7 @@ from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import Memory, bare_input, bare_output
 from amanuensis.npu.devices.xrt.resident import Resident
 from amanuensis.npu.devices.xrt.runtime import XrtRuntime
+from amanuensis.npu.devices.xrt.shortlist import ShortlistUse
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.row_rules import RowRules, Selection
@@ -99,6 +100,12 @@ class XrtModel:
     @property
     def generation(self) -> Generation:
         return self.files.generation
+
+    @property
+    def shortlist_use(self) -> ShortlistUse:
+        """How often the shortlist of the vocabulary was tried and held; never where there is none."""
+        shortlist = self._decoder.shortlist
+        return ShortlistUse() if shortlist is None else shortlist.use
 
     def load_selection(self, selection: Selection) -> None:
         """Keep what selecting needs of the vocabulary on the device."""

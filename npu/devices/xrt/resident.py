@@ -87,11 +87,14 @@ class Resident:
         self.masks_offset = aligned(weights.n_bytes)
         self._runtime = runtime
         self._on_host = on_host
-        masks_bytes = N_MASKS * -(-memory.dimensions.vocabulary // 8)
-        _check_room(runtime, self.masks_offset + masks_bytes + memory.resident_bytes())
+        short = weights.short_vocabulary
+        self.short_masks_offset = self.masks_offset + _masks_bytes(memory.dimensions.vocabulary)
+        weights_bytes = self.short_masks_offset + (_masks_bytes(short.local_size) if short else 0)
+        _check_room(runtime, weights_bytes + memory.resident_bytes())
         self._loaded: Loaded = runtime.load(PROGRAM)
         self._number = 0
-        self._weights = runtime.allocate(self._loaded, self.masks_offset + aligned(masks_bytes), "weights")
+        self._newest: Pending | None = None
+        self._weights = runtime.allocate(self._loaded, weights_bytes, "weights")
         self._scratch = runtime.allocate(self._loaded, memory.scratch().n_bytes, "scratch")
         self._cache = runtime.allocate(self._loaded, memory.cache().n_bytes, "cache")
 
@@ -103,10 +106,27 @@ class Resident:
         """Write the bitmaps of suppressed ids."""
         self._runtime.write(self._weights, np.packbits(selection.masks, axis=1, bitorder="little"), self.masks_offset)
 
+    def write_part(self, array: NDArray[Any], offset: int) -> None:
+        """Write part of WEIGHTS, once no dispatch is using them any more."""
+        if self._newest is not None:
+            self._runtime.wait(self._newest)
+        self._runtime.write(self._weights, array, offset)
+
+    def held(self, region: Region, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Return a tensor of WEIGHTS as it was written, from the mirror on the host."""
+        stop = region.offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
+        tensor: NDArray[Any] = self._weights.host[region.offset : stop].view(dtype).reshape(shape)
+        return tensor
+
     @property
     def masks_region(self) -> Region:
         """Where the bitmaps lie."""
         return Region(Argument.WEIGHTS, self.masks_offset)
+
+    @property
+    def short_masks_region(self) -> Region:
+        """Where the bitmaps of the shortlist lie, where there is one."""
+        return Region(Argument.WEIGHTS, self.short_masks_offset)
 
     def input(self, area: Area) -> Input:
         """Allocate an INPUT buffer."""
@@ -153,6 +173,7 @@ class Resident:
             else:
                 pending = self._runtime.run(self._loaded, part, buffers)
         assert pending is not None
+        self._newest = pending
         return Dispatch(pending, output, self._number)
 
     def finish(self, dispatch: Dispatch, n_bytes: int = 0) -> NDArray[np.uint8]:
@@ -173,6 +194,10 @@ class Resident:
     def read(self, output: Buffer, shape: tuple[int, ...], dtype: Any, offset: int) -> NDArray[Any]:
         """Read part of an OUTPUT that is finished."""
         return self._runtime.read(output, shape, dtype, offset)
+
+
+def _masks_bytes(vocabulary: int) -> int:
+    return aligned(N_MASKS * -(-vocabulary // 8))
 
 
 def _check_room(runtime: XrtRuntime, n_bytes: int) -> None:
