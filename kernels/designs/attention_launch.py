@@ -114,8 +114,8 @@ def launch(operator: Operator, memory: Memory, device: Device) -> Launch:
     """
     if not isinstance(operator, Attention):
         raise LaunchError(f"{type(operator).__name__} is not in the configuration attention, which has Attention")
-    _check(operator)
     graph = configuration(device, operator.size)
+    _check(operator)
     try:
         work = _work(operator, memory)
     except OperandError as error:
