@@ -7,24 +7,20 @@ function of `amanuensis.kernels.reference` that its source names; packed operand
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import GenericAlias
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from amanuensis.kernels.dtypes import BFLOAT16
+from amanuensis.kernels.entries_rows import ROW_KERNELS
+from amanuensis.kernels.entry_table import Argument, Kernel, Point, Size, bf16, f32, i8, i32
 from amanuensis.kernels.reference.attention import KEY_BLOCK
 
 SOURCES: Final = Path(__file__).resolve().parent / "aie2"
 L1_BYTES: Final = 65536  # data memory of a core: mlir-aie `AIETargetModel.h`, commit 3ca0193
 MODE_GELU: Final = 1  # bits of the mode that ends a matrix product, as in aie2/epilogue.h
 MODE_RESIDUAL: Final = 2
-
-Argument: TypeAlias = Any  # a type: np.int32, or np.ndarray[(size,), np.dtype[T]]
 
 
 class EntryError(ValueError):
@@ -73,136 +69,83 @@ def dtype_of(argument: Argument) -> np.dtype[Any]:
     return np.dtype(element)
 
 
-@dataclass(frozen=True, slots=True)
-class _Size:
-    """A size that a kernel is compiled for: a multiple of something, and at most something."""
-
-    macro: str
-    multiple: int
-    limit: int = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _Array:
-    """An array argument: how many elements, as the product of a number and sizes by name."""
-
-    element: type[Any]
-    factor: int
-    sizes: tuple[str, ...]
-
-    def type_at(self, sizes: Mapping[str, int]) -> Argument:
-        count = self.factor * math.prod(sizes[name] for name in self.sizes)
-        return GenericAlias(np.ndarray, ((count,), GenericAlias(np.dtype, (self.element,))))
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """An entry point: its arrays, how many int32 follow them, and its stack in bytes."""
-
-    arrays: tuple[_Array, ...]
-    scalars: int
-    stack_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    source: str
-    sizes: Mapping[str, _Size]
-    points: Mapping[str, _Point]
-
-
-def _i8(*sizes: str, factor: int = 1) -> _Array:
-    return _Array(np.int8, factor, sizes)
-
-
-def _i32(*sizes: str, factor: int = 1) -> _Array:
-    return _Array(np.int32, factor, sizes)
-
-
-def _f32(*sizes: str, factor: int = 1) -> _Array:
-    return _Array(np.float32, factor, sizes)
-
-
-def _bf16(*sizes: str, factor: int = 1) -> _Array:
-    return _Array(BFLOAT16.type, factor, sizes)
-
-
-_TILE: Final = {"m": _Size("DIM_M", 4), "k": _Size("DIM_K", 8), "n": _Size("DIM_N", 16)}
-_ROWS: Final = {"m": _Size("DIM_M", 1), "n": _Size("DIM_N", 16)}
-_HEAD: Final = {"m": _Size("DIM_M", 4), "d": _Size("DIM_D", 16)}
+_TILE: Final = {"m": Size("DIM_M", 4), "k": Size("DIM_K", 8), "n": Size("DIM_N", 16)}
+_ROWS: Final = {"m": Size("DIM_M", 1), "n": Size("DIM_N", 16)}
+_HEAD: Final = {"m": Size("DIM_M", 4), "d": Size("DIM_D", 16)}
 
 # (sums, scales of rows, scales and bias of columns, residual, result, mode); with bf16 operands there are no scales.
-_INT8_ENDS: Final = (_i32("m", "n"), _f32("m"), _f32("n", factor=2), _f32("m", "n"))
-_BF16_ENDS: Final = (_f32("m", "n"), _f32("n"), _f32("m", "n"))
-_STATE: Final = (_f32("m", factor=2), _f32("m", "d"))
-_KEYS: Final = _bf16("d", factor=KEY_BLOCK)
-_SCORES: Final = _f32("m", factor=KEY_BLOCK)
+_INT8_ENDS: Final = (i32("m", "n"), f32("m"), f32("n", factor=2), f32("m", "n"))
+_BF16_ENDS: Final = (f32("m", "n"), f32("n"), f32("m", "n"))
+_STATE: Final = (f32("m", factor=2), f32("m", "d"))
+_KEYS: Final = bf16("d", factor=KEY_BLOCK)
+_SCORES: Final = f32("m", factor=KEY_BLOCK)
 
 _KERNELS: Final = (
-    _Kernel(
+    Kernel(
         "gemm_int8.cc",
         _TILE,
         {
-            "gemm_int8_zero": _Point((_i32("m", "n"),), 0, 512),
-            "gemm_int8_mac": _Point((_i8("m", "k"), _i8("k", "n"), _i32("m", "n")), 0, 2048),
-            "gemm_int8_finish_bf16": _Point((*_INT8_ENDS, _bf16("m", "n")), 1, 1024),
-            "gemm_int8_finish_f32": _Point((*_INT8_ENDS, _f32("m", "n")), 1, 1024),
-            "gemm_int8_requantise": _Point((_i32("m", "n"), _i32("n", factor=2), _i8("m", "n")), 1, 1536),
+            "gemm_int8_zero": Point((i32("m", "n"),), 0, 512),
+            "gemm_int8_mac": Point((i8("m", "k"), i8("k", "n"), i32("m", "n")), 0, 2048),
+            "gemm_int8_finish_bf16": Point((*_INT8_ENDS, bf16("m", "n")), 1, 1024),
+            "gemm_int8_finish_f32": Point((*_INT8_ENDS, f32("m", "n")), 1, 1024),
+            "gemm_int8_requantise": Point((i32("m", "n"), i32("n", factor=2), i8("m", "n")), 1, 1536),
         },
     ),
-    _Kernel(
+    Kernel(
         "gemm_bf16.cc",
         _TILE,
         {
-            "gemm_bf16_zero": _Point((_f32("m", "n"),), 0, 512),
-            "gemm_bf16_mac": _Point((_bf16("m", "k"), _bf16("k", "n"), _f32("m", "n")), 0, 2048),
-            "gemm_bf16_finish_bf16": _Point((*_BF16_ENDS, _bf16("m", "n")), 1, 1024),
-            "gemm_bf16_finish_f32": _Point((*_BF16_ENDS, _f32("m", "n")), 1, 1024),
+            "gemm_bf16_zero": Point((f32("m", "n"),), 0, 512),
+            "gemm_bf16_mac": Point((bf16("m", "k"), bf16("k", "n"), f32("m", "n")), 0, 2048),
+            "gemm_bf16_finish_bf16": Point((*_BF16_ENDS, bf16("m", "n")), 1, 1024),
+            "gemm_bf16_finish_f32": Point((*_BF16_ENDS, f32("m", "n")), 1, 1024),
         },
     ),
-    _Kernel(
+    Kernel(
         "quantise_rows.cc",
-        {**_ROWS, "m": _Size("DIM_M", 4)},
-        {"quantise_rows": _Point((_bf16("m", "n"), _f32("n"), _i8("m", "n"), _f32("m")), 1, 1024)},
+        {**_ROWS, "m": Size("DIM_M", 4)},
+        {"quantise_rows": Point((bf16("m", "n"), f32("n"), i8("m", "n"), f32("m")), 1, 1024)},
     ),
-    _Kernel(
+    Kernel(
         "layer_norm.cc",
         _ROWS,
-        {"layer_norm": _Point((_f32("m", "n"), _f32("n", factor=2), _bf16("m", "n")), 0, 1024)},
+        {"layer_norm": Point((f32("m", "n"), f32("n", factor=2), bf16("m", "n")), 0, 1024)},
     ),
-    _Kernel(
+    Kernel(
         "softmax.cc",
         _ROWS,
-        {"softmax": _Point((_bf16("m", "n"), _f32("n"), _bf16("m", "n")), 2, 1024)},
+        {"softmax": Point((bf16("m", "n"), f32("n"), bf16("m", "n")), 2, 1024)},
     ),
-    _Kernel(
+    Kernel(
         "attention.cc",
         _HEAD,
         {
-            "attention_begin": _Point(_STATE, 0, 512),
-            "attention_block": _Point((_bf16("m", "d"), _KEYS, _KEYS, _SCORES, *_STATE), 3, 2048),
-            "attention_finish": _Point((*_STATE, _bf16("m", "d")), 0, 1024),
-            "attention_weights": _Point((_bf16("m", "d"), _KEYS, _STATE[0], _SCORES, _SCORES), 3, 2048),
+            "attention_begin": Point(_STATE, 0, 512),
+            "attention_block": Point((bf16("m", "d"), _KEYS, _KEYS, _SCORES, *_STATE), 3, 2048),
+            "attention_finish": Point((*_STATE, bf16("m", "d")), 0, 1024),
+            "attention_weights": Point((bf16("m", "d"), _KEYS, _STATE[0], _SCORES, _SCORES), 3, 2048),
         },
     ),
-    _Kernel(
+    Kernel(
         "attention_query.cc",
         _HEAD,
-        {"attention_query": _Point((_KEYS, _bf16("m", "d")), 1, 512)},
+        {"attention_query": Point((_KEYS, bf16("m", "d")), 1, 512)},
     ),
-    _Kernel(
+    Kernel(
         "gelu.cc",
-        {"n": _Size("DIM_N", 16, 32768)},
-        {"gelu": _Point((_bf16("n"), _bf16("n")), 0, 1024)},
+        {"n": Size("DIM_N", 16, 32768)},
+        {"gelu": Point((bf16("n"), bf16("n")), 0, 1024)},
     ),
-    _Kernel(
+    Kernel(
         "rows.cc",
-        {"n": _Size("DIM_N", 32, 32768)},
+        {"n": Size("DIM_N", 32, 32768)},
         {
-            "add_rows": _Point((_f32("n"), _f32("n"), _f32("n")), 0, 512),
-            "copy_rows": _Point((_i8("n"), _i8("n")), 0, 512),
+            "add_rows": Point((f32("n"), f32("n"), f32("n")), 0, 512),
+            "copy_rows": Point((i8("n"), i8("n")), 0, 512),
         },
     ),
+    *ROW_KERNELS,
 )
 
 NAMES: Final = tuple(name for kernel in _KERNELS for name in kernel.points)

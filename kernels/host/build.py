@@ -29,7 +29,7 @@ _SANITIZE: Final = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-
 _HEADERS: Final = frozenset({".h", ".hpp"})
 _NODE: Final = re.compile(r'^node: \{ title: "([^"]*)" label: "([^"]*)"', re.MULTILINE)
 _EDGE: Final = re.compile(r'^edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"', re.MULTILINE)
-_BYTES: Final = re.compile(r"\\n(\d+) bytes \((\w+)")
+_BYTES: Final = re.compile(r"\\n(\d+) bytes \(([\w,]+)")  # "dynamic,bounded" is a frame that is aligned, its most told
 
 
 class BuildError(RuntimeError):

@@ -130,6 +130,12 @@ __aie_inline vector<T, N> downshift(const vector<T, N> &v, unsigned shift) {
   return out;
 }
 
+template <typename T, unsigned N>
+__aie_inline vector<T, N> bit_xor(const vector<T, N> &a, const vector<T, N> &b) {
+  static_assert(!detail::is_float<T>, "bit_xor takes integers");
+  return detail::map(a, b, [](T x, T y) { return T(x ^ y); });
+}
+
 // The sum of all lanes, halves added to halves as a core does it.
 template <typename T, unsigned N>
 __aie_inline T reduce_add(const vector<T, N> &v) {
