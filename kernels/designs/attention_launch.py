@@ -29,7 +29,6 @@ from amanuensis.kernels.designs.attention import (
     BLOCKS,
     CORE_ROWS,
     FIRST_BLOCK,
-    KEY_BLOCK,
     KEY_BLOCKS,
     KEYS,
     SEEN,
@@ -46,6 +45,7 @@ from amanuensis.kernels.layout import padded
 from amanuensis.kernels.memory import Memory, OperandError
 from amanuensis.kernels.operands import Region
 from amanuensis.kernels.operators import Attention, Operator
+from amanuensis.kernels.reference.attention import KEY_BLOCK
 
 COVERS: Final[frozenset[type[Operator]]] = frozenset({Attention})
 QUEUE: Final = 4  # transfers under way in a shim channel: amd/IRON, README of its GEMM `flm`
