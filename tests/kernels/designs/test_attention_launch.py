@@ -150,6 +150,13 @@ def test_the_encoder_of_whisper_base(bucket: int, frames: int, device: Device) -
     assert min(task.burst_bytes for task in trace.tasks) == 128
 
 
+def test_the_encoder_of_whisper_base_at_exact_speed() -> None:
+    """A window of five seconds, beat by beat, moves what the same launch moves object by object."""
+    assert compare(Case(256, 250, 8, interleaved=True), NPU1(), "exact") == compare(
+        Case(256, 250, 8, interleaved=True), NPU1(), "object"
+    )
+
+
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 @pytest.mark.parametrize(("bucket", "frames"), [(256, 256), (512, 301)])
 def test_the_encoder_of_the_built_in_model(bucket: int, frames: int, device: Device) -> None:
