@@ -33,6 +33,10 @@ SCALARS: Final = {
     "attention_block": (30, 1, 32),
     "attention_weights": (30, 1, 32),
     "attention_query": (0,),
+    "energy": (1,),
+    "log_mel_frames": (0,),
+    "log_mel_transform": (1,),
+    "log_mel_begin": (7,),
 }
 _LIBC: Final = ctypes.CDLL(None)
 
