@@ -230,6 +230,22 @@ def test_rare_ids_of_the_prompt_are_ranked(int8: Pair) -> None:
         assert int8.short.shortlist_use.tried - before.tried == tried
 
 
+def test_equal_logits_are_ranked_by_id(tmp_path: Path) -> None:
+    """A rare id, which lies before all others in the shortlist, comes after a frequent one with the same row."""
+    rare, frequent = SHORT_TEXT + 31, 17
+
+    def repeat(rows: Float32, eot: int) -> None:
+        make_faint(rows, eot)
+        rows[rare] = rows[frequent]
+
+    pair = Pair.of(make_files(tmp_path / "repeated", SURE, repeat), "int8")
+    raised = replace(ENGLISH, candidates=2, bonuses=((rare, 900.0), (frequent, 900.0)))
+    ours, theirs = pair.step([1, rare], 3, raised)
+    check_alike(ours, theirs, exact=True)
+    assert ours.text.ids == (frequent, rare)
+    assert pair.short.shortlist_use.held == 1
+
+
 def test_more_rare_ids_than_there_is_room_for(int8: Pair) -> None:
     """The first of the newest text stay, the others are left out, and answers are the same."""
     first = list(range(SHORT_TEXT, SHORT_TEXT + 2 * N_EXTRAS))
