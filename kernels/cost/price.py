@@ -149,13 +149,17 @@ def _burst(operator: Operator) -> int:
 
 
 def _attention_demand(operator: kinds.Attention, rows: int, load: Load, array: Array) -> _Demand:
-    """Heads, and blocks of queries of each, are spread over the cores; each block is shown all keys and values."""
+    """Heads, and blocks of queries of each, are spread over the cores; each block is shown all keys and values.
+
+    The blocks of a column of cores are shown them at once, so the memory gives them once for each column of queries.
+    """
     units = operator.heads * ceil(rows / QUERY_ROWS)
     spread = _spread(units, array.cores)
     row_bytes = 2 * operator.heads * operator.size
     keys_bytes = load.bytes_read - rows * row_bytes
     streamed = ceil(units / array.cores) * keys_bytes / operator.heads
-    return _Demand(array.cores, spread * load.macs, spread, streamed, ((load.n_bytes, 2 * operator.size),))
+    again = (ceil(rows / (array.rows * QUERY_ROWS)) - 1) * keys_bytes
+    return _Demand(array.cores, spread * load.macs, spread, streamed, ((load.n_bytes + again, 2 * operator.size),))
 
 
 def _product_demand(operator: _Gemm, rows: int, load: Load, array: Array) -> _Demand:
