@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "models": "list, fetch, import, export, prepare and remove models",
     "devices": "list compute devices and sound inputs",
     "doctor": "check what an NPU needs here, and every operator of the device against its reference",
-    "kernels": "plan what a model would take on an NPU, from published figures",
+    "kernels": "plan, compile, test and measure the operators of the NPU",
     "bench": "measure speed, memory and accuracy",
 }
 EXAMPLES: Final = """\

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from amanuensis.daemon.commands import kernels_build, kernels_test
+from amanuensis.daemon.commands.bench import load
 from amanuensis.daemon.commands.common import SubParsers, bounded_int
 
 if TYPE_CHECKING:
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
 EXAMPLE_OF: Final = {
     "plan": "amanuensis kernels plan --model base --device npu1 --svg plan.svg",
     "cost": "amanuensis kernels cost --fit",
+    "build": kernels_build.EXAMPLE,
+    "test": kernels_test.EXAMPLE,
+    "bench": "amanuensis kernels bench --device npu",
 }
 ACTIONS: Final = {
     "plan": "say what a model would take on an NPU and why: modelled, not measured",
     "cost": "show how far the cost model is off each published figure",
+    "build": "compile the programs of a model for a real NPU, with mlir-aie and Peano",
+    "test": "run every operator of a device against its reference",
+    "bench": "measure what the cost model does not know of an NPU, and keep it as the calibration",
 }
 ARCHITECTURES: Final = ("npu1", "npu2")
 MAX_POSITIONS: Final = 1536  # the largest audio context that the device has room for
@@ -32,8 +40,8 @@ def add_parser(subparsers: SubParsers) -> None:
     """Add `kernels` and its actions."""
     parser = subparsers.add_parser(
         "kernels",
-        help="plan what a model would take on an NPU, from published figures",
-        description="The operators of the NPU and what they cost. Nothing here needs an NPU.",
+        help="plan, compile, test and measure the operators of the NPU",
+        description="The operators of the NPU: what they cost, compiling them, testing and measuring them.",
         epilog="examples:\n" + "".join(f"  {example}\n" for example in EXAMPLE_OF.values()),
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -44,6 +52,9 @@ def add_parser(subparsers: SubParsers) -> None:
     add_plan_flags(add["plan"])
     add["cost"].add_argument("--fit", action="store_true", help="fit the parameters anew, instead of those built in")
     add["cost"].add_argument("--json", action="store_true", help="print one JSON object")
+    kernels_build.add_flags(add["build"])
+    kernels_test.add_flags(add["test"])
+    load("device").add_arguments(add["bench"])
 
 
 def add_plan_flags(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +78,13 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked for."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {"plan": run_plan, "cost": run_cost}
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "plan": run_plan,
+        "cost": run_cost,
+        "build": kernels_build.run,
+        "test": kernels_test.run,
+        "bench": lambda given: load("device").run(given),
+    }
     return actions[args.action](args)
 
 

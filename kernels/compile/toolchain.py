@@ -106,13 +106,12 @@ def run_tool(
 
 def _aie_root() -> Path:
     """Return the folder of mlir-aie, which holds python/aie, bin and include."""
-    try:
-        found = importlib.util.find_spec("aie.iron")
-    except ModuleNotFoundError:
-        found = None
-    if found is None or found.origin is None:
+    found = importlib.util.find_spec("aie")  # finds it without importing: only the process that emits MLIR does
+    places = [] if found is None else [Path(place).resolve() for place in found.submodule_search_locations or ()]
+    place = next((place for place in places if (place / "iron" / "__init__.py").is_file()), None)
+    if place is None:
         raise ToolchainError(f"mlir-aie is not installed (no Python package `aie.iron`); install it: {INSTALL_AIE}")
-    return Path(found.origin).resolve().parents[3]
+    return place.parents[1]
 
 
 def _peano(root: Path) -> Path:

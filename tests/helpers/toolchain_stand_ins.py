@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,8 +91,6 @@ class StandIns:
 
 def install(root: Path, monkeypatch: pytest.MonkeyPatch, *, aie: bool = True, aiecc: bool = True) -> StandIns:
     """Put the stand-ins into a folder and in reach of this process and those that it starts."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "aie"]:
-        monkeypatch.delitem(sys.modules, name)
     if aie:
         for name, text in PACKAGE.items():
             _write(root / "mlir_aie" / "python" / name, text)
