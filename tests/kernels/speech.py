@@ -31,7 +31,7 @@ def made_sound() -> Float32:
     """Return a second of a rising tone with harmonics, noise, and a pause."""
     t = np.arange(16_000) / SAMPLE_RATE
     phase = 2 * np.pi * (120 * t + 400 * t**2)
-    sound = sum(np.sin(k * phase) / k for k in range(1, 20)) * 0.1
+    sound = 0.1 * np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)
     sound[5_000:8_000] = 0
     return np.asarray(sound + 1e-4 * np.random.default_rng(1).standard_normal(t.size), np.float32)
 
