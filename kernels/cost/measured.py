@@ -1,4 +1,4 @@
-"""What `amanuensis bench device` measured on an NPU, in the place of published figures.
+"""What `amanuensis kernels bench` measured on an NPU, in the place of published figures.
 
 The file holds `timing`, `architecture`, `hardware` and `figures`; a figure has a name and `us` with `median`, `low` and
 `high`. Each operator was timed in a dispatch of its own, so that differences between figures are what counts.
@@ -15,14 +15,20 @@ from typing import Any, Final
 
 from amanuensis.kernels.cost.arrays import ARRAYS
 from amanuensis.kernels.cost.parameters import MODELS, Case, Model, Parameters
+from amanuensis.kernels.loads import GELU_CYCLES, LANES, SOFTMAX_CYCLES
 from amanuensis.kernels.program import Architecture
 
 WARM_DISPATCH: Final = "dispatch, warm"
+MEMORY_COPY: Final = "memory copy"
+COPY_BYTES: Final = 8 << 20  # that are read, and as many that are written
+GELU: Final = "GemmInt8 with GELU"
 WIDTH, FFN = 512, 2048  # of the products that are timed: Whisper base
 FEW_ROWS, MANY_ROWS = 1, 1536  # that show the memory, and the cores
 _SPREAD: Final[dict[Case, str]] = {"fast": "low", "middle": "median", "slow": "high"}
 _BYTES: Final = WIDTH * FFN  # of int8 weights, next to which nothing else of a token counts
 _MACS: Final = MANY_ROWS * WIDTH * FFN
+HEADS: Final = 8
+_SCORES: Final = HEADS * MANY_ROWS * MANY_ROWS  # of an attention of as many keys as rows
 
 
 class CalibrationError(ValueError):
@@ -47,9 +53,10 @@ def current_model(architecture: Architecture) -> Model:
 
 
 def calibrated(path: Path, architecture: Architecture) -> Model:
-    """Return the cost model with the dispatch, the launches, the memory and the products of a calibration file.
+    """Return the cost model with dispatch, launches, memory, products and cycles beside them of a calibration file.
 
-    The cycles of what is no product and the cost of a burst stay as they are without it; the clock is the nominal one.
+    The cost of a burst stays as it is without it, and the clock is the nominal one: only together with cycles is it
+    known. The memory is as fast as the faster of a copy and of a product that does little but read weights.
 
     Raises:
         CalibrationError: the file cannot be read, was made on another architecture, or holds impossible figures.
@@ -67,30 +74,80 @@ def calibrated(path: Path, architecture: Architecture) -> Model:
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise CalibrationError(
-            f"{path}: this calibration cannot be used: {what}; run `amanuensis bench device` again, or remove it"
+            f"{path}: this calibration cannot be used: {what}; run `amanuensis kernels bench` again, or remove it"
         ) from None
     basis = f"calibrated: modelled from what was measured on {hardware}"
     return replace(MODELS[architecture], cases=cases, basis=basis)
 
 
 def _parameters(architecture: Architecture, case: Case, figures: Mapping[str, Mapping[str, Any]]) -> Parameters:
-    def longer_us(name: str, than_us: float) -> float:
-        us = float(figures[name][_SPREAD[case]])
-        if not than_us < us < float("inf"):
-            raise ValueError(f"{name} took {us:g} us ({_SPREAD[case]}), not more than {than_us:g}")
-        return us - than_us
-
     array, published = ARRAYS[architecture], MODELS[architecture].cases[case]
-    dispatch_us = longer_us(WARM_DISPATCH, 0.0)
-    operator_us = longer_us(operator_figure("LayerNorm", FEW_ROWS), dispatch_us)  # next to no work
-    empty_us = dispatch_us + operator_us
+    spent = _Spent(case, figures)
     cycles = array.cores * array.clock_ghz * 1e3  # of all cores in a microsecond
+    beside = cycles_per_element(architecture, figures, case)
+    expected = {"GELU": GELU_CYCLES / LANES, "softmax": SOFTMAX_CYCLES / LANES}
+    weights_gb_s = _BYTES / 1e3 / spent.operator_us("GemmInt8", FEW_ROWS)
+    copy_gb_s = 2 * COPY_BYTES / 1e3 / spent.us(MEMORY_COPY, spent.empty_us)
     return replace(
         published,
         clock_ghz=array.clock_ghz,
-        dispatch_us=dispatch_us,
-        operator_us=operator_us,
-        memory_gb_s=_BYTES / 1e3 / longer_us(operator_figure("GemmInt8", FEW_ROWS), empty_us),
-        int8_macs=_MACS / cycles / longer_us(operator_figure("GemmInt8", MANY_ROWS), empty_us),
-        bf16_macs=_MACS / cycles / longer_us(operator_figure("GemmBf16", MANY_ROWS), empty_us),
+        dispatch_us=spent.dispatch_us,
+        operator_us=spent.launch_us,
+        memory_gb_s=max(weights_gb_s, copy_gb_s),
+        int8_macs=_MACS / cycles / spent.operator_us("GemmInt8", MANY_ROWS),
+        bf16_macs=_MACS / cycles / spent.operator_us("GemmBf16", MANY_ROWS),
+        lane_factor=sum(beside[name] for name in expected) / sum(expected.values()),
     )
+
+
+def cycles_per_element(
+    architecture: Architecture, figures: Mapping[str, Mapping[str, Any]], case: Case = "middle"
+) -> dict[str, float]:
+    """Return the cycles that a core takes for an element of a layer norm, of GELU and of a softmax.
+
+    GELU is what a product takes longer with it; a softmax what an attention takes longer than its multiply-adds at the
+    rate of the bf16 product; a norm is the whole of it, with its memory, so that it is at most this. Nothing is below
+    0: work that hides behind the memory costs nothing.
+
+    Args:
+        architecture: of the device.
+        figures: `us` of each figure by name.
+        case: which end of the spread.
+
+    Raises:
+        KeyError: a figure is missing.
+        ValueError: a figure is impossible.
+
+    """
+    array, spent = ARRAYS[architecture], _Spent(case, figures)
+    cycles = array.cores * array.clock_ghz * 1e3
+    plain_us = spent.operator_us("GemmInt8", MANY_ROWS)
+    gelu_us = spent.operator_us(GELU, MANY_ROWS) - plain_us
+    products_us = 2 * _SCORES * (WIDTH // HEADS) / _MACS * spent.operator_us("GemmBf16", MANY_ROWS)
+    softmax_us = spent.operator_us("Attention", MANY_ROWS) - products_us
+    return {
+        "norm": spent.operator_us("LayerNorm", MANY_ROWS) * cycles / (MANY_ROWS * WIDTH),
+        "GELU": max(0.0, gelu_us) * cycles / (MANY_ROWS * FFN),
+        "softmax": max(0.0, softmax_us) * cycles / _SCORES,
+    }
+
+
+class _Spent:
+    """Microseconds of figures at one end of their spread, less what a dispatch of nothing takes."""
+
+    def __init__(self, case: Case, figures: Mapping[str, Mapping[str, Any]]) -> None:
+        self._end, self._figures = _SPREAD[case], figures
+        self.dispatch_us = self.us(WARM_DISPATCH, 0.0)
+        self.launch_us = self.us(operator_figure("LayerNorm", FEW_ROWS), self.dispatch_us)  # next to no work
+        self.empty_us = self.dispatch_us + self.launch_us
+
+    def us(self, name: str, than_us: float) -> float:
+        """Return how much longer something took than a time that it must exceed."""
+        us = float(self._figures[name][self._end])
+        if not than_us < us < float("inf"):
+            raise ValueError(f"{name} took {us:g} us ({self._end}), not more than {than_us:g}")
+        return us - than_us
+
+    def operator_us(self, operator: str, rows: int) -> float:
+        """Return what an operator on so many rows took beside its dispatch."""
+        return self.us(operator_figure(operator, rows), self.empty_us)

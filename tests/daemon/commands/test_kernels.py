@@ -80,7 +80,9 @@ def test_a_calibration_changes_the_words_and_a_damaged_one_is_named(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = tmp_path / "amanuensis" / "calibration-npu1.json"
     path.parent.mkdir()
-    names = {"dispatch, warm": 60, "LayerNorm 1 rows": 63, "GemmInt8 1 rows": 110, "GemmInt8 1536 rows": 700}
+    names = {"dispatch, warm": 60, "LayerNorm 1 rows": 63, "GemmInt8 1 rows": 170, "GemmInt8 1536 rows": 700}
+    names |= {"GemmInt8 with GELU 1536 rows": 900, "LayerNorm 1536 rows": 400, "Attention 1536 rows": 5000}
+    names |= {"memory copy": 900}
     figures = [
         {"name": name, "us": {"low": us, "median": us, "high": us}}
         for name, us in (names | {"GemmBf16 1536 rows": 1200}).items()
@@ -190,3 +192,18 @@ def test_wrong_answers_leave_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 1
     assert printed.out.splitlines()[2].endswith("WRONG")
     assert printed.err == "amanuensis: wrong: LayerNorm\n"
+
+
+def test_the_bench_of_the_kernels_is_that_of_the_device() -> None:
+    """Modelled figures on the simulation, what cannot be measured with its reason, and no calibration."""
+    done = amanuensis("kernels", "bench", "--device", "sim", "--rounds", "1", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["timing"] == "modelled"
+    assert "memory copy" in {figure["name"] for figure in found["figures"]}
+    assert found["cycles_per_element"]["softmax"] > 0
+    assert found["not_measured"]["switch of configuration"]
+    done = amanuensis("kernels", "bench", "--device", "npu")
+    if done.returncode == 0:
+        pytest.skip("there is an NPU here")
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)

@@ -10,17 +10,23 @@ import pytest
 
 from amanuensis.kernels.cost.arrays import ARRAYS
 from amanuensis.kernels.cost.measured import (
+    COPY_BYTES,
     FFN,
+    GELU,
+    HEADS,
     MANY_ROWS,
+    MEMORY_COPY,
     WARM_DISPATCH,
     WIDTH,
     CalibrationError,
     calibrated,
     calibration_path,
     current_model,
+    cycles_per_element,
     operator_figure,
 )
 from amanuensis.kernels.cost.parameters import MODELS
+from amanuensis.kernels.loads import GELU_CYCLES, LANES, SOFTMAX_CYCLES
 
 US = {
     WARM_DISPATCH: 70.0,
@@ -28,6 +34,10 @@ US = {
     operator_figure("GemmInt8", 1): 74.0 + 40.0,
     operator_figure("GemmInt8", MANY_ROWS): 74.0 + 800.0,
     operator_figure("GemmBf16", MANY_ROWS): 74.0 + 1600.0,
+    operator_figure(GELU, MANY_ROWS): 74.0 + 1100.0,
+    operator_figure("LayerNorm", MANY_ROWS): 74.0 + 240.0,
+    operator_figure("Attention", MANY_ROWS): 74.0 + 2 * 1600.0 * HEADS * 64 * MANY_ROWS / (WIDTH * FFN) + 900.0,
+    MEMORY_COPY: 74.0 + 500.0,
 }
 
 
@@ -51,13 +61,41 @@ def test_measured_figures_take_the_place_of_published_ones(tmp_path: Path) -> No
     middle, cycles = model.cases["middle"], ARRAYS["npu1"].cores * ARRAYS["npu1"].clock_ghz * 1e3
     assert middle.dispatch_us == 70
     assert middle.operator_us == pytest.approx(4)
-    assert middle.memory_gb_s == pytest.approx(WIDTH * FFN / 40 / 1e3)
+    assert middle.memory_gb_s == pytest.approx(2 * COPY_BYTES / 500 / 1e3)
     assert middle.int8_macs == pytest.approx(MANY_ROWS * WIDTH * FFN / 800 / cycles)
     assert middle.int8_macs == pytest.approx(2 * middle.bf16_macs)
     assert middle.burst_ns == MODELS["npu1"].cases["middle"].burst_ns
     assert model.cases["fast"].int8_macs > middle.int8_macs > model.cases["slow"].int8_macs
     assert model.dispatch_us.low < 70 < model.dispatch_us.high
     assert model.basis == "calibrated: modelled from what was measured on NPU Phoenix"
+
+
+def test_the_faster_way_through_the_memory_counts(tmp_path: Path) -> None:
+    """A product that reads weights shows more of the memory than a copy that a design makes badly."""
+    slow = [one for one in facts()["figures"] if one["name"] != MEMORY_COPY]
+    slow.append({"name": MEMORY_COPY, "us": {"median": 9e3, "low": 9e3, "high": 9e3}})
+    model = calibrated(write(tmp_path / "calibration.json", facts(figures=slow)), "npu1")
+    assert model.cases["middle"].memory_gb_s == pytest.approx(WIDTH * FFN / 40 / 1e3)
+
+
+def test_cycles_beside_the_products_are_measured(tmp_path: Path) -> None:
+    """GELU by what a product takes longer with it, softmax by what an attention takes longer than its products."""
+    figures = {one["name"]: one["us"] for one in facts()["figures"]}
+    cycles = ARRAYS["npu1"].cores * ARRAYS["npu1"].clock_ghz * 1e3
+    found = cycles_per_element("npu1", figures)
+    assert found["GELU"] == pytest.approx(300 * cycles / (MANY_ROWS * FFN))
+    assert found["softmax"] == pytest.approx(900 * cycles / (HEADS * MANY_ROWS**2))
+    assert found["norm"] == pytest.approx(240 * cycles / (MANY_ROWS * WIDTH))
+    middle = calibrated(write(tmp_path / "calibration.json", facts()), "npu1").cases["middle"]
+    estimated = (GELU_CYCLES + SOFTMAX_CYCLES) / LANES
+    assert middle.lane_factor == pytest.approx((found["GELU"] + found["softmax"]) / estimated)
+
+
+def test_work_that_hides_behind_the_memory_costs_nothing() -> None:
+    """A product that is no slower with GELU says 0 cycles, never less."""
+    figures = {one["name"]: one["us"] for one in facts()["figures"]}
+    figures[operator_figure(GELU, MANY_ROWS)] = {"median": 800.0, "low": 790.0, "high": 810.0}
+    assert cycles_per_element("npu1", figures)["GELU"] == 0
 
 
 def test_the_file_of_this_machine_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +115,7 @@ def test_the_file_of_this_machine_is_found(tmp_path: Path, monkeypatch: pytest.M
         ("[]", "cannot be used"),
         (facts(timing="modelled"), "its times are modelled, of npu1, not measured on npu1"),
         (facts(architecture="npu2"), "measured, of npu2, not measured on npu1"),
-        (facts(figures=facts()["figures"][:-1]), f"it has no 'GemmBf16 {MANY_ROWS} rows'"),
+        (facts(figures=facts()["figures"][:-1]), "it has no 'memory copy'"),
         (facts(figures=[]), "it has no 'dispatch, warm'"),
         (
             facts(figures=[*facts()["figures"], {"name": "GemmInt8 1 rows", "us": {"low": 1, "median": 60}}]),
@@ -95,4 +133,4 @@ def test_damaged_files_are_named(tmp_path: Path, content: Any, message: str) -> 
     with pytest.raises(CalibrationError, match=message) as error:
         calibrated(path, "npu1")
     assert str(error.value).startswith(f"{path}: ")
-    assert "run `amanuensis bench device` again, or remove it" in str(error.value)
+    assert "run `amanuensis kernels bench` again, or remove it" in str(error.value)
