@@ -1,0 +1,168 @@
+"""What a launch on the configuration `decoder` asks of the array: runs of columns, and how a sequence issues them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from math import prod
+from typing import Any, Final, Literal
+
+from amanuensis.kernels.designs._iron import RuntimeData, Task, TensorAccessPattern
+from amanuensis.kernels.designs.decoder_array import CORES, Column, Configuration, Word
+from amanuensis.kernels.designs.launch import LaunchError
+
+QUEUED: Final = 4  # tasks that a shim channel takes; four channels make 16, as many as a shim tile has descriptors
+STEP_WORDS: Final = (1 << 20) - 1  # largest stride of a shim descriptor: mlir-aie AIETargetModel.h, 20 bits
+ITERATIONS: Final = 64  # of a task
+WRAP: Final = 1023  # largest size of the inner dimensions
+
+Stream = Literal["loads", "blocks", "given", "scales"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transfer between a buffer of the dispatch and a stream of a column.
+
+    Attributes:
+        stream: of the column.
+        buffer: number of the buffer.
+        start: word of the buffer.
+        dims: (size, stride in words) of up to four dimensions, outermost first.
+
+    """
+
+    stream: Stream
+    buffer: int
+    start: int
+    dims: tuple[tuple[int, int], ...]
+
+    @property
+    def words(self) -> int:
+        """How many words it moves."""
+        return prod(size for size, _ in self.dims)
+
+    @property
+    def end(self) -> int:
+        """The word after the last one that it touches."""
+        return self.start + sum((size - 1) * stride for size, stride in self.dims) + 1
+
+    def cut(self) -> Iterator[Move]:
+        """Yield transfers that do the same, each within what one task can do."""
+        sizes = [d for d in self.dims if d[0] > 1] or [(1, 1)]
+        size, stride = sizes[0]
+        run = len(sizes) == 1 and stride == 1  # of any length
+        if run or (len(sizes) <= 3 and size <= WRAP and 0 < stride <= STEP_WORDS):
+            yield Move(self.stream, self.buffer, self.start, tuple(sizes))
+        elif len(sizes) <= 4 and size <= ITERATIONS and stride <= STEP_WORDS:
+            missing = 4 - len(sizes)
+            dims = (sizes[0], *((1, 0),) * missing, *sizes[1:])
+            yield Move(self.stream, self.buffer, self.start, dims)
+        else:
+            inner = tuple(sizes[1:]) or ((1, 1),)
+            step = ITERATIONS if len(sizes) <= 4 and stride <= STEP_WORDS else 1
+            for i in range(0, size, step):
+                dims = ((min(step, size - i), stride), *inner)
+                yield from Move(self.stream, self.buffer, self.start + i * stride, dims).cut()
+
+
+@dataclass(slots=True)
+class Run:
+    """What one column does.
+
+    Attributes:
+        order: words of the order, for all cores; those not named are not read.
+        tiles: transfers in an order in which they can go on: of each tile what it gives, then what it takes.
+
+    """
+
+    order: dict[Word, int]
+    tiles: list[list[Move]] = field(default_factory=list)
+
+
+Phase = Mapping[int, Run]  # of columns; all of it has ended before the next phase begins
+
+
+class OrderedSequence:
+    """Issues phases: orders, barriers, and tasks with at most four under way in each channel."""
+
+    def __init__(self, configuration: Configuration, phases: Sequence[Phase]) -> None:
+        self._configuration, self._phases = configuration, phases
+
+    @property
+    def handles(self) -> list[Any]:
+        """The ends of the fifos that the sequence holds."""
+        return [[c.loads, c.blocks, c.given, c.scales] for c in self._configuration.columns]
+
+    def __call__(self, *arguments: Any) -> None:
+        data: Sequence[RuntimeData] = arguments[:-1]
+        written: dict[tuple[int, Word], int] = {}
+        for phase in self._phases:
+            for number, run in phase.items():
+                self._order(number, run, written)
+            self._move(phase, data)
+
+    def _order(self, number: int, run: Run, written: dict[tuple[int, Word], int]) -> None:
+        """Write those words of the orders that are not in the cores yet, and start the column."""
+        column = self._configuration.columns[number]
+        for word, value in run.order.items():
+            if written.get((number, word)) != value:
+                written[number, word] = value
+                for core in range(CORES):
+                    column.orders[core][int(word)] = value
+        column.start.set(1)
+
+    def _move(self, phase: Phase, data: Sequence[RuntimeData]) -> None:
+        under_way: dict[tuple[int, Stream], deque[Task]] = {}
+        for number, move in _in_turn(phase):
+            column = self._configuration.columns[number]
+            for part in move.cut():
+                tasks = under_way.setdefault((number, part.stream), deque())
+                if len(tasks) == QUEUED:
+                    _end(tasks.popleft())
+                tasks.append(_issue(column, part, data[part.buffer]))
+        for tasks in under_way.values():
+            for task in tasks:
+                _end(task)
+
+
+def _in_turn(phase: Phase) -> Iterator[tuple[int, Move]]:
+    """Yield the moves of all columns, a tile of each at a time."""
+    for tiles in zip_longest(*(run.tiles for run in phase.values()), fillvalue=[]):
+        for number, moves in zip(phase, tiles, strict=True):
+            yield from ((number, move) for move in moves)
+
+
+def _issue(column: Column, move: Move, data: RuntimeData) -> Task:
+    sizes, strides = [size for size, _ in move.dims], [stride for _, stride in move.dims]
+    tap = TensorAccessPattern((1, data.shape[0]), move.start, sizes, strides)
+    handle = getattr(column, move.stream)
+    start = handle.fill if move.stream in {"loads", "blocks"} else handle.drain
+    task: Task = start(data, tap=tap, wait=True, managed=False)
+    return task
+
+
+def _end(task: Task) -> None:
+    task.await_()
+    task.free()
+
+
+def checked(operator: object, moves: Iterable[Move], sizes: Sequence[int]) -> None:
+    """Refuse moves that leave their buffers.
+
+    Args:
+        operator: for the message.
+        moves: of the operator.
+        sizes: bytes of the buffers.
+
+    Raises:
+        LaunchError: names the operator, the word and the limit.
+
+    """
+    for move in moves:
+        if move.start < 0 or move.end > sizes[move.buffer] // 4:
+            raise LaunchError(
+                f"{type(operator).__name__}: whole objects of {move.stream} take words {move.start} to {move.end} of "
+                f"buffer {move.buffer}, which has {sizes[move.buffer] // 4}"
+            )
