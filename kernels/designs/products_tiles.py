@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from amanuensis.kernels.designs.products import ROWS
+from amanuensis.kernels.designs.products import ROWS, Core
 from amanuensis.kernels.designs.products_sequence import ITERATIONS, Part, Tap, Unit, filler, repeats, run
 from amanuensis.kernels.designs.products_words import Flag, Kind, TileWords, Words
-from amanuensis.kernels.designs.products import Core
 from amanuensis.kernels.entries_products import OBJECT_WORDS
 
 TILE: Final = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Words: TypeAlias = tuple[int, int, int, int]
 
@@ -30,6 +30,9 @@ class Flag(IntFlag):
     BIAS = 4
     F32 = 8
     SMOOTH = 16
+
+
+PLAIN: Final = Flag(0)
 
 
 class Loop(IntEnum):
@@ -116,7 +119,7 @@ class RowWords:
     rows: int
     gives: int
     width: int
-    flags: Flag = Flag(0)
+    flags: Flag = PLAIN
     extras: int = 0
     last_quad: int = 4
     scale_words: int = 0

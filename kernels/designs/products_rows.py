@@ -1,0 +1,278 @@
+"""Rows in the configuration `products`: layer norm, quantisation, sums and copies.
+
+A core takes `rows` rows at a time, chunk by chunk; b brings a chunk for each of the four cores of a column, so a round
+of a column is 4 * rows rows that follow one another, and so is what the cores give. Rounds are dealt out to columns.
+
+The last round of the last column may have fewer rows. What is missing is the last row again, and its results are
+written onto those of the last row. Quantised are quads of 4 rows, of which a last one that is not full gets a part of
+its own: all cores compute it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from amanuensis.kernels.designs.products import ROWS, Core
+from amanuensis.kernels.designs.products_sequence import ITERATIONS, Part, Tap, Unit, filler, repeats, run
+from amanuensis.kernels.designs.products_tiles import FILLER_WORDS, QUAD, Place
+from amanuensis.kernels.designs.products_words import Flag, Kind, RowWords, Words
+from amanuensis.kernels.entries_products import OBJECT_WORDS, OUT_WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class RowJob:
+    """Work on rows whose sizes and places are known; sizes in words of 4 bytes.
+
+    Attributes:
+        kind: NORM, QUANTISE, ADD, COPY or NARROW.
+        count: rows in all.
+        rows: that a core takes at a time, a power of two.
+        row: words that are taken of a row, a multiple of 1024 / rows.
+        given: words that are given of it, a multiple of 256 / rows.
+        pitch, given_pitch: words from row to row in memory.
+        src: one or, of a sum, two sources.
+        dst: where results go; quads of rows of QUANTISE lie together.
+        width: as the cores are told it.
+        scales: where scales of rows go.
+        kept: vectors that the cores keep, each `width` words.
+
+    """
+
+    kind: Kind
+    count: int
+    rows: int
+    row: int
+    given: int
+    pitch: int
+    given_pitch: int
+    src: tuple[Place, ...]
+    dst: Place
+    width: int
+    scales: Place | None = None
+    kept: tuple[Place, ...] = ()
+
+    @property
+    def together(self) -> int:
+        """Rows that lie together in the results."""
+        return QUAD if self.kind is Kind.QUANTISE else 1
+
+    @property
+    def high(self) -> int:
+        """Rows of a round of a column."""
+        return ROWS * self.rows
+
+    @property
+    def streams(self) -> bool:
+        """Whether each chunk is given before the next is taken."""
+        return self.kind in {Kind.COPY, Kind.NARROW}
+
+    @property
+    def chunk(self) -> int:
+        """Words of a row in an object of operands."""
+        return OBJECT_WORDS // self.rows
+
+    @property
+    def piece(self) -> int:
+        """Words that lie together in an object of results."""
+        return OUT_WORDS * self.together // self.rows
+
+
+def parts_of(job: RowJob, columns: int) -> list[Part]:
+    """Return the parts of a job on so many columns of cores."""
+    limit = ITERATIONS
+    if job.kind is Kind.QUANTISE:
+        limit = min(limit, OUT_WORDS // job.rows)
+    most = limit * columns * job.high  # rows of a part
+    whole = job.count - job.count % job.together
+    parts = [_Run(job, columns, first, min(most, whole - first)).part() for first in range(0, whole, most)]
+    if job.count > whole:
+        parts.append(_lone_quad(job, whole))
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows of one part: `count` from `first` on."""
+
+    job: RowJob
+    columns: int
+    first: int
+    count: int
+
+    def part(self) -> Part:
+        units = [_kept_by_all(self.job), self._whole(), *self._rest()]
+        if self.job.scales is not None:
+            units.append(self._scales(self.job.scales))
+        return Part(self._words, units)
+
+    @property
+    def _blocks(self) -> int:
+        """Whole rounds of all columns."""
+        return self.count // self.job.high
+
+    @property
+    def _left(self) -> int:
+        """Rows of the one that is not whole."""
+        return self.count % self.job.high
+
+    def _column_rounds(self, column: int) -> int:
+        return len(range(column, self._blocks, self.columns))
+
+    def _last_column(self) -> int:
+        return self._blocks % self.columns
+
+    def _rounds(self, column: int) -> int:
+        return self._column_rounds(column) + (self._left > 0 and column == self._last_column())
+
+    def _words(self, core: Core) -> Words:
+        job, rounds = self.job, self._rounds(core.column)
+        chunks, gives = len(job.src) * job.row // job.chunk, job.given // job.piece
+        if job.streams:
+            rounds, gives, chunks = rounds * chunks, gives // chunks, 1
+        scale_words = 0 if job.scales is None else rounds * job.rows
+        words = _words_of(job, rounds, chunks, gives)
+        return replace(words, scale_words=scale_words, extras=int(scale_words > 0)).words()
+
+    def _whole(self) -> Unit:
+        """Bring and take the whole rounds, each column's with one transfer a way and source."""
+        job, unit = self.job, Unit(drains_first=False)
+        step = self.columns * job.high
+        for column in range(self.columns):
+            rounds = self._column_rounds(column)
+            if not rounds:
+                continue
+            row = self.first + column * job.high
+            sizes = (rounds, job.row // job.chunk, job.high, job.chunk)
+            taps = [
+                Tap(place.buffer, place.word + row * job.pitch, sizes, (step * job.pitch, job.chunk, job.pitch, 1))
+                for place in job.src
+            ]
+            unit.add(("b", column), *_alternately(taps))
+            of, pitch = job.together, job.given_pitch
+            sizes = (rounds, job.given // job.piece, job.high // of, job.piece)
+            start = job.dst.word + row // of * pitch
+            unit.add(("out", column), Tap(job.dst.buffer, start, sizes, (step // of * pitch, job.piece, pitch, 1)))
+        return unit
+
+    def _rest(self) -> Iterator[Unit]:
+        """Bring and take the round that is not whole: at once, or chunk by chunk where cores hold no more."""
+        if not self._left:
+            return
+        chunks, pieces = range(0, self.job.row, self.job.chunk), range(0, self.job.given, self.job.piece)
+        if not self.job.streams:
+            yield self._rest_unit(chunks, pieces)
+            return
+        share = len(pieces) // len(chunks)
+        for i in range(len(chunks)):
+            yield self._rest_unit(chunks[i : i + 1], pieces[i * share : (i + 1) * share])
+
+    def _rest_unit(self, chunks: range, pieces: range) -> Unit:
+        job, unit, column, of = self.job, Unit(drains_first=False), self._last_column(), self.job.together
+        row = self.first + self._blocks * job.high
+        for place in job.src:
+            for chunk in chunks:
+                start = place.word + row * job.pitch + chunk
+                taps = _rows_and_last(place.buffer, start, self._left, of, job.high, job.pitch, job.chunk)
+                unit.add(("b", column), *taps)
+        for piece in pieces:
+            start = job.dst.word + row // of * job.given_pitch + piece
+            rows = self._left // of, 1, job.high // of
+            unit.add(("out", column), *_rows_and_last(job.dst.buffer, start, *rows, job.given_pitch, job.piece))
+        return unit
+
+    def _scales(self, scales: Place) -> Unit:
+        unit = Unit()
+        for column in range(self.columns):
+            if self._rounds(column):
+                for row in range(ROWS):
+                    unit.add(("out", column), *self._core_scales(scales, column, row))
+        return unit
+
+    def _core_scales(self, scales: Place, column: int, row: int) -> Iterator[Tap]:
+        """Yield where a core's scales go: of whole rounds, of the last one, and surplus ones by quads."""
+        job, rounds = self.job, self._column_rounds(column)
+        start = scales.at(self.first + column * job.high + row * job.rows)
+        last = start.word + (rounds - 1) * self.columns * job.high + job.rows - QUAD  # the last quad of whole rounds
+        surplus = OUT_WORDS - self._rounds(column) * job.rows
+        if rounds:
+            yield Tap(start.buffer, start.word, (1, 1, rounds, job.rows), (0, 0, self.columns * job.high, 1))
+        if self._rounds(column) > rounds:
+            there = min(max(self._left - row * job.rows, 0), job.rows)
+            if there:
+                yield run(start.buffer, start.word + rounds * self.columns * job.high, there)
+            last = scales.word + self.first + self.count - QUAD
+            if there == job.rows:
+                last = start.word + rounds * self.columns * job.high + job.rows - QUAD
+            surplus += job.rows - there
+        yield from repeats(start.buffer, last, surplus // QUAD, QUAD)
+
+
+def _words_of(job: RowJob, rounds: int, chunks: int, gives: int) -> RowWords:
+    smooth = job.kind is Kind.QUANTISE and bool(job.kept)
+    return RowWords(
+        kind=job.kind,
+        rounds=rounds,
+        chunks=chunks,
+        rows=job.rows,
+        gives=gives,
+        width=job.chunk if job.streams else job.width,
+        flags=Flag.SMOOTH if smooth else Flag(0),
+    )
+
+
+def _kept_by_all(job: RowJob) -> Unit:
+    """Bring what the cores keep, to every row of cores."""
+    unit = Unit()
+    if job.kept:
+        first, words = job.kept[0], len(job.kept) * job.width
+        for row in range(ROWS):
+            unit.add(("a", row), *(run(place.buffer, place.word, job.width) for place in job.kept))
+            unit.add(("a", row), *filler(first.buffer, first.word, -words % OBJECT_WORDS, min(FILLER_WORDS, job.width)))
+    return unit
+
+
+def _alternately(taps: list[Tap]) -> Iterator[Tap]:
+    """Yield transfers of several sources round by round; of one source as it is."""
+    if len(taps) == 1:
+        yield taps[0]
+        return
+    for at in range(taps[0].sizes[0]):
+        for tap in taps:
+            yield Tap(tap.buffer, tap.offset + at * tap.strides[0], (1, *tap.sizes[1:]), (0, *tap.strides[1:]))
+
+
+def _rows_and_last(buffer: int, start: int, count: int, of: int, high: int, pitch: int, words: int) -> Iterator[Tap]:
+    """Yield some rows and then the last `of` of them again until they are `high`."""
+    yield Tap(buffer, start, (1, 1, count, words), (0, 0, pitch, 1))
+    last, left = start + (count - of) * pitch, (high - count) // of
+    while left:
+        now = min(left, ITERATIONS)
+        yield Tap(buffer, last, (now, 1, of, words), (0, 0, pitch, 1))
+        left -= now
+
+
+def _lone_quad(job: RowJob, first: int) -> Part:
+    """Return the part of a last quad that is not full: in every place of a round of the first column."""
+    count, column = job.count - first, 0
+    chunks, gives = job.row // job.chunk, job.given // job.piece
+
+    def words(core: Core) -> Words:
+        mine = core.column == column
+        base = _words_of(job, int(mine), chunks, gives)
+        return replace(base, last_quad=count, extras=int(mine), scale_words=count if mine else 0).words()
+
+    unit, (src,) = Unit(drains_first=False), job.src
+    for chunk in range(0, job.row, job.chunk):
+        start = src.word + first * job.pitch + chunk
+        for _ in range(job.high // QUAD):
+            unit.add(("b", column), *_rows_and_last(src.buffer, start, count, 1, QUAD, job.pitch, job.chunk))
+    for piece in range(0, job.given, job.piece):
+        start = job.dst.word + first // QUAD * job.given_pitch + piece
+        unit.add(("out", column), *repeats(job.dst.buffer, start, job.high // QUAD, job.piece))
+    assert job.scales is not None
+    for _ in range(ROWS):
+        start = job.scales.word + first
+        unit.add(("out", column), run(job.scales.buffer, start, count))
+        unit.add(("out", column), *repeats(job.scales.buffer, start + count - 1, OUT_WORDS - count, 1))
+    return Part(words, [_kept_by_all(job), unit])
