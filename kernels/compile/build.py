@@ -16,7 +16,7 @@ from amanuensis.kernels.compile.errors import CompileError
 from amanuensis.kernels.compile.manifest import MANIFEST, BuiltLaunch, Manifest, Stored, launch_name
 from amanuensis.kernels.compile.objects import KernelObject, compile_object, kernel_objects
 from amanuensis.kernels.compile.toolchain import Toolchain, run_tool
-from amanuensis.kernels.compile.work import Designs, Item, Places, Work, items, load_designs
+from amanuensis.kernels.compile.work import Designs, Item, Places, Work, items, launched, load_designs
 from amanuensis.kernels.designs.launch import Launch, LaunchError
 from amanuensis.kernels.program import Architecture
 from amanuensis.kernels.sim.check import check
@@ -81,16 +81,21 @@ def _launched(
     order: Order, designs: Mapping[str, Designs], wanted: Sequence[Item]
 ) -> tuple[list[tuple[Item, Launch]], list[str]]:
     """Return the launches as the simulator records them, and in words the operators that their designs refuse."""
-    places, made, refused = Places(order.work.buffer_bytes), [], dict[str, None]()
-    for item in wanted:
+    places, device = Places(order.work.buffer_bytes), _DEVICES[order.architecture]()
+    made: list[tuple[Item, Launch]] = []
+    refused: dict[str, None] = {}
+    waiting = list(reversed(wanted))
+    while waiting:
+        item = waiting.pop()
         try:
             memory = places.memory(item.parameters)
-            launch = designs[item.configuration].launch(item.operator, memory, _DEVICES[order.architecture]())
+            made.append((item, launched(designs[item.configuration], item.operators, memory, device)))
         except LaunchError as error:
-            refused[f"{type(item.operator).__name__} on {item.configuration} ({error})"] = None
-        else:
-            made.append((item, launch))
-    return made, list(refused)
+            if len(item.operators) > 1:
+                waiting += reversed(item.apart())  # so that those that are not refused are there
+            else:
+                refused[f"{item} on {item.configuration} ({error})"] = None
+    return list({(item.configuration, item.key): (item, launch) for item, launch in made}.values()), list(refused)
 
 
 class _Steps:
@@ -120,7 +125,7 @@ def _configuration(order: Order, made: Sequence[tuple[Item, Launch]], steps: _St
         xclbin = order.cache.file(key, ".xclbin", lambda to: _aiecc(order, files[0], name, "xclbin", to))
         launches = []
         for item, file in zip(wanted, files, strict=True):
-            steps.next(f"{name}: {type(item.operator).__name__}")
+            steps.next(f"{name}: {item}")
             key = _key(order, file.read_text(encoding="utf-8"), *linked)
             launches.append(order.cache.file(key, ".insts", _instructions(order, file, name)))
     return xclbin, launches

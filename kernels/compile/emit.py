@@ -17,7 +17,7 @@ import numpy as np
 
 from amanuensis.kernels.compile.errors import CompileError
 from amanuensis.kernels.compile.toolchain import run_tool
-from amanuensis.kernels.compile.work import Item, Places
+from amanuensis.kernels.compile.work import Item, Places, launched
 from amanuensis.kernels.ops import decode, encode
 from amanuensis.kernels.program import Architecture
 
@@ -42,7 +42,7 @@ def emit(
 
     """
     launches = [
-        {"key": item.key, "words": encode([item.operator]).tolist(), "parameters": list(item.parameters.items())}
+        {"key": item.key, "words": encode(item.operators).tolist(), "parameters": list(item.parameters.items())}
         for item in items
     ]
     job = {"module": module, "architecture": architecture, "buffer_bytes": list(buffer_bytes), "launches": launches}
@@ -53,7 +53,7 @@ def emit(
     first = graph_of(files[0])
     for item, file in zip(items, files, strict=True):
         if graph_of(file) != first:
-            one, other = (f"{type(each.operator).__name__} ({each.key})" for each in (item, items[0]))
+            one, other = (f"{each} ({each.key})" for each in (item, items[0]))
             raise CompileError(
                 f"{item.configuration}: the launches of {one} and {other} have different graphs; they may differ in "
                 "their sequences only"
@@ -80,9 +80,9 @@ def main(path: Path) -> None:
     for launch in job["launches"]:
         # IRON keeps every function that was ever made and compares new ones with them: launches share none.
         getattr(_iron.ExternalFunction, "_instances", set()).clear()
-        (operator,) = decode(np.array(launch["words"], np.uint32))
+        operators = decode(np.array(launch["words"], np.uint32))
         memory = places.memory({int(index): int(value) for index, value in launch["parameters"]})
-        program = module.launch(operator, memory, device()).program
+        program = launched(module, operators, memory, device()).program
         (path.parent / f"{launch['key']}.mlir").write_text(str(program.resolve_program()), encoding="utf-8")
 
 

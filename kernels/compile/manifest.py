@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.kernels.compile.cache import file_digest
-from amanuensis.kernels.compile.work import operator_key
+from amanuensis.kernels.compile.work import launch_key
 from amanuensis.kernels.operators import Operator
 from amanuensis.kernels.program import VERSION, Architecture
 
@@ -37,11 +37,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class BuiltLaunch:
-    """The instructions of an operator.
+    """The instructions of a launch.
 
     Attributes:
         configuration: on which they run.
-        what: the operator and its sizes, for people.
+        what: its operators and sizes, for people.
         instructions: the file.
 
     """
@@ -60,7 +60,7 @@ class Manifest:
         model: whose dispatches it has.
         tools: version of each tool.
         configurations: the xclbin of each.
-        launches: by `<configuration>/<key of the operator>`.
+        launches: by `<configuration>/<key of the operators>`.
         lacking: operators that no design computes, in words.
         version: of the operators' encoding and meaning (`kernels.program.VERSION`).
         format: of this description.
@@ -76,9 +76,9 @@ class Manifest:
     version: int = VERSION
     format: int = FORMAT
 
-    def launch_of(self, operator: Operator, configuration: str) -> BuiltLaunch | None:
-        """Return the launch of an operator on a configuration; None where it was not compiled."""
-        return self.launches.get(launch_name(configuration, operator_key(operator)))
+    def launch_of(self, configuration: str, *operators: Operator) -> BuiltLaunch | None:
+        """Return the launch of operators on a configuration; None where it was not compiled."""
+        return self.launches.get(launch_name(configuration, launch_key(operators)))
 
     def files(self) -> list[Stored]:
         """Return every file, each once."""

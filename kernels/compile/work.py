@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import groupby
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -23,11 +24,15 @@ Part: TypeAlias = Literal["encoder", "decoder"]
 
 # The configurations that may compute an operator of each part of a model, in order of preference.
 CHOICES: Final[dict[Part, tuple[str, ...]]] = {"encoder": ("attention", "products"), "decoder": ("decoder",)}
-DESIGNS: Final = {name: f"amanuensis.kernels.designs.{name}_launch" for name in ("products", "attention", "decoder")}
+DESIGNS: Final = {
+    "products": "amanuensis.kernels.designs.products_launch",
+    "attention": "amanuensis.kernels.designs.attention_launch",
+    "decoder": "amanuensis.kernels.designs.decoder",
+}
 
 
 class Designs(Protocol):
-    """What the module of a configuration has."""
+    """What the module of a configuration has; one that makes several operators one launch has `launch_sequence` too."""
 
     COVERS: frozenset[type[Operator]]
 
@@ -41,14 +46,19 @@ class Dispatched:
 
     Attributes:
         part: of the model.
-        operators: in order.
+        pieces: the operators in order, those together that one launch may do.
         parameters: values of the run-time parameters by index, with which instructions are made.
 
     """
 
     part: Part
-    operators: tuple[Operator, ...]
+    pieces: tuple[tuple[Operator, ...], ...]
     parameters: Mapping[int, int]
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """All operators in order."""
+        return tuple(operator for piece in self.pieces for operator in piece)
 
 
 @dataclass(frozen=True)
@@ -73,24 +83,41 @@ class Item:
 
     Attributes:
         configuration: its name.
-        operator: that it computes.
+        operators: that it computes, in order.
         parameters: values of the run-time parameters.
 
     """
 
     configuration: str
-    operator: Operator
+    operators: tuple[Operator, ...]
     parameters: Mapping[int, int]
 
     @cached_property
     def key(self) -> str:
-        """Name of the launch: the hash of the operator as it is encoded."""
-        return operator_key(self.operator)
+        """Name of the launch: the hash of its operators as they are encoded."""
+        return launch_key(self.operators)
+
+    def __str__(self) -> str:
+        kinds = dict.fromkeys(type(operator).__name__ for operator in self.operators)
+        return (
+            next(iter(kinds)) if len(self.operators) == 1 else f"{len(self.operators)} operators ({', '.join(kinds)})"
+        )
+
+    def apart(self) -> list[Item]:
+        """Return a launch for each operator."""
+        return [Item(self.configuration, (operator,), self.parameters) for operator in self.operators]
 
 
-def operator_key(operator: Operator) -> str:
-    """Return the name under which a launch of an operator is found: a hash of its encoding."""
-    return digest(encode([operator]).tobytes())[:24]
+def launch_key(operators: Iterable[Operator]) -> str:
+    """Return the name under which a launch of operators is found: a hash of their encoding."""
+    return digest(encode(operators).tobytes())[:24]
+
+
+def launched(designs: Designs, operators: Sequence[Operator], memory: Memory, device: Any) -> Any:
+    """Return operators as one launch; LaunchError where the designs refuse them."""
+    if len(operators) == 1:
+        return designs.launch(operators[0], memory, device)
+    return cast(Any, designs).launch_sequence(operators, memory, device)
 
 
 def load_designs(modules: Mapping[str, str] = DESIGNS) -> dict[str, Designs]:
@@ -103,18 +130,25 @@ def items(work: Work, designs: Mapping[str, Designs]) -> tuple[list[Item], list[
     found: dict[tuple[str, str], Item] = {}
     lacking: dict[str, None] = {}
     for sequence in work.sequences:
-        for operator in sequence.operators:
-            if isinstance(operator, Nop):
-                continue
-            name = next(
-                (c for c in CHOICES[sequence.part] if c in designs and type(operator) in designs[c].COVERS), None
-            )
-            if name is None:
-                lacking[f"{type(operator).__name__} of the {sequence.part}"] = None
-                continue
-            item = Item(name, operator, sequence.parameters)
-            found.setdefault((name, item.key), item)
+        for piece in sequence.pieces:
+            chosen = ((_choice(operator, sequence.part, designs), operator) for operator in piece)
+            for name, run in groupby(chosen, lambda pair: pair[0]):
+                operators = tuple(operator for _, operator in run if not isinstance(operator, Nop))
+                if name is None:
+                    lacking |= dict.fromkeys(
+                        f"{type(operator).__name__} of the {sequence.part}" for operator in operators
+                    )
+                elif operators:
+                    item = Item(name, operators, sequence.parameters)
+                    together = hasattr(designs[name], "launch_sequence")
+                    for each in [item] if together else item.apart():
+                        found.setdefault((name, each.key), each)
     return list(found.values()), list(lacking)
+
+
+def _choice(operator: Operator, part: Part, designs: Mapping[str, Designs]) -> str | None:
+    """Return the configuration that computes an operator of a part; None where there is none."""
+    return next((name for name in CHOICES[part] if name in designs and type(operator) in designs[name].COVERS), None)
 
 
 class Places:

@@ -51,6 +51,8 @@ EXACT: Final = 0.0
 ROUNDED: Final = 1e-5  # float32 in another order
 BF16: Final = 0.01  # bf16 has 8 bits: 0.2 % a rounding, a few of them in a row
 ROWS: Final = 9  # no multiple of a block
+WIDTH: Final = 256  # of rows, and
+COLUMNS: Final = 256  # of products: the least that every design takes
 SEED: Final = 7
 
 
@@ -154,25 +156,25 @@ def _im2col(random: np.random.Generator) -> Case:
 
 
 def _layer_norm(random: np.random.Generator) -> Case:
-    case, x = Case("LayerNorm"), 3 + 2 * _normal(random, ROWS, 64)
-    gain, bias = _normal(random, 64), _normal(random, 64)
+    case, x = Case("LayerNorm"), 3 + 2 * _normal(random, ROWS, WIDTH)
+    gain, bias = _normal(random, WIDTH), _normal(random, WIDTH)
     dst = case.take(to_bf16(layer_norm(x, gain, bias)), BF16)
-    case.operators = [LayerNorm(case.give(x), dst, case.weight(gain), case.weight(bias), ROWS, 64)]
+    case.operators = [LayerNorm(case.give(x), dst, case.weight(gain), case.weight(bias), ROWS, WIDTH)]
     return case
 
 
 def _quantise_rows(random: np.random.Generator) -> Case:
-    case, x = Case("QuantiseRows"), to_bf16(_normal(random, ROWS, 64))
+    case, x = Case("QuantiseRows"), to_bf16(_normal(random, ROWS, WIDTH))
     values, scales = quantise_rows(to_f32(x))
     dst, at = case.take(_blocks(values), BF16), case.take(scales, ROUNDED)
-    case.operators = [QuantiseRows(case.give(x), dst, at, ROWS, 64)]
+    case.operators = [QuantiseRows(case.give(x), dst, at, ROWS, WIDTH)]
     return case
 
 
 def _gemm_int8(random: np.random.Generator) -> Case:
-    case, a, b = Case("GemmInt8"), _integers(random, ROWS, 64), _integers(random, 64, 32)
-    a_scales, b_scales = (random.uniform(0.5, 1.5, n).astype(np.float32) / 500 for n in (ROWS, 32))
-    bias, residual = _normal(random, 32), _normal(random, ROWS, 32)
+    case, a, b = Case("GemmInt8"), _integers(random, ROWS, WIDTH), _integers(random, WIDTH, COLUMNS)
+    a_scales, b_scales = (random.uniform(0.5, 1.5, n).astype(np.float32) / 500 for n in (ROWS, COLUMNS))
+    bias, residual = _normal(random, COLUMNS), _normal(random, ROWS, COLUMNS)
     sums = (a * a_scales[:, None]).astype(np.float64) @ (b * b_scales).astype(np.float64)
     dst = case.take((gelu(sums + bias) + residual).astype(np.float32), BF16)
     case.operators = [
@@ -184,8 +186,8 @@ def _gemm_int8(random: np.random.Generator) -> Case:
             case.weight(bias),
             dst,
             case.parameter(0, ROWS),
-            64,
-            32,
+            WIDTH,
+            COLUMNS,
             Epilogue(gelu=True, residual=case.give(residual), out="f32"),
         )
     ]
@@ -193,44 +195,44 @@ def _gemm_int8(random: np.random.Generator) -> Case:
 
 
 def _gemm_requantise(random: np.random.Generator) -> Case:
-    case, a, b = Case("GemmRequantise"), _integers(random, ROWS, 64), _integers(random, 64, 32)
-    bias = random.integers(-5000, 5000, 32, np.int32)
-    multipliers, shift = random.integers(1 << 19, 1 << 20, 32, np.int32), 31
+    case, a, b = Case("GemmRequantise"), _integers(random, ROWS, WIDTH), _integers(random, WIDTH, COLUMNS)
+    bias = random.integers(-5000, 5000, COLUMNS, np.int32)
+    multipliers, shift = random.integers(1 << 19, 1 << 20, COLUMNS, np.int32), 31
     sums = (a.astype(np.int64) @ b.astype(np.int64)).astype(np.int32)
     dst = case.take(_blocks(requantise(sums, bias, multipliers, shift)), EXACT)
     places = (case.give(_blocks(a)), case.weight(layout.pack_int8_b(b)), case.weight(bias), case.weight(multipliers))
-    case.operators = [GemmRequantise(*places, dst, ROWS, 64, 32, shift)]
+    case.operators = [GemmRequantise(*places, dst, ROWS, WIDTH, COLUMNS, shift)]
     return case
 
 
 def _gemm_bf16(random: np.random.Generator) -> Case:
-    case, a, b = Case("GemmBf16"), to_bf16(_normal(random, ROWS, 64)), to_bf16(_normal(random, 64, 32))
-    bias = _normal(random, 32)
+    case, a, b = Case("GemmBf16"), to_bf16(_normal(random, ROWS, WIDTH)), to_bf16(_normal(random, WIDTH, COLUMNS))
+    bias = _normal(random, COLUMNS)
     dst = case.take(to_bf16((to_f32(a).astype(np.float64) @ to_f32(b) + bias).astype(np.float32)), BF16)
     places = (case.give(a), case.weight(layout.pack_bf16_b(b)), case.weight(bias))
-    case.operators = [GemmBf16(*places, dst, ROWS, 64, 32)]
+    case.operators = [GemmBf16(*places, dst, ROWS, WIDTH, COLUMNS)]
     return case
 
 
 def _add_rows(random: np.random.Generator) -> Case:
-    case, x, table = Case("AddRows"), _normal(random, ROWS, 48), _normal(random, ROWS, 48)
+    case, x, table = Case("AddRows"), _normal(random, ROWS, WIDTH), _normal(random, ROWS, WIDTH)
     dst = case.take(x + table, ROUNDED)
-    case.operators = [AddRows(case.give(x), case.weight(table), dst, ROWS, 48)]
+    case.operators = [AddRows(case.give(x), case.weight(table), dst, ROWS, WIDTH)]
     return case
 
 
 def _embed(random: np.random.Generator) -> Case:
-    case, table, positions = Case("Embed"), to_bf16(_normal(random, 50, 48)), _normal(random, 20, 48)
+    case, table, positions = Case("Embed"), to_bf16(_normal(random, 50, WIDTH)), _normal(random, 20, WIDTH)
     ids = random.integers(0, 50, ROWS, np.int32)
     dst = case.take(embed(ids, table, positions, 5), ROUNDED)
     places = (case.give(ids), case.weight(table), case.weight(positions))
-    case.operators = [Embed(*places, dst, ROWS, case.parameter(9, 5), 48, 50, 20)]
+    case.operators = [Embed(*places, dst, ROWS, case.parameter(9, 5), WIDTH, 50, 20)]
     return case
 
 
 def _attention(random: np.random.Generator) -> Case:
     """Causal, over more keys than one block, with the probabilities of one head."""
-    case, heads, size, keys, first = Case("Attention"), 2, 32, 44, 35
+    case, heads, size, keys, first = Case("Attention"), 4, 64, 44, 35
     q, k, v = (to_bf16(_normal(random, n, heads * size)) for n in (ROWS, keys, keys))
     split_q, split_k, split_v = (split_heads(to_f32(each), heads) for each in (q, k, v))
     scale = size**-0.5

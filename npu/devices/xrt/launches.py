@@ -5,10 +5,12 @@ Beam searches (steps of several beams, copies of caches) are left out: one seque
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from amanuensis.kernels.compile.work import Dispatched, Work
-from amanuensis.kernels.operands import Buffer, Region
+from amanuensis.kernels.operands import Buffer, Parameter, Region
+from amanuensis.kernels.operators import Operator
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.device_weights import WeightMap, device_weights
@@ -16,6 +18,7 @@ from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory, aligned
+from amanuensis.npu.devices.xrt.stream_parts import Piece
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.row_rules import N_MASKS
 from amanuensis.npu.tokenizer import Tokenizer
@@ -51,12 +54,22 @@ def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work
 def _sequences(memory: Memory, encoder: EncoderStreams, decoder: DecoderStreams) -> Iterator[Dispatched]:
     for bucket in memory.buckets:
         values = _values(memory, bucket)
-        yield Dispatched("encoder", tuple(encoder.encoding(bucket)), values)
-        yield Dispatched("encoder", tuple(encoder.crossing(bucket)), values)
-        yield Dispatched("decoder", tuple(decoder.forward(bucket)), values)
+        yield Dispatched("encoder", (tuple(encoder.encoding(bucket)),), values)
+        yield Dispatched("encoder", (tuple(encoder.crossing(bucket)),), values)
+        layers = decoder.pieces(bucket, Parameter(par.ROWS, BLOCK_ROWS))
+        yield Dispatched("decoder", _by_layer(decoder.forward(bucket), 1, layers), values)
         for rows in range(2, memory.encodings + 1):
-            yield Dispatched("decoder", tuple(decoder.step_together(bucket, rows)), values)
-    yield Dispatched("decoder", tuple(decoder.score_again()), _values(memory, memory.buckets[-1]))
+            layers = decoder.pieces(bucket, rows, own_windows=True)
+            yield Dispatched("decoder", _by_layer(decoder.step_together(bucket, rows), rows, layers), values)
+    yield Dispatched("decoder", (tuple(decoder.score_again()),), _values(memory, memory.buckets[-1]))
+
+
+def _by_layer(
+    operators: Sequence[Operator], embeddings: int, layers: Iterable[Piece]
+) -> tuple[tuple[Operator, ...], ...]:
+    """Return a forward of the decoder in pieces: the embeddings, each layer, and what makes scores of the last."""
+    ends = list(accumulate((embeddings, *(len(layer) for _, layer in layers))))
+    return tuple(tuple(operators[start:stop]) for start, stop in pairwise([0, *ends, len(operators)]))
 
 
 def _values(memory: Memory, bucket: int) -> Mapping[int, int]:

@@ -35,7 +35,7 @@ def work(*rows: int) -> Work:
     """Return attentions of an encoder, twice each, and what is no work for the array."""
     operators = tuple(attention(n) for n in (*rows, *rows))
     sizes = (64, 4 << 20, 64, PARAMETERS_BYTES, 64)
-    return Work("small", (Dispatched("encoder", (Nop(), *operators), {3: 40}),), sizes)
+    return Work("small", (Dispatched("encoder", ((Nop(), *operators),), {3: 40}),), sizes)
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_a_configuration_and_its_launches(
     assert (set(made.configurations), len(made.launches), made.lacking) == ({"attention"}, 2, ())
     whats = sorted(launch.what for launch in made.launches.values())
     assert whats == [f"Attention of {n} rows, 40 keys, 2 heads of 64" for n in (300, 9)]
-    launch = made.launch_of(attention(9), "attention")
+    launch = made.launch_of("attention", attention(9))
     assert launch is not None
     assert "runtime_sequence" in (folder / launch.instructions.file).read_text()
-    assert made.launch_of(attention(10), "attention") is None
+    assert made.launch_of("attention", attention(10)) is None
     assert seen == [("attention: kernels", 0, 4), ("attention: array", 1, 4)] + [
         ("attention: Attention", done, 4) for done in (2, 3)
     ]
@@ -145,7 +145,7 @@ def test_operators_without_a_design_are_told(tmp_path: Path) -> None:
     """An operator that no design covers, or that its design refuses, is named; the others are compiled."""
     norm = LayerNorm(*PLACES, rows=4, width=64)
     operators = (attention(9), attention(9, size=24), norm)
-    mixed = replace(work(9), sequences=(Dispatched("encoder", operators, {3: 40}),))
+    mixed = replace(work(9), sequences=(Dispatched("encoder", (operators,), {3: 40}),))
     made = build(order(tmp_path, mixed))
     assert len(made.launches) == 1
     assert made.lacking[0] == "LayerNorm of the encoder"

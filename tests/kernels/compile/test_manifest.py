@@ -17,7 +17,7 @@ from amanuensis.kernels.compile.manifest import (
     launch_name,
     load_manifest,
 )
-from amanuensis.kernels.compile.work import operator_key
+from amanuensis.kernels.compile.work import launch_key
 from amanuensis.kernels.operands import Region
 from amanuensis.kernels.operators import AddRows
 from amanuensis.kernels.program import VERSION
@@ -37,7 +37,7 @@ def programs(folder: Path) -> Manifest:
         model="small",
         tools={"peano": "1"},
         configurations={"products": Stored.of(folder / "a.xclbin")},
-        launches={launch_name("products", operator_key(OPERATOR)): launch},
+        launches={launch_name("products", launch_key([OPERATOR])): launch},
         lacking=("Select of the decoder",),
     )
     (folder / MANIFEST).write_text(made.to_json())
@@ -49,10 +49,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     made = programs(tmp_path)
     found = load_manifest(tmp_path, "npu1")
     assert found == made
-    launch = found.launch_of(OPERATOR, "products")
+    launch = found.launch_of("products", OPERATOR)
     assert launch is not None
     assert launch.instructions.file == "b.insts"
-    assert found.launch_of(OPERATOR, "decoder") is None
+    assert found.launch_of("decoder", OPERATOR) is None
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
