@@ -15,7 +15,7 @@ from amanuensis.kernels.compile.manifest import MANIFEST, Manifest, load_manifes
 from amanuensis.kernels.compile.toolchain import find_toolchain
 from amanuensis.kernels.compile.work import DESIGNS, Dispatched, Work
 from amanuensis.kernels.operands import PARAMETERS_BYTES, Buffer, Parameter, Region
-from amanuensis.kernels.operators import Attention, LayerNorm, Nop
+from amanuensis.kernels.operators import Attention, CopyRows, LayerNorm, Nop
 from amanuensis.kernels.program import Architecture
 from tests.helpers.toolchain_stand_ins import StandIns, install
 from tests.kernels.cores import needs_compiler
@@ -151,6 +151,22 @@ def test_operators_without_a_design_are_told(tmp_path: Path) -> None:
     assert made.lacking[0] == "LayerNorm of the encoder"
     assert made.lacking[1].startswith("Attention on attention (")
     assert "24" in made.lacking[1]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_operators_that_one_launch_may_do_are_one_launch(tmp_path: Path) -> None:
+    """A piece of the decoder is one launch; where it has an operator that is refused, the others are launches alone."""
+    norm = LayerNorm(*PLACES, rows=4, width=256)
+    narrow = replace(norm, width=8)
+    copy = CopyRows(PLACES[0], PLACES[1], rows=4, row_bytes=64, src_pitch=64, dst_pitch=64)
+    pieces = (norm, copy), (copy, narrow)
+    mixed = replace(work(9), sequences=(Dispatched("decoder", pieces, {}),))
+    made = build(order(tmp_path, mixed, modules={"decoder": DESIGNS["decoder"]}))
+    assert made.launch_of("decoder", norm, copy) is not None
+    assert made.launch_of("decoder", copy) is not None
+    assert len(made.launches) == 2
+    (refused,) = made.lacking
+    assert refused.startswith("LayerNorm on decoder (LayerNorm.width is 8")
 
 
 @pytest.mark.usefixtures("stand_ins")
