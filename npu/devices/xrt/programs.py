@@ -25,7 +25,7 @@ from amanuensis.npu.devices.xrt.probe import Architecture
 
 PROGRAM: Final = "whisper"
 FOLDER_VARIABLE: Final = "AMANUENSIS_PROGRAMS"
-PACKAGED: Final = Path(__file__).with_name("programs")
+PACKAGED: Final = Path(__file__).with_name("compiled")
 NAMESPACE: Final = uuid.UUID("6a6f0f2e-7d1f-5b59-9f57-3b1a1d0c9a11")  # of the names of simulated programs
 
 
