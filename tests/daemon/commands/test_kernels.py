@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from amanuensis.daemon.commands import kernels_test
-from amanuensis.kernels.compile.work import load_designs
-from amanuensis.kernels.ops import OPERATORS
-from amanuensis.npu import pyxrt_emulator
-from amanuensis.npu.devices.xrt.programs import find_programs
-from amanuensis.npu.pyxrt_emulator import Fault, Settings
 from tests.helpers.programs import amanuensis
-from tests.helpers.toolchain_stand_ins import install
-from tests.kernels.cores import needs_compiler
 
 BASIS = "modelled, not measured on an NPU"
 
@@ -108,90 +99,6 @@ def test_residuals_are_told_with_their_tolerances() -> None:
     people = amanuensis("kernels", "cost").stdout
     assert people.splitlines()[0] == BASIS
     assert all(one["name"] in people for one in built_in["residuals"])
-
-
-def test_a_machine_without_the_tools_says_what_to_install() -> None:
-    """One line with the command, status 1, and nothing is written."""
-    done = amanuensis("kernels", "build", "--device", "npu1")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "mlir-aie is not installed" in done.stderr
-    assert "python3 -m pip install mlir_aie -f" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-@needs_compiler
-def test_programs_are_built_where_the_engine_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With stand-ins for the tools: a line for each configuration, and on stderr one for what has no design."""
-    install(tmp_path / "tools", monkeypatch)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    done = amanuensis("kernels", "build", "--device", "npu1", "--model", "builtin")
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "data" / "amanuensis" / "programs" / "npu1"
-    assert done.stdout.startswith(f"{folder}: programs of builtin for npu1\n")
-    manifest = find_programs("npu1").manifest
-    assert set(manifest.configurations) == set(load_designs())
-    assert all(f"  {name} " in done.stdout for name in manifest.configurations)
-    assert [line.removeprefix("no design computes ") for line in done.stderr.splitlines()] == list(manifest.lacking)
-
-
-@needs_compiler
-def test_a_compiler_s_error_is_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first line says what failed; all that the compiler said follows."""
-    install(tmp_path / "tools", monkeypatch)
-    monkeypatch.setenv("CLANG_FAILS", "no such instruction")
-    done = amanuensis("kernels", "build", "--device", "npu2", "--model", "builtin", "--out", str(tmp_path / "out"))
-    assert (done.returncode, done.stdout) == (1, "")
-    first, *others = done.stderr.splitlines()
-    assert first.startswith("amanuensis: compiling ")
-    assert "clang++ left with status 1" in first
-    assert "kernel.cc:7: error: no such instruction" in others
-    assert not (tmp_path / "out" / "npu2").exists()
-
-
-@needs_compiler
-def test_operators_and_designs_are_tested_on_the_simulation() -> None:
-    """Two tables, with the error of every operator and of every design that there is."""
-    done = amanuensis("kernels", "test", "--device", "sim", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
-    assert [row["operator"] for row in found["operators"]] == list(OPERATORS)
-    assert {row["configuration"] for row in found["designs"]} == set(load_designs())
-    assert all(row["passed"] for row in [*found["operators"], *found["designs"]])
-    assert found["wrong"] == []
-
-
-@needs_compiler
-def test_one_operator_is_tested_alone() -> None:
-    """The tables for people, of this operator only."""
-    done = amanuensis("kernels", "test", "--device", "sim", "--operator", "Attention")
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert {row[0] for row in rows} == {"operator", "Attention"}
-    assert ["Attention", "attention"] in [row[:2] for row in rows]
-
-
-def test_what_cannot_be_tested_is_one_line() -> None:
-    """An operator that does not exist is wrong usage; no NPU is a failure."""
-    done = amanuensis("kernels", "test", "--device", "sim", "--operator", "Gemm")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no operator 'Gemm'; there are Nop, Im2col" in done.stderr
-    done = amanuensis("kernels", "test", "--device", "npu")
-    if done.returncode == 0:
-        pytest.skip("there is an NPU here")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-
-
-def test_wrong_answers_leave_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    """The operator stands in the table as WRONG and in the last line."""
-    pyxrt_emulator.configure(Settings(faults=(Fault("zeros", at=3),)))
-    try:
-        status = kernels_test.run(Namespace(device="sim", operator="LayerNorm", json=False))
-    finally:
-        pyxrt_emulator.reset()
-    printed = capsys.readouterr()
-    assert status == 1
-    assert printed.out.splitlines()[2].endswith("WRONG")
-    assert printed.err == "amanuensis: wrong: LayerNorm\n"
 
 
 def test_the_bench_of_the_kernels_is_that_of_the_device() -> None:
