@@ -131,14 +131,15 @@ def items(work: Work, designs: Mapping[str, Designs]) -> tuple[list[Item], list[
     lacking: dict[str, None] = {}
     for sequence in work.sequences:
         for piece in sequence.pieces:
-            chosen = ((_choice(operator, sequence.part, designs), operator) for operator in piece)
+            some = (operator for operator in piece if not isinstance(operator, Nop))
+            chosen = ((_choice(operator, sequence.part, designs), operator) for operator in some)
             for name, run in groupby(chosen, lambda pair: pair[0]):
-                operators = tuple(operator for _, operator in run if not isinstance(operator, Nop))
+                operators = tuple(operator for _, operator in run)
                 if name is None:
                     lacking |= dict.fromkeys(
                         f"{type(operator).__name__} of the {sequence.part}" for operator in operators
                     )
-                elif operators:
+                else:
                     item = Item(name, operators, sequence.parameters)
                     together = hasattr(designs[name], "launch_sequence")
                     for each in [item] if together else item.apart():
