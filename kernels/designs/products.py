@@ -1,9 +1,10 @@
 """The array configuration `products`: linear layers, convolutions, layer norm and quantisation on one graph.
 
-4 rows of cores by the columns of the device, one worker a core, all with one program. Objects of 4096 bytes come by two
-ways: a, broadcast along a row of cores, and b, broadcast down a column; both wait in memory tiles. Results, 1024 bytes a
-core, are joined in the memory tile of the column. What is done is told by words (`products_words`) that the sequence
-writes before it opens the barrier; each loop of the core has its count there, so nothing else differs between launches.
+4 rows of cores by the columns of the device, one worker a core, all with one program. Objects of 4096 bytes come by
+two ways: a, broadcast along a row of cores, and b, broadcast down a column; both wait in memory tiles. Results, 1024
+bytes a core, are joined in the memory tile of the column. What is done is told by words (`products_words`) that the
+sequence writes before it opens the barrier; each loop of the core has its count there, so nothing else differs between
+launches.
 """
 
 from __future__ import annotations

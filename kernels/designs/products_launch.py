@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from amanuensis.kernels.designs import products_rows, products_tiles
+from amanuensis.kernels.designs import products_im2col, products_rows, products_tiles
 from amanuensis.kernels.designs._iron import Device
 from amanuensis.kernels.designs.launch import Launch, LaunchError
 from amanuensis.kernels.designs.products_operands import job_of, product_of
@@ -16,13 +16,14 @@ from amanuensis.kernels.operators import (
     GemmBf16,
     GemmInt8,
     GemmRequantise,
+    Im2col,
     LayerNorm,
     Operator,
     QuantiseRows,
 )
 
 COVERS: Final[frozenset[type[Operator]]] = frozenset(
-    {GemmInt8, GemmRequantise, GemmBf16, LayerNorm, QuantiseRows, AddRows, CopyRows}
+    {GemmInt8, GemmRequantise, GemmBf16, LayerNorm, QuantiseRows, AddRows, CopyRows, Im2col}
 )
 
 
@@ -55,5 +56,8 @@ def _parts(operator: Operator, memory: Memory, columns: int) -> tuple[int, list[
     if isinstance(operator, LayerNorm | QuantiseRows | AddRows | CopyRows):
         rows = memory.count(operator.rows, "rows")
         return rows, products_rows.parts_of(job_of(operator, memory, rows), columns) if rows else []
+    if isinstance(operator, Im2col):
+        rows = memory.count(operator.rows, "rows")
+        return rows, [products_im2col.part_of(operator, memory, rows, columns)] if rows else []
     covered = ", ".join(sorted(kind.__name__ for kind in COVERS))
     raise LaunchError(f"is not in the configuration products, which has {covered}")

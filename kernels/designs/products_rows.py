@@ -85,14 +85,14 @@ def parts_of(job: RowJob, columns: int) -> list[Part]:
         limit = min(limit, OUT_WORDS // job.rows)
     most = limit * columns * job.high  # rows of a part
     whole = job.count - job.count % job.together
-    parts = [_Run(job, columns, first, min(most, whole - first)).part() for first in range(0, whole, most)]
+    parts = [Run(job, columns, first, min(most, whole - first)).part() for first in range(0, whole, most)]
     if job.count > whole:
         parts.append(_lone_quad(job, whole))
     return parts
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """Rows of one part: `count` from `first` on."""
 
     job: RowJob
@@ -101,10 +101,16 @@ class _Run:
     count: int
 
     def part(self) -> Part:
-        units = [_kept_by_all(self.job), self._whole(), *self._rest()]
+        """Return the part."""
+        return Part(self._words, list(self.units()))
+
+    def units(self) -> Iterator[Unit]:
+        """Yield the transfers."""
+        yield _kept_by_all(self.job)
+        yield self._whole()
+        yield from self._rest()
         if self.job.scales is not None:
-            units.append(self._scales(self.job.scales))
-        return Part(self._words, units)
+            yield self._scales(self.job.scales)
 
     @property
     def _blocks(self) -> int:
@@ -125,14 +131,18 @@ class _Run:
     def _rounds(self, column: int) -> int:
         return self._column_rounds(column) + (self._left > 0 and column == self._last_column())
 
-    def _words(self, core: Core) -> Words:
-        job, rounds = self.job, self._rounds(core.column)
+    def row_words(self, column: int) -> RowWords:
+        """Return what the cores of a column do."""
+        job, rounds = self.job, self._rounds(column)
         chunks, gives = len(job.src) * job.row // job.chunk, job.given // job.piece
         if job.streams:
             rounds, gives, chunks = rounds * chunks, gives // chunks, 1
         scale_words = 0 if job.scales is None else rounds * job.rows
         words = _words_of(job, rounds, chunks, gives)
-        return replace(words, scale_words=scale_words, extras=int(scale_words > 0)).words()
+        return replace(words, scale_words=scale_words, extras=int(scale_words > 0))
+
+    def _words(self, core: Core) -> Words:
+        return self.row_words(core.column).words()
 
     def _whole(self) -> Unit:
         """Bring and take the whole rounds, each column's with one transfer a way and source."""

@@ -85,7 +85,7 @@ def run(buffer: int, offset: int, words: int) -> Tap:
 
 
 def filler(buffer: int, offset: int, words: int, available: int) -> Iterator[Tap]:
-    """Yield transfers that fill an object up with anything readable: `available` words at the offset, again and again."""
+    """Yield transfers that fill an object up with anything: `available` words at the offset, again and again."""
     piece = min(available, words)
     if piece:
         yield from repeats(buffer, offset, words // piece, piece)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from amanuensis.kernels.designs.products import ROWS, Core
+from amanuensis.kernels.designs.products import ROWS, Core, Way
 from amanuensis.kernels.designs.products_sequence import ITERATIONS, Part, Tap, Unit, filler, repeats, run
 from amanuensis.kernels.designs.products_words import Flag, Kind, TileWords, Words
 from amanuensis.kernels.entries_products import OBJECT_WORDS
@@ -202,7 +202,7 @@ class _Span:
             tiles = self._tiles(column)
             if not tiles:
                 continue
-            way = ("b", column)
+            way: Way = ("b", column)
             for place in product.columns:
                 first = place.at((self.rounds.start * self.columns + column) * TILE)
                 unit.add(way, Tap(first.buffer, first.word, (1, 1, tiles, TILE), (0, 0, self.columns * TILE, 1)))
