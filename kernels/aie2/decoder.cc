@@ -1,5 +1,5 @@
-// What a core of the array configuration `decoder` does with an object, by its order (decoder_state.h): load, block,
-// step, end, scale. One core program serves every operator of a decoder layer.
+// What a core of the array configuration `decoder` does with an object, by its order (decoder_state.h): begin,
+// load, block, step, end, scale. One core program serves every operator of a decoder layer.
 
 #include "decoder_attention.h"
 #include "decoder_product.h"
@@ -16,6 +16,9 @@ union State {
 static_assert(sizeof(State) <= STATE_BYTES, "the design gives a core's operators less memory than they need");
 
 extern "C" {
+
+// Unpacks what the sequence wrote: [6] words to [16].
+void decoder_begin(const int32_t *__restrict packed, int32_t *__restrict order) { unpack_order(packed, order); }
 
 // Takes the i-th object of a stage: 0 once for an operator, 1 for each tile. from: [128] words.
 void decoder_load(const int32_t *__restrict from, int32_t *__restrict memory, const int32_t *order, int32_t core,

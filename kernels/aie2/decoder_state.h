@@ -12,8 +12,28 @@ constexpr unsigned GIVEN_WORDS = 32;
 
 enum Mode : int32_t { PRODUCT_INT8, PRODUCT_BF16, NORM, QUANTISE, ATTENTION, PROBABILITIES, COPY, EMBED };
 
-// Words of an order, after those that count the loops.
-enum OrderWord : unsigned { MODE = 7, FLAGS, ROWS, WIDTH, KEYS, FIRST, SCALE, PASSES };
+// Words of an order once it is unpacked: what counts the loops of the core's program, then what the kernels read.
+enum OrderWord : unsigned { TILES, ONCE, LOADS, BLOCKS, STEPS, GIVEN, SCALES, MODE, FLAGS, ROWS, WIDTH, KEYS, FIRST, SCALE, PASSES };
+
+// The sequence writes few words, since each costs it time: kernels/designs/decoder_array.py `FIELDS`.
+static inline void unpack_order(const int32_t *packed, int32_t *order) {
+  const uint32_t counts = packed[0], objects = packed[1], inner = packed[2], sizes = packed[3], keys = packed[4];
+  order[TILES] = counts & 0xFFFF;
+  order[ONCE] = counts >> 16;
+  order[LOADS] = objects & 0xFFFF;
+  order[GIVEN] = objects >> 16;
+  order[BLOCKS] = inner & 0xFFFF;
+  order[STEPS] = inner >> 16 & 15;
+  order[SCALES] = inner >> 20 & 15;
+  order[MODE] = inner >> 24 & 15;
+  order[PASSES] = inner >> 28;
+  order[FLAGS] = sizes & 0xFF;
+  order[ROWS] = sizes >> 8 & 0xFF;
+  order[WIDTH] = sizes >> 16;
+  order[KEYS] = keys & 0xFFFF;
+  order[FIRST] = keys >> 16;
+  order[SCALE] = packed[5];
+}
 
 constexpr int32_t FLAG_GELU = 1, FLAG_RESIDUAL = 2, FLAG_F32 = 4, FLAG_BIAS = 8, FLAG_BIAS_FIRST = 16;
 constexpr int32_t FLAG_SMOOTH = 32, FLAG_CAUSAL = 64;

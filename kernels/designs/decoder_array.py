@@ -65,6 +65,28 @@ class Word(IntEnum):
     PASSES = 14
 
 
+PACKED_WORDS: Final = 6
+# Of each word of an order: the word that the sequence writes, the shift and the bits. A written word costs 66 ns in
+# each memory that it goes to (amd/IRON, README of its GEMM `flm`), so there are few, and two cores share a memory.
+FIELDS: Final[dict[Word, tuple[int, int, int]]] = {
+    Word.TILES: (0, 0, 16),
+    Word.ONCE: (0, 16, 15),
+    Word.LOADS: (1, 0, 16),
+    Word.GIVEN: (1, 16, 15),
+    Word.BLOCKS: (2, 0, 16),
+    Word.STEPS: (2, 16, 4),
+    Word.SCALES: (2, 20, 4),
+    Word.MODE: (2, 24, 4),
+    Word.PASSES: (2, 28, 3),
+    Word.FLAGS: (3, 0, 8),
+    Word.ROWS: (3, 8, 8),
+    Word.WIDTH: (3, 16, 15),
+    Word.KEYS: (4, 0, 16),
+    Word.FIRST: (4, 16, 15),
+    Word.SCALE: (5, 0, 31),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """What the sequence needs of a column.
@@ -75,7 +97,7 @@ class Column:
         given: gives objects of JOINED_WORDS.
         scales: gives single words, scales of rows.
         start: the barrier at which the column's cores wait for an order.
-        orders: of its cores.
+        orders: packed, in the two memories from which its cores read them.
 
     """
 
@@ -111,7 +133,7 @@ def _words(count: int) -> object:
 
 
 def _kernels() -> list[Kernel]:
-    """Return load, block, step, end and scale, of one object file."""
+    """Return begin, load, block, step, end and scale, of one object file."""
     load, block, given = _words(LOAD_WORDS), _words(BLOCK_WORDS), _words(GIVEN_WORDS)
     state, order, number = _words(STATE_BYTES // 4), _words(ORDER_WORDS), np.int32
     target = "decoder.o"
@@ -124,6 +146,7 @@ def _kernels() -> list[Kernel]:
         compile_flags=list(FLAGS),
     )
     return [
+        Kernel("decoder_begin", target, [_words(PACKED_WORDS), order]),
         Kernel("decoder_load", target, [load, state, order, number, number, number]),
         Kernel("decoder_block", target, [block, state, order, number, number, number]),
         first,
@@ -151,15 +174,17 @@ def _column(number: int, kernels: list[Kernel]) -> tuple[Column, list[Worker]]:
         names=[f"given_{number}_{core}" for core in range(CORES)],
     )
     start = WorkerRuntimeBarrier()
-    orders = tuple(
-        Buffer(_words(ORDER_WORDS), name=f"order_{number}_{core}", use_write_rtp=True) for core in range(CORES)
+    orders = tuple(  # a core reaches the memories above and below its own
+        Buffer(_words(PACKED_WORDS), name=f"order_{number}_{half}", tile=Tile(number, 3 + half), use_write_rtp=True)
+        for half in range(2)
     )
     workers = []
     for core in range(CORES):
         state = Buffer(_words(STATE_BYTES // 4), name=f"state_{number}_{core}")
+        order = Buffer(_words(ORDER_WORDS), name=f"unpacked_{number}_{core}")
         ends = [loads.cons(), parts[core].cons(), results[core].prod()]
         extra = [scales.prod()] if core == 0 else []
-        arguments = [*ends, orders[core], state, start, *kernels, *extra]
+        arguments = [*ends, orders[core // 2], order, state, start, *kernels, *extra]
         workers.append(
             Worker(
                 _program_of(core),
@@ -182,9 +207,11 @@ def _program_of(core: int) -> Callable[..., None]:
         loads: ObjectFifoHandle,
         blocks: ObjectFifoHandle,
         given: ObjectFifoHandle,
+        packed: Buffer,
         order: Buffer,
         state: Buffer,
         start: WorkerRuntimeBarrier,
+        begin: Kernel,
         load: Kernel,
         block: Kernel,
         step: Kernel,
@@ -193,6 +220,7 @@ def _program_of(core: int) -> Callable[..., None]:
         *scales: ObjectFifoHandle,
     ) -> None:
         start.wait_for_value(1)
+        begin(packed, order)
         for i in range_(order[Word.ONCE]):
             load(loads.acquire(1), state, order, core, 0, i)
             loads.release(1)

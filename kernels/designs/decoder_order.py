@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, Final, Literal
 
 from amanuensis.kernels.designs._iron import RuntimeData, Task, TensorAccessPattern
-from amanuensis.kernels.designs.decoder_array import CORES, Column, Configuration, Word
+from amanuensis.kernels.designs.decoder_array import FIELDS, Column, Configuration, Word
 from amanuensis.kernels.designs.launch import LaunchError
 
 QUEUED: Final = 4  # tasks that a shim channel takes; four channels make 16, as many as a shim tile has descriptors
@@ -19,6 +19,7 @@ ITERATIONS: Final = 64  # of a task
 WRAP: Final = 1023  # largest size of the inner dimensions
 
 Stream = Literal["loads", "blocks", "given", "scales"]
+_GIVES: Final = frozenset({"given", "scales"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Run:
     """What one column does.
 
     Attributes:
-        order: words of the order, for all cores; those not named are not read.
+        order: words of the order, for all cores; others are 0, or not read.
         tiles: transfers in an order in which they can go on: of each tile what it gives, then what it takes.
 
     """
@@ -97,34 +98,58 @@ class OrderedSequence:
 
     def __call__(self, *arguments: Any) -> None:
         data: Sequence[RuntimeData] = arguments[:-1]
-        written: dict[tuple[int, Word], int] = {}
+        written: dict[tuple[int, int], int] = {}
         for phase in self._phases:
             for number, run in phase.items():
                 self._order(number, run, written)
             self._move(phase, data)
 
-    def _order(self, number: int, run: Run, written: dict[tuple[int, Word], int]) -> None:
-        """Write those words of the orders that are not in the cores yet, and start the column."""
+    def _order(self, number: int, run: Run, written: dict[tuple[int, int], int]) -> None:
+        """Write those words of the order that are not in the column yet, and start it."""
         column = self._configuration.columns[number]
-        for word, value in run.order.items():
+        for word, value in packed(run.order).items():
             if written.get((number, word)) != value:
                 written[number, word] = value
-                for core in range(CORES):
-                    column.orders[core][int(word)] = value
+                for order in column.orders:
+                    order[word] = value
         column.start.set(1)
 
     def _move(self, phase: Phase, data: Sequence[RuntimeData]) -> None:
-        under_way: dict[tuple[int, Stream], deque[Task]] = {}
-        for number, move in _in_turn(phase):
-            column = self._configuration.columns[number]
-            for part in move.cut():
-                tasks = under_way.setdefault((number, part.stream), deque())
-                if len(tasks) == QUEUED:
-                    _end(tasks.popleft())
-                tasks.append(_issue(column, part, data[part.buffer]))
-        for tasks in under_way.values():
-            for task in tasks:
-                _end(task)
+        """Issue the transfers of a phase and wait until it has ended.
+
+        A transfer is awaited only if a channel is full without it, or as the last that a column gives: then all that it
+        was made of has come.
+        """
+        parts = [(number, part) for number, move in _in_turn(phase) for part in move.cut()]
+        left = Counter((number, part.stream) for number, part in parts)
+        under_way: dict[tuple[int, Stream], deque[tuple[Task, bool]]] = defaultdict(deque)
+        for number, part in parts:
+            channel = number, part.stream
+            if len(under_way[channel]) == QUEUED:
+                _end(*under_way[channel].popleft())
+            left[channel] -= 1
+            waits = left[channel] >= QUEUED or (left[channel] == 0 and part.stream in _GIVES)
+            task = _issue(self._configuration.columns[number], part, data[part.buffer], waits)
+            under_way[channel].append((task, waits))
+        for _, tasks in sorted(under_way.items(), key=lambda item: item[0][1] not in _GIVES):
+            for task, waits in reversed(tasks):  # what comes last is awaited, and with it all before
+                _end(task, waits)
+
+
+def packed(order: Mapping[Word, int]) -> dict[int, int]:
+    """Return the words that the sequence writes for an order, by place; those that nothing reads are left out.
+
+    Raises:
+        LaunchError: a value that does not fit its bits.
+
+    """
+    words: dict[int, int] = {}
+    for word, value in order.items():
+        place, shift, bits = FIELDS[word]
+        if not 0 <= value < 1 << bits:
+            raise LaunchError(f"{word.name} of an order is {value}; the decoder takes 0 to {(1 << bits) - 1}")
+        words[place] = words.get(place, 0) | value << shift
+    return words
 
 
 def _in_turn(phase: Phase) -> Iterator[tuple[int, Move]]:
@@ -134,17 +159,18 @@ def _in_turn(phase: Phase) -> Iterator[tuple[int, Move]]:
             yield from ((number, move) for move in moves)
 
 
-def _issue(column: Column, move: Move, data: RuntimeData) -> Task:
+def _issue(column: Column, move: Move, data: RuntimeData, waits: bool) -> Task:
     sizes, strides = [size for size, _ in move.dims], [stride for _, stride in move.dims]
     tap = TensorAccessPattern((1, data.shape[0]), move.start, sizes, strides)
     handle = getattr(column, move.stream)
-    start = handle.fill if move.stream in {"loads", "blocks"} else handle.drain
-    task: Task = start(data, tap=tap, wait=True, managed=False)
+    start = handle.drain if move.stream in _GIVES else handle.fill
+    task: Task = start(data, tap=tap, wait=waits, managed=False)
     return task
 
 
-def _end(task: Task) -> None:
-    task.await_()
+def _end(task: Task, waits: bool) -> None:
+    if waits:
+        task.await_()
     task.free()
 
 
