@@ -27,7 +27,7 @@ void decoder_load(const int32_t *__restrict from, int32_t *__restrict memory, co
   State *state = (State *)memory;
   switch (order[MODE]) {
     case PRODUCT_INT8:
-    case PRODUCT_BF16: return load_product(from, &state->product, core, stage, i);
+    case PRODUCT_BF16: return load_product(from, &state->product, order, core, stage, i);
     case NORM: return load_norm(from, &state->norm, stage, i);
     case QUANTISE: return load_quantise(from, &state->quantise, order, core, stage, i);
     case ATTENTION:
@@ -48,7 +48,7 @@ void decoder_block(int32_t *__restrict block, int32_t *__restrict memory, const 
   switch (order[MODE]) {
     case PRODUCT_INT8:
     case PRODUCT_BF16:
-      if (s == 0) zero_sums<ROW_LIMIT * N>(state->product.sums);  // zero is the same word in both
+      if (s == 0) clear_sums(&state->product);
       return;
     case ATTENTION:
       if (s == 0) begin_attention(&state->attention);
@@ -62,9 +62,7 @@ void decoder_block(int32_t *__restrict block, int32_t *__restrict memory, const 
 void decoder_step(const int32_t *__restrict a, const int32_t *__restrict b, int32_t *__restrict memory,
                   const int32_t *order, int32_t r) {
   set_modes();
-  State *state = (State *)memory;
-  if (order[MODE] == PRODUCT_INT8) multiply_int8((const int8_t *)a, (const int8_t *)b, state->product.sums, r);
-  else multiply_bf16((const bfloat16 *)a, (const bfloat16 *)b, (float *)state->product.sums, r);
+  step_product(a, b, &((State *)memory)->product, order, r);
 }
 
 // Gives the e-th object of a tile, [32] words.

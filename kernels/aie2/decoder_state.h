@@ -23,8 +23,8 @@ static inline void unpack_order(const int32_t *packed, int32_t *order) {
   order[LOADS] = objects & 0xFFFF;
   order[GIVEN] = objects >> 16;
   order[BLOCKS] = inner & 0xFFFF;
-  order[STEPS] = inner >> 16 & 15;
-  order[SCALES] = inner >> 20 & 15;
+  order[STEPS] = inner >> 16 & 31;
+  order[SCALES] = inner >> 21 & 7;
   order[MODE] = inner >> 24 & 15;
   order[PASSES] = inner >> 28;
   order[FLAGS] = sizes & 0xFF;
@@ -36,7 +36,7 @@ static inline void unpack_order(const int32_t *packed, int32_t *order) {
 }
 
 constexpr int32_t FLAG_GELU = 1, FLAG_RESIDUAL = 2, FLAG_F32 = 4, FLAG_BIAS = 8, FLAG_BIAS_FIRST = 16;
-constexpr int32_t FLAG_SMOOTH = 32, FLAG_CAUSAL = 64;
+constexpr int32_t FLAG_SMOOTH = 32, FLAG_CAUSAL = 64, FLAG_NARROW = 128;
 
 static inline float as_float(int32_t bits) {
   return aie::broadcast<int32, LANES>(bits).cast_to<float>()[0];

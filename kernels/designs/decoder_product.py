@@ -2,7 +2,8 @@
 
 A tile is 256 columns of the result, 64 a core; tiles go round the columns of the array. What ends a product comes with
 the activations: scales of rows once, scales and bias of columns and the residual for each tile. If n is no multiple of
-256, the last tile begins earlier and makes some columns twice.
+256, the last tile begins earlier and makes some columns twice. A result of float32 that has fewer tiles than the array
+columns is made in narrow tiles of 128 where n and k allow it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TILE: Final = CORES * CORE_COLUMNS
 INT8_K: Final = 128  # of a block of weights, 8 KB
 BF16_K: Final = 64
 PRODUCT_INT8, PRODUCT_BF16 = 0, 1  # modes of aie2/decoder_state.h
-GELU, RESIDUAL, F32, BIAS, BIAS_FIRST = 1, 2, 4, 8, 16  # flags
+GELU, RESIDUAL, F32, BIAS, BIAS_FIRST, NARROW = 1, 2, 4, 8, 16, 128  # flags
 
 Product = GemmInt8 | GemmBf16
 
@@ -30,7 +31,7 @@ Product = GemmInt8 | GemmBf16
 class _Planner:
     """Words of the operands, and the moves of a tile."""
 
-    def __init__(self, op: Product, memory: Memory) -> None:
+    def __init__(self, op: Product, memory: Memory, columns: int) -> None:
         within(op, "rows", memory.count(op.rows, "rows"), 1, ROWS)
         multiple(op, "n", op.n, CORE_COLUMNS)
         within(op, "n", op.n, TILE, 1 << 20)
@@ -40,6 +41,11 @@ class _Planner:
         self.rows = memory.count(op.rows, "rows")
         self.blocks = padded(self.rows, INT8_A.rows) // INT8_A.rows
         self.f32 = op.epilogue.out == "f32"
+        self.k = INT8_K if self.int8 else BF16_K
+        few = -(-op.n // TILE) < columns
+        self.narrow = self.f32 and few and op.n % (TILE // 2) == 0 and op.k % (2 * self.k) == 0
+        self.core_columns = CORE_COLUMNS // 2 if self.narrow else CORE_COLUMNS
+        self.tile = CORES * self.core_columns
         self.a, self.b = place(memory, op.a, "a"), place(memory, op.b, "b")
         self.dst = place(memory, op.dst, "dst")
         self.bias = None if op.bias is None else place(memory, op.bias, "bias")
@@ -57,16 +63,18 @@ class _Planner:
         bias_first = self.scales is None or (self.bias is not None and self.bias.start < self.scales[1].start)
         flags = (self.op.epilogue.gelu and GELU) | (self.residual is not None and RESIDUAL) | (self.f32 and F32)
         flags |= (self.bias is not None and BIAS) | (bias_first and BIAS_FIRST)
+        flags |= self.narrow and NARROW
         order = {
             Word.TILES: len(tiles),
             Word.ONCE: int(self.int8),
-            Word.LOADS: CORES + (0 if self.residual is None else self.rows * TILE // LOAD_WORDS),
-            Word.BLOCKS: self.op.k // (INT8_K if self.int8 else BF16_K),
-            Word.STEPS: self.blocks,
-            Word.GIVEN: self.rows * (2 if self.f32 else 1),
+            Word.LOADS: CORES + (0 if self.residual is None else self.rows * self.tile // LOAD_WORDS),
+            Word.BLOCKS: self.op.k // (2 * self.k if self.narrow else self.k),
+            Word.STEPS: self.blocks * (2 if self.narrow else 1),
+            Word.GIVEN: self.rows * (2 if self.f32 and not self.narrow else 1),
             Word.SCALES: 0,
             Word.MODE: PRODUCT_INT8 if self.int8 else PRODUCT_BF16,
             Word.FLAGS: int(flags),
+            Word.ROWS: self.rows,
             Word.PASSES: passes,
         }
         run = Run(order, [self._tile(start) for start in tiles])
@@ -78,13 +86,15 @@ class _Planner:
     def _tile(self, start: int) -> list[Move]:
         moves = self._columns(start)
         if self.residual is not None:  # before what may overwrite it
-            moves.append(self.residual.move("loads", start, (self.rows, self.op.n), (TILE, 1)))
+            moves.append(self.residual.move("loads", start, (self.rows, self.op.n), (self.tile, 1)))
         return [*moves, self._given(start), *self._activations(), self._weights(start)]
 
     def _given(self, start: int) -> Move:
         n = self.op.n
         if not self.f32:
             return self.dst.move("given", start // 2, (self.rows, n // 2), (JOINED_WORDS, 1))
+        if self.narrow:
+            return self.dst.move("given", start, (self.rows, n), (JOINED_WORDS, 1))
         half = CORE_COLUMNS // 2
         return self.dst.move("given", start, (self.rows, n), (2, half), (CORES, CORE_COLUMNS), (half, 1))
 
@@ -95,14 +105,14 @@ class _Planner:
         first, second = (scales, bias) if scales is not None else (bias, None)
         if first is None:
             return padding("loads", CORES * LOAD_WORDS)
-        cores = CORES, CORE_COLUMNS
+        cores = CORES, self.core_columns  # a narrow core gets some of the next one's as well
         if second is None:
             return [first.move("loads", start, cores, (2, 1), (CORE_COLUMNS, 1))]
         if first.start > second.start:
             first, second = second, first
         if first.buffer == second.buffer:
             return [first.move("loads", start, cores, (2, second.start - first.start), (CORE_COLUMNS, 1))]
-        columns = range(start, start + TILE, CORE_COLUMNS)
+        columns = range(start, start + self.tile, self.core_columns)
         return [part.move("loads", at, (CORE_COLUMNS, 1)) for at in columns for part in (first, second)]
 
     def _activations(self) -> list[Move]:
@@ -120,9 +130,9 @@ class _Planner:
         return moves
 
     def _weights(self, start: int) -> Move:
-        """Return the blocks: of 8 rows of k, 64 columns lie together, 512 bytes of int8 or 1 KB of bf16."""
+        """Return the blocks: of 8 rows of k, a core's columns lie together, 256 bytes or more."""
         n, words = self.op.n, 2 if self.int8 else 4  # words of 8 rows in a column
-        step, run = INT8_K if self.int8 else BF16_K, CORE_COLUMNS * words
+        step, run = 2 * self.k if self.narrow else self.k, self.core_columns * words
         steps = self.op.k // step, step // 8 * n * words
         return self.b.move("blocks", start * words, steps, (CORES, run), (step // 8, n * words), (run, 1))
 
@@ -137,10 +147,10 @@ def plan_product(op: Product, memory: Memory, columns: int) -> list[Phase]:
         LaunchError: sizes that tiles do not divide.
 
     """
-    planner = _Planner(op, memory)
-    last = op.n - TILE
-    starts = [min(start, last) for start in range(0, op.n, TILE)]
-    twice = -op.n % TILE // CORE_COLUMNS
+    planner = _Planner(op, memory, columns)
+    last = op.n - planner.tile
+    starts = [min(start, last) for start in range(0, op.n, planner.tile)]
+    twice = -op.n % planner.tile // planner.core_columns
     if not twice or not planner.f32 or planner.residual is None:
         return [_around(planner, starts, columns, 0)]
     return [_around(planner, starts[:-1], columns, 0), {0: planner.run(starts[-1:], twice)}]

@@ -76,6 +76,17 @@ def test_bf16_products_agree(rows: int, device: Device, speed: Speed) -> None:
     close(made, expected, operator.dst, np.float32 if rows < 9 else BFLOAT16, rows * 320)
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("rows", [1, 9, 31])
+def test_narrow_products_agree(rows: int, device: Device) -> None:
+    """A float32 result of few columns is made in tiles half as wide and twice as deep."""
+    narrow, memory = cases.product_int8(rows, 256, 512, residual=True, f32=True, gelu=rows == 9)
+    equal(*cases.both(narrow, memory, device)[:2])
+    operator, memory = cases.product_bf16(rows, 128, 384, residual=rows == 9, f32=True)
+    made, expected, _ = cases.both(operator, memory, device)
+    close(made, expected, operator.dst, np.float32, rows * 384)
+
+
 @pytest.mark.parametrize("speed", SPEEDS)
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 @pytest.mark.parametrize(("rows", "width"), [(1, 256), (9, 384), (33, 512)])
@@ -154,6 +165,7 @@ def samples() -> list[tuple[Operator, DeviceMemory]]:
         cases.product_int8(1, 128, 256),
         cases.product_int8(32, 384, 1152, gelu=True),
         cases.product_bf16(5, 64, 512),
+        cases.product_bf16(2, 128, 256, f32=True),
         cases.norm(3, 384),
         cases.quantise(9, 512, smooth=True),
         cases.copy(2, 512, 512, 512),
@@ -211,13 +223,15 @@ def test_kernels_stay_within_the_stack(architecture: str) -> None:
     assert max(used.values()) + FRAME_BYTES <= STACK_BYTES
 
 
-def test_weights_stream_once_in_long_bursts() -> None:
-    """Every weight crosses the memory once, in runs of 512 bytes or more, and all columns carry as much."""
-    operator, memory = cases.product_int8(4, 256, 2048)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_weights_stream_once_in_long_bursts(narrow: bool) -> None:
+    """Every weight crosses the memory once, in runs of 256 bytes or more, and all columns carry as much."""
+    n = 2048 if not narrow else 512
+    operator, memory = cases.product_int8(4, 256, n, f32=narrow)
     trace = cases.both(operator, memory, NPU1())[2]
     blocks = [task for task in trace.tasks if task.fifo.startswith("blocks")]
-    assert sum(task.bytes for task in blocks) == 256 * 2048
-    assert min(task.burst_bytes for task in blocks) >= 512
+    assert sum(task.bytes for task in blocks) == 256 * n
+    assert min(task.burst_bytes for task in blocks) == (256 if narrow else 512)
     assert len({task.shim for task in blocks}) == 4
 
 
