@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.kernels.machine import OperatorWork, execute
+from amanuensis.kernels.machine import OperatorWork
 from amanuensis.npu.pyxrt_emulator.clocks import NS_PER_US
 from amanuensis.npu.pyxrt_emulator.commands import Command
 from amanuensis.npu.pyxrt_emulator.emulated import Context, EmulatedNpu
@@ -145,7 +145,7 @@ def _execute(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> tu
                 buffers[span.buffer][span.start : span.stop] = 0
 
     try:
-        work = execute(context.program, words, buffers, spoil)
+        work = npu.execute(context.program, words, buffers, spoil)
     except ValueError as error:
         if npu.strict:
             raise StrictError(f"the device cannot execute the stream: {error}") from error

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import random
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from amanuensis.kernels.machine import Work, execute
 from amanuensis.kernels.program import Program
 from amanuensis.npu.pyxrt_emulator.clocks import NS_PER_S, NS_PER_US, Clock, RealClock, VirtualClock
 from amanuensis.npu.pyxrt_emulator.commands import Command, Timeline
@@ -16,6 +18,9 @@ from amanuensis.npu.pyxrt_emulator.faults import FaultPlan
 from amanuensis.npu.pyxrt_emulator.memory import LINE_BYTES, Memory, MemoryPool, Span
 from amanuensis.npu.pyxrt_emulator.settings import COLD_CONTEXT_NS, MAX_CONTEXTS, Settings
 from amanuensis.npu.pyxrt_emulator.tally import Counters, Tally
+
+if TYPE_CHECKING:
+    from amanuensis.kernels.designs.array import SimulatedArray
 
 CREATE_CONTEXT: Final = "DRM_IOCTL_AMDXDNA_CREATE_HWCTX IOCTL failed"
 MAP_LOCKED_SHARED: Final = 0x2001  # flags of mmap
@@ -57,11 +62,18 @@ class ContextHandle:
         weakref.finalize(self, npu.close_context, context).atexit = False
 
 
+Execute: TypeAlias = Callable[..., Work]  # as `amanuensis.kernels.machine.execute`
+
+
 class EmulatedNpu:
     """One device.
 
     Args:
         settings: how it is.
+
+    Attributes:
+        execute: executes a stream on device memory.
+        array: that of the designs, where they execute.
 
     """
 
@@ -75,8 +87,15 @@ class EmulatedNpu:
         self.contexts: dict[int, Context] = {}
         self.registered: dict[str, Program] = {}  # by uuid
         self.lost_openings = 0  # how many more openings fail because the device is away
+        self.execute: Execute = execute
+        self.array: SimulatedArray | None = None
         self._pool = MemoryPool(settings.device_memory_bytes)
         self._draw = random.Random(settings.seed)
+        if settings.execution == "designs":
+            from amanuensis.kernels.designs.array import SimulatedArray  # with the compiler that it needs
+
+            self.array = SimulatedArray(settings.architecture)
+            self.execute = self.array.execute
 
     def counters(self) -> Counters:
         """Return what was counted so far."""

@@ -9,6 +9,7 @@ from amanuensis.npu.pyxrt_emulator.faults import Fault
 
 Architecture: TypeAlias = Literal["npu1", "npu2"]
 Time: TypeAlias = Literal["virtual", "real"]
+Execution: TypeAlias = Literal["operators", "designs"]
 
 MAX_CONTEXTS: Final[dict[Architecture, int]] = {"npu1": 6, "npu2": 16}  # hwctx_limit (amd/xdna-driver, npu*_regs.c)
 DEVICE_NAMES: Final[dict[Architecture, str]] = {"npu1": "NPU Phoenix (emulated)", "npu2": "NPU Strix (emulated)"}
@@ -36,6 +37,8 @@ class Settings:
         dispatch_us: shortest and longest time from a start to the device's beginning.
         sync_bytes_per_s: how fast `sync` flushes lines.
         seed: of the times between dispatch_us.
+        execution: of a stream: by the machine of the operators or, very slowly, by the designs of the array in their
+            simulator.
         spoiled_operators: names of operators that leave zeros where they should write something.
 
     """
@@ -48,10 +51,12 @@ class Settings:
     dispatch_us: tuple[float, float] = DISPATCH_US
     sync_bytes_per_s: float = SYNC_BYTES_PER_S
     seed: int = 0
+    execution: Execution = "operators"
     spoiled_operators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, allowed in (("architecture", get_args(Architecture)), ("time", get_args(Time))):
+        for name, kind in (("architecture", Architecture), ("time", Time), ("execution", Execution)):
+            allowed = get_args(kind)
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} {getattr(self, name)!r}: it must be one of {', '.join(allowed)}")
         for name in ("device_memory_bytes", "sync_bytes_per_s"):

@@ -232,18 +232,18 @@ def _embed(random: np.random.Generator) -> Case:
 
 def _attention(random: np.random.Generator) -> Case:
     """Causal, over more keys than one block, with the probabilities of one head."""
-    case, heads, size, keys, first = Case("Attention"), 4, 64, 44, 35
+    case, heads, size, keys, first, pitch = Case("Attention"), 4, 64, 44, 35, 128
     q, k, v = (to_bf16(_normal(random, n, heads * size)) for n in (ROWS, keys, keys))
     split_q, split_k, split_v = (split_heads(to_f32(each), heads) for each in (q, k, v))
     scale = size**-0.5
     dst = case.take(to_bf16(join_heads(attention(split_q, split_k, split_v, scale, first))), BF16)
     attended = streamed(split_q, split_k, split_v, scale, first)
-    kept = np.zeros((1, ROWS, 48), np.float32)
+    kept = np.zeros((1, ROWS, pitch), np.float32)
     kept[0, :, :keys] = probabilities(attended, split_q, split_k, scale, seen_keys(ROWS, keys, first))[1]
     at = case.take(kept, BF16)
     place, cache = case.give(q), (case.give(k, Buffer.CACHE), case.give(v, Buffer.CACHE))
     n_keys, n_first = case.parameter(1, keys), case.parameter(2, first)
-    case.operators = [Attention(place, *cache, dst, ROWS, n_keys, heads, size, True, n_first, scale, at, (1,), 48)]
+    case.operators = [Attention(place, *cache, dst, ROWS, n_keys, heads, size, True, n_first, scale, at, (1,), pitch)]
     return case
 
 
