@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final, cast
+
 from amanuensis.npu.pyxrt_emulator.clocks import Clock
 from amanuensis.npu.pyxrt_emulator.emulated import EmulatedNpu
 from amanuensis.npu.pyxrt_emulator.faults import Fault
-from amanuensis.npu.pyxrt_emulator.settings import Settings
+from amanuensis.npu.pyxrt_emulator.settings import Execution, Settings
 from amanuensis.npu.pyxrt_emulator.tally import Counters
 
-_devices = [EmulatedNpu(Settings())]  # the machine's only one, as real `pyxrt` finds the machine's
+EXECUTION_VARIABLE: Final = "AMANUENSIS_SIMULATE"  # "operators" or "designs"
+
+
+def _default() -> Settings:
+    return Settings(execution=cast(Execution, os.environ.get(EXECUTION_VARIABLE) or "operators"))
+
+
+_devices = [EmulatedNpu(_default())]  # the machine's only one, as real `pyxrt` finds the machine's
 
 
 def current() -> EmulatedNpu:
@@ -22,8 +32,8 @@ def configure(settings: Settings) -> None:
 
 
 def reset() -> None:
-    """Replace the device by a fresh one as it is without any setting."""
-    configure(Settings())
+    """Replace the device by a fresh one as it is without any setting but that of the environment."""
+    configure(_default())
 
 
 def counters() -> Counters:

@@ -60,3 +60,20 @@ def test_the_engine_runs_on_the_designs(
         tally = array.tally
         told = f"launches {dict(tally.launches)}, {tally.switches} switches, without a design {dict(tally.by_machine)}"
         print(f" [{told}]", end="")
+
+
+@pytest.mark.parametrize(
+    ("value", "execution"), [("designs", "designs"), ("", "operators"), ("operators", "operators")]
+)
+def test_the_environment_says_what_executes(monkeypatch: pytest.MonkeyPatch, value: str, execution: str) -> None:
+    """A variable chooses the designs for a whole daemon."""
+    monkeypatch.setenv("AMANUENSIS_SIMULATE", value)
+    pyxrt_emulator.reset()
+    assert control.current().settings.execution == execution
+
+
+def test_another_word_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the value and what is allowed."""
+    monkeypatch.setenv("AMANUENSIS_SIMULATE", "dreams")
+    with pytest.raises(ValueError, match="execution 'dreams': it must be one of operators, designs"):
+        pyxrt_emulator.reset()
