@@ -8,18 +8,18 @@ behind the three taps of each row go zeros, which cores make.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from amanuensis.kernels.designs.launch import LaunchError
-from amanuensis.kernels.designs.products import ROWS, Core, Way
+from amanuensis.kernels.designs.products import ROWS, Way
 from amanuensis.kernels.designs.products_operands import LANES, MOST_ROWS, WORD_BYTES, Places, rows_at_a_time
-from amanuensis.kernels.designs.products_rows import RowJob, Run
+from amanuensis.kernels.designs.products_rows import RowJob, copying, together
 from amanuensis.kernels.designs.products_sequence import Part, Tap, Unit, repeats
 from amanuensis.kernels.designs.products_tiles import Place
-from amanuensis.kernels.designs.products_words import Kind, Words
+from amanuensis.kernels.designs.products_words import Kind
 from amanuensis.kernels.dtypes import BFLOAT16
 from amanuensis.kernels.entries_products import OBJECT_WORDS, OUT_WORDS
 from amanuensis.kernels.memory import Memory
@@ -52,17 +52,10 @@ def part_of(op: Im2col, memory: Memory, rows: int, columns: int) -> Part:
 
     """
     matrix = _Matrix.of(op, memory, rows)
-    runs = [Run(job, columns, 0, job.count) for job in matrix.copies()]
+    runs = [run for job in matrix.copies() for run in copying(job, columns, 0, job.count)]
     patches = [patch for patch in matrix.zeros() if patch.size]
     zeros = -(-sum(patch.size for patch in patches) // JOINED_WORDS)
-
-    def words(core: Core) -> Words:
-        each = [run.row_words(core.column) for run in runs]
-        extras = zeros if core.column == ZERO_COLUMN else 0
-        return replace(each[0], rounds=sum(words.rounds for words in each), extras=extras).words()
-
-    units = [unit for run in runs for unit in run.units()]
-    return Part(words, [*units, matrix.zero_unit(patches)])
+    return together(runs, [matrix.zero_unit(patches)], lambda core: zeros if core.column == ZERO_COLUMN else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +108,18 @@ class _Matrix:
         return range(max(0, -first), min(TAPS, self.rows - first))
 
     def copies(self) -> Iterator[RowJob]:
-        """Yield the rows that are complete, and the first and last one if they are not."""
-        complete = [row for row in (1, self._filled - 1) if 1 <= row < self._filled and len(self._taps(row)) == TAPS]
-        last = self._filled - 1 if len(self._taps(self._filled - 1)) == TAPS else self._filled - 2
-        if complete and last >= 1:
+        """Yield the rows that are complete, and the first and last one if they are not.
+
+        With those go their neighbours, of the same taps, as many as a round has.
+        """
+        end = self._filled - 1
+        last = end if len(self._taps(end)) == TAPS else end - 1  # of the complete ones, which begin at 1
+        if last >= 1:
             yield self._copy(1, last, range(TAPS))
-        for row in {0, self._filled - 1}:
-            if len(self._taps(row)) < TAPS:
-                yield self._copy(row, row, self._taps(row))
+        high = ROWS * self.at_a_time
+        yield self._copy(0, min(max(last, 0), high - 1), self._taps(0))
+        if end > max(last, 0):
+            yield self._copy(max(1, end + 1 - high), end, self._taps(end))
 
     def _copy(self, first: int, last: int, taps: range) -> RowJob:
         src = self.src.at((first * self.op.stride - 1 + taps.start) * self._tap)

@@ -3,14 +3,14 @@
 A core takes `rows` rows at a time, chunk by chunk; b brings a chunk for each of the four cores of a column, so a round
 of a column is 4 * rows rows that follow one another, and so is what the cores give. Rounds are dealt out to columns.
 
-The last round of the last column may have fewer rows. What is missing is the last row again, and its results are
-written onto those of the last row. Quantised are quads of 4 rows, of which a last one that is not full gets a part of
-its own: all cores compute it alike.
+The last round of the last column may have fewer rows. What is missing are rows that are there again, whose results are
+written onto their own. Copies rather end with a round of the last rows, some of which were copied already. Quantised
+are quads of 4 rows, of which a last one that is not full gets a part of its own: all cores compute it alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from amanuensis.kernels.designs.products import ROWS, Core
@@ -85,10 +85,31 @@ def parts_of(job: RowJob, columns: int) -> list[Part]:
         limit = min(limit, OUT_WORDS // job.rows)
     most = limit * columns * job.high  # rows of a part
     whole = job.count - job.count % job.together
+    if job.streams:
+        starts = range(0, whole, most)
+        return [together(copying(job, columns, first, min(most, whole - first)), []) for first in starts]
     parts = [Run(job, columns, first, min(most, whole - first)).part() for first in range(0, whole, most)]
     if job.count > whole:
         parts.append(_lone_quad(job, whole))
     return parts
+
+
+def copying(job: RowJob, columns: int, first: int, count: int) -> list[Run]:
+    """Return the runs that copy rows: whole rounds, and where more rows are left, a round of the last ones."""
+    over = count % job.high
+    if count < job.high or not over:
+        return [Run(job, columns, first, count)]
+    return [Run(job, columns, first, count - over), Run(job, columns, first + count - job.high, job.high)]
+
+
+def together(runs: list[Run], more: list[Unit], extras: Callable[[Core], int] = lambda _: 0) -> Part:
+    """Return one part of several runs of copies, and of objects of zeros that further units take."""
+
+    def words(core: Core) -> Words:
+        each = [run.row_words(core.column) for run in runs]
+        return replace(each[0], rounds=sum(words.rounds for words in each), extras=extras(core)).words()
+
+    return Part(words, [*(unit for run in runs for unit in run.units()), *more])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +199,24 @@ class Run:
             yield self._rest_unit(chunks[i : i + 1], pieces[i * share : (i + 1) * share])
 
     def _rest_unit(self, chunks: range, pieces: range) -> Unit:
-        job, unit, column, of = self.job, Unit(drains_first=False), self._last_column(), self.job.together
+        job, unit, column = self.job, Unit(drains_first=False), self._last_column()
         row = self.first + self._blocks * job.high
         for place in job.src:
             for chunk in chunks:
                 start = place.word + row * job.pitch + chunk
-                taps = _rows_and_last(place.buffer, start, self._left, of, job.high, job.pitch, job.chunk)
-                unit.add(("b", column), *taps)
+                unit.add(("b", column), *self._surplus(place.buffer, start, 1, job.pitch, job.chunk))
         for piece in pieces:
-            start = job.dst.word + row // of * job.given_pitch + piece
-            rows = self._left // of, 1, job.high // of
-            unit.add(("out", column), *_rows_and_last(job.dst.buffer, start, *rows, job.given_pitch, job.piece))
+            start = job.dst.word + row // job.together * job.given_pitch + piece
+            taps = self._surplus(job.dst.buffer, start, job.together, job.given_pitch, job.piece)
+            unit.add(("out", column), *taps)
         return unit
+
+    def _surplus(self, buffer: int, start: int, together: int, pitch: int, words: int) -> Iterator[Tap]:
+        """Yield the rows that there are, and which ones are repeated; `together` of them lie at a pitch."""
+        count, high = self._left // together, self.job.high // together
+        if self.job.kind is Kind.QUANTISE:  # quads, of which the scales too are repeated
+            return _rows_and_last(buffer, start, count, QUAD // together, high, pitch, words)
+        return _rows_and_again(buffer, start, count, high, pitch, words)
 
     def _scales(self, scales: Place) -> Unit:
         unit = Unit()
@@ -250,6 +277,19 @@ def _alternately(taps: list[Tap]) -> Iterator[Tap]:
     for at in range(taps[0].sizes[0]):
         for tap in taps:
             yield Tap(tap.buffer, tap.offset + at * tap.strides[0], (1, *tap.sizes[1:]), (0, *tap.strides[1:]))
+
+
+def _rows_and_again(buffer: int, start: int, count: int, high: int, pitch: int, words: int) -> Iterator[Tap]:
+    """Yield some rows, and then rows among them again until they are `high`."""
+    yield Tap(buffer, start, (1, 1, count, words), (0, 0, pitch, 1))
+    left = high - count
+    whole, rest = divmod(left, count)
+    while whole:
+        now = min(whole, ITERATIONS)
+        yield Tap(buffer, start, (now, 1, count, words), (0, 0, pitch, 1))
+        whole -= now
+    if rest:
+        yield Tap(buffer, start, (1, 1, rest, words), (0, 0, pitch, 1))
 
 
 def _rows_and_last(buffer: int, start: int, count: int, of: int, high: int, pitch: int, words: int) -> Iterator[Tap]:
