@@ -37,7 +37,7 @@ _POINTS: Final[Mapping[str, Mapping[str, tuple[tuple[ArrayType, ...], int]]]] = 
         "products_begin": ((_CONTROL, _STATE), 512),
         "products_keep": ((_OBJECT, _SIDE, _STATE), 512),
         "products_clear": ((_HELD, _STATE), 512),
-        "products_finish": ((_HELD, _SIDE, _STATE), 1024),
+        "products_finish": ((_HELD, _SIDE, _STATE), 2048),
         "products_residual": ((_OBJECT, _HELD, _STATE, np.int32), 1024),
         "products_store": ((_HELD, _SIDE, _OUT, _STATE), 2048),
     },
@@ -46,7 +46,7 @@ _POINTS: Final[Mapping[str, Mapping[str, tuple[tuple[ArrayType, ...], int]]]] = 
     },
     "product_rows.cc": {
         "products_take": ((_OBJECT, _HELD, _STATE), 1024),
-        "products_work": ((_HELD, _SIDE, _SCALES, _STATE), 1024),
+        "products_work": ((_HELD, _SIDE, _SCALES, _STATE), 1536),
         "products_give": ((_HELD, _SIDE, _SCALES, _OUT, _STATE), 1024),
         "products_extra": ((_SCALES, _OUT, _STATE), 512),
     },
