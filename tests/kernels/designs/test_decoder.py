@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,7 @@ from amanuensis.kernels.designs.decoder import COVERS, launch, launch_sequence
 from amanuensis.kernels.designs.decoder_array import FLAGS, SOURCE, STACK_BYTES
 from amanuensis.kernels.designs.launch import LaunchError, run_launch
 from amanuensis.kernels.dtypes import BFLOAT16
-from amanuensis.kernels.host.build import ARCHITECTURE_FLAGS, stack_usage
+from amanuensis.kernels.host.build import ARCHITECTURE_FLAGS, build, sanitizer_runtime, stack_usage
 from amanuensis.kernels.machine import run_operator
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operands import Buffer, Parameter, Region
@@ -30,6 +34,19 @@ from tests.kernels.figures import BF16_NRMSE, nrmse
 pytestmark = needs_compiler
 DEVICES = [NPU1(), NPU2()]
 SPEEDS: list[Speed] = ["exact", "object"]
+HOST_ONLY = {"abort", "fprintf", "stderr", "__fprintf_chk", "memcpy", "memset", "memmove", "__tls_get_addr"}
+SANITIZED = """
+import functools
+from amanuensis.kernels.host.build import load
+from amanuensis.kernels.sim import functions
+functions.load = functools.partial(load, sanitize=True)
+from amanuensis.kernels.sim.iron import NPU1, NPU2
+from tests.kernels.designs.decoder_cases import both
+from tests.kernels.designs.test_decoder import samples
+for device in (NPU1(), NPU2()):
+    for operator, memory in samples():
+        both(operator, memory, device)
+"""
 FLOAT_NRMSE = 1e-5  # of float32 results: another order of the same sums
 
 
@@ -213,6 +230,24 @@ def test_budgets_are_within_the_limits(device: Device, capsys: pytest.CaptureFix
     core, memory = reports[0].most("core"), reports[0].most("mem")
     assert (core.s2mm, core.mm2s) == (2, 2)
     assert (memory.s2mm, memory.mm2s) == (5, 5)
+
+
+@pytest.mark.parametrize("architecture", ["npu1", "npu2"])
+def test_kernels_need_no_library(architecture: str) -> None:
+    """What is built calls nothing that a core lacks, but for the checks of the shim."""
+    made = build(SOURCE, (*ARCHITECTURE_FLAGS[architecture], *FLAGS))
+    listing = subprocess.run(["nm", "-D", "--undefined-only", str(made)], check=True, capture_output=True, text=True)
+    names = {line.split()[-1].split("@")[0] for line in listing.stdout.splitlines() if line.split()[-2] == "U"}
+    assert names <= HOST_ONLY
+
+
+def test_sanitizers_find_nothing() -> None:
+    """Every operator runs clean with kernels built for the address and undefined-behaviour sanitizers."""
+    run = [sys.executable, "-c", SANITIZED]
+    variables = {"LD_PRELOAD": str(sanitizer_runtime()), "ASAN_OPTIONS": "detect_leaks=0"}
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(run, cwd=root, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("architecture", ["npu1", "npu2"])

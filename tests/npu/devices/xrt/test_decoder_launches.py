@@ -193,11 +193,20 @@ def _numbers(operator: Operator, span: Span, buffers: list[NDArray[np.uint8]]) -
     return data.view(np.float32) if is_f32 else to_f32(data.view(BFLOAT16))
 
 
+@pytest.mark.parametrize(("width", "heads"), [(384, 6), (1280, 20)])
+def test_layers_of_other_widths_are_one_launch(width: int, heads: int) -> None:
+    """Those of tiny, which no tile divides, and of the largest models."""
+    wide = replace(LAYER, width=width, decoder_heads=heads, decoder_ffn=4 * width)
+    laid = Laid(wide, "int8", 3)
+    ((_, operators),) = laid.streams.pieces(laid.bucket, Parameter(par.ROWS, BLOCK_ROWS))
+    held(laid, operators, NPU1())
+
+
 def test_logits_are_those_of_the_machine() -> None:
-    """The last norm and the product with the vocabulary, of the rows that are wanted."""
-    laid = Laid(LAYER, "int8", 4)
+    """The last norm and the product with the whole vocabulary, of the row that is wanted."""
+    laid = Laid(replace(BASE, decoder_layers=1), "int8", 4)
     operators = laid.streams.project()
     made, expected = run_both(laid, operators, NPU1())
     start = laid.memory.scratch().offset("logits")
-    logits = (b[Buffer.SCRATCH][start : start + 4 * 1024].view(np.float32) for b in (made, expected))
+    logits = (b[Buffer.SCRATCH][start : start + 4 * BASE.vocabulary].view(np.float32) for b in (made, expected))
     assert nrmse(*logits) <= LAYER_NRMSE
