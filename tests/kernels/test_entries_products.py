@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,11 +61,11 @@ class _Core:
         self._call("begin")
 
     def _call(self, name: str, *scalars: int) -> None:
-        point, taken = PRODUCT_ENTRIES[f"products_{name}"], list[object]()
+        point, taken = PRODUCT_ENTRIES[f"products_{name}"], list[Any]()
         for argument in (a for a in point.arguments if is_array(a)):
             array = self._arrays[size_of(argument)]
             taken.append(self._second if any(array is other for other in taken) else array)
-        bind(point, self._architecture, sanitize=self._sanitize)(*taken, *scalars)  # type: ignore[arg-type]
+        bind(point, self._architecture, sanitize=self._sanitize)(*taken, *scalars)
 
     def tiles(self, core_row: int) -> None:
         """Make 8 tiles, and of the last one everything."""

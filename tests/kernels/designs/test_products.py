@@ -16,7 +16,7 @@ from amanuensis.kernels.sim import limits
 from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.plan import Design
 from tests.kernels.cores import needs_compiler
-from tests.kernels.designs.products_cases import columns, copied, memory_for, norm, product, quantised, summed
+from tests.kernels.designs.products_cases import Kind, columns, copied, memory_for, norm, product, quantised, summed
 
 DEVICES = pytest.mark.parametrize("device", [NPU1(), NPU2()], ids=str)
 ROOM = 1 << 22
@@ -53,7 +53,10 @@ def graph(plan: Design) -> list[object]:
     channels = [
         (name, c.place, c.direction, c.number, c.descriptors, c.dims, c.parts, c.repeat) for name, c in plan.channels
     ]
-    cores = [(place, worker.core_fn.__qualname__, worker.stack_size) for worker, place in plan.places.items()]
+    cores = [
+        (place, getattr(worker.core_fn, "__qualname__", None), worker.stack_size)
+        for worker, place in plan.places.items()
+    ]
     code = [
         ({k._name: n for k, n in found.call_sites.items()}, {h.name: n for h, n in found.most_acquired.items()})
         for found in plan.passes.values()
@@ -92,7 +95,8 @@ def test_every_launch_fits_the_device(device: Device, capsys: pytest.CaptureFixt
 
 def test_weights_come_in_long_bursts() -> None:
     """Every transfer of b reads at least 256 bytes that follow one another, and so does one of int8 a."""
-    for kind, way in (("int8", "ab"), ("bf16", "b")):
+    cases: list[tuple[Kind, str]] = [("int8", "ab"), ("bf16", "b")]
+    for kind, way in cases:
         memory = memory_for(ROOM)
         plan = resolved(product(memory, kind, 256, 512, 512), Memory(memory.buffers), NPU1())
         steps = [c.transfer for c in plan.commands if hasattr(c, "transfer") and c.transfer.handle._is_prod]
