@@ -14,6 +14,7 @@ from typing import Final
 from amanuensis.kernels.cost.band import Band, inverse, total
 from amanuensis.kernels.cost.parameters import MODELS, SWITCH_US, Model
 from amanuensis.kernels.cost.price import Bound, Price, price
+from amanuensis.kernels.designs.budget import MARKS
 from amanuensis.kernels.operands import Buffer, Region
 from amanuensis.kernels.operators import Attention, Operator
 from amanuensis.kernels.program import Architecture
@@ -220,7 +221,14 @@ def stream_frames(dimensions: Dimensions, window_s: float = STREAM_WINDOW_S) -> 
 
 @dataclass(frozen=True, slots=True)
 class HighWater:
-    """How full the fullest tile of its kind is, in bytes; from the check of the designs."""
+    """How full the fullest tile of its kind is, in bytes; from the check of the designs.
+
+    Attributes:
+        l1_bytes: of a core's memory.
+        l2_bytes: of a memory tile.
+        program_bytes: of a core's program; a stand-in, the size of what a compiler makes for this machine.
+
+    """
 
     l1_bytes: int
     l2_bytes: int
@@ -240,7 +248,7 @@ class Plan:
         switch_us: of a change of the array's configuration.
         whole_s: seconds of the window of full length.
         resident_bytes: of device memory that the model takes.
-        high_water: of the designs, None until they are planned.
+        high_water: of the designs.
 
     """
 
@@ -252,7 +260,7 @@ class Plan:
     switch_us: Band
     whole_s: float
     resident_bytes: int
-    high_water: HighWater | None = None
+    high_water: HighWater
 
     @property
     def tick_us(self) -> Band:
@@ -283,18 +291,18 @@ class Plan:
         return inverse(self.tick_us, TICK_S * 1e6)
 
 
-def plan(planner: Planner, frames: int, high_water: HighWater | None = None) -> Plan:
-    """Return the plan of a model.
+def high_water(architecture: Architecture) -> HighWater:
+    """Return the fullest tiles of all array configurations."""
+    marks = MARKS.values()
+    return HighWater(
+        l1_bytes=max(each.core_bytes for each in marks),
+        l2_bytes=max(each.memory_tile_bytes for each in marks),
+        program_bytes=max(each.program_bytes[architecture] for each in marks),
+    )
 
-    Args:
-        planner: of the model.
-        frames: encoder frames of a streaming window.
-        high_water: of the designs, where their check has told it.
 
-    Raises:
-        ModelError: the model has fewer frames.
-
-    """
+def plan(planner: Planner, frames: int) -> Plan:
+    """Return the plan of a model for streaming windows of so many encoder frames; ModelError when it has fewer."""
     whole = planner.dimensions.audio_positions
     return Plan(
         encoder=planner.encode(frames),
@@ -305,5 +313,5 @@ def plan(planner: Planner, frames: int, high_water: HighWater | None = None) -> 
         switch_us=SWITCH_US[planner.model.architecture],
         whole_s=whole * FRAME_S,
         resident_bytes=planner.resident_bytes,
-        high_water=high_water,
+        high_water=high_water(planner.model.architecture),
     )

@@ -11,7 +11,6 @@ from xml.sax.saxutils import escape
 from amanuensis.kernels.cost.arrays import ARRAYS, STREAM_BYTES, Array
 from amanuensis.kernels.cost.price import Price
 from amanuensis.npu.devices.xrt.plan import HighWater, Plan, Planner
-from amanuensis.npu.devices.xrt.plan_report import NOT_PLANNED
 
 WIDTH, HEIGHT = 960, 560
 PLOT: Final = (70, 60, 540, 430)  # left, top, width, height
@@ -177,7 +176,7 @@ def _high(water: HighWater) -> tuple[str, ...]:
 
 def _facts(array: Array, planner: Planner, plan: Plan) -> Iterator[str]:
     case, water = planner.model.cases["middle"], plan.high_water
-    used = (NOT_PLANNED,) * 3 if water is None else _high(water)
+    used = _high(water)
     channel = STREAM_BYTES * array.clock_ghz
     yield f"core, L1 {L1_KIB} KiB: {used[0]}"
     yield f"core, program {PROGRAM_KIB} KiB: {used[1]}"

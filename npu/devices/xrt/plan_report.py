@@ -18,7 +18,6 @@ from amanuensis.npu.devices.xrt.plan import (
 )
 
 TARGETS: Final = {("base", "npu1"): (25.0, 220.0)}  # ms of a tick at most, realtime factor of the encoder above
-NOT_PLANNED: Final = "not planned yet"
 SPLIT: Final = "products, attention of the encoder, and decoder"
 
 
@@ -42,7 +41,7 @@ def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
         "switches": plan.switches,
         "tick_with_switches_ms": _ms(plan.tick_with_switches_us),
         "device_memory_bytes": plan.resident_bytes,
-        "high_water": None if plan.high_water is None else asdict(plan.high_water),
+        "high_water": asdict(plan.high_water),
         "dispatches": [_dispatch_map(dispatch) for dispatch in _dispatches(plan)],
     }
 
@@ -122,9 +121,8 @@ def _totals(planner: Planner, plan: Plan) -> Iterator[str]:
 
 
 def _high_water(plan: Plan) -> str:
-    if plan.high_water is None:
-        return NOT_PLANNED
-    return f"{plan.high_water.l1_bytes}, {plan.high_water.l2_bytes}, {plan.high_water.program_bytes} bytes at most"
+    water = plan.high_water
+    return f"{water.l1_bytes}, {water.l2_bytes}, {water.program_bytes} bytes at most (program: a stand-in)"
 
 
 def _arithmetic(planner: Planner, plan: Plan) -> Iterator[str]:

@@ -1,0 +1,34 @@
+"""What each configuration takes of the fullest tile of a kind; a test holds it to the check of the simulator.
+
+Plans print them without a compiler at hand. The bytes of a core's program are those of the host's build, a stand-in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from amanuensis.kernels.program import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """High-water marks of a configuration.
+
+    Attributes:
+        core_bytes: objects, buffers and stack, of 65,536.
+        program_bytes: of a core, by architecture, of 16,384: a stand-in.
+        memory_tile_bytes: of 524,288.
+
+    """
+
+    core_bytes: int
+    program_bytes: dict[Architecture, int]
+    memory_tile_bytes: int
+
+
+MARKS: Final[dict[str, Marks]] = {
+    "products": Marks(60_916, {"npu1": 15_740, "npu2": 16_245}, 40_960),
+    "attention": Marks(60_208, {"npu1": 7_325, "npu2": 7_325}, 81_920),
+    "decoder": Marks(51_836, {"npu1": 13_943, "npu2": 13_954}, 66_560),
+}
