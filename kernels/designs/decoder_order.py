@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from amanuensis.kernels.designs._iron import RuntimeData, Task, TensorAccessPattern
 from amanuensis.kernels.designs.decoder_array import FIELDS, Column, Configuration, Word
 from amanuensis.kernels.designs.launch import LaunchError
+from amanuensis.kernels.operands import Buffer
 
 QUEUED: Final = 4  # tasks that a shim channel takes; four channels make 16, as many as a shim tile has descriptors
 STEP_WORDS: Final = (1 << 20) - 1  # largest stride of a shim descriptor: mlir-aie AIETargetModel.h, 20 bits
@@ -99,10 +100,11 @@ class OrderedSequence:
     def __call__(self, *arguments: Any) -> None:
         data: Sequence[RuntimeData] = arguments[:-1]
         written: dict[tuple[int, int], int] = {}
-        for phase in self._phases:
+        issuer = _Issuer(self._configuration.columns, data, self._phases)
+        for at, phase in enumerate(self._phases):
             for number, run in phase.items():
                 self._order(number, run, written)
-            self._move(phase, data)
+            issuer.run(at)
 
     def _order(self, number: int, run: Run, written: dict[tuple[int, int], int]) -> None:
         """Write those words of the order that are not in the column yet, and start it."""
@@ -114,26 +116,67 @@ class OrderedSequence:
                     order[word] = value
         column.start.set(1)
 
-    def _move(self, phase: Phase, data: Sequence[RuntimeData]) -> None:
-        """Issue the transfers of a phase and wait until it has ended.
 
-        A transfer is awaited only if a channel is full without it, or as the last that a column gives: then all that it
-        was made of has come.
-        """
-        parts = [(number, part) for number, move in _in_turn(phase) for part in move.cut()]
-        left = Counter((number, part.stream) for number, part in parts)
-        under_way: dict[tuple[int, Stream], deque[tuple[Task, bool]]] = defaultdict(deque)
-        for number, part in parts:
-            channel = number, part.stream
-            if len(under_way[channel]) == QUEUED:
-                _end(*under_way[channel].popleft())
-            left[channel] -= 1
-            waits = left[channel] >= QUEUED or (left[channel] == 0 and part.stream in _GIVES)
-            task = _issue(self._configuration.columns[number], part, data[part.buffer], waits)
-            under_way[channel].append((task, waits))
-        for _, tasks in sorted(under_way.items(), key=lambda item: item[0][1] not in _GIVES):
-            for task, waits in reversed(tasks):  # what comes last is awaited, and with it all before
-                _end(task, waits)
+class _Issuer:
+    """Issues the transfers of phases; weights come ahead of the phase that they are for.
+
+    A transfer is awaited only if a channel is full without it, or as the last that a column gives: then all that it was
+    made of has come.
+    """
+
+    def __init__(self, columns: Sequence[Column], data: Sequence[RuntimeData], phases: Sequence[Phase]) -> None:
+        self._columns, self._data = columns, data
+        self._parts = [[(number, part) for number, move in _in_turn(phase) for part in move.cut()] for phase in phases]
+        self._left = [Counter((number, part.stream) for number, part in parts) for parts in self._parts]
+        self._first = [_first_blocks(parts) for parts in self._parts]
+        self._early: set[tuple[int, int]] = set()  # phase and place in it
+        self._under_way: dict[tuple[int, Stream], deque[tuple[int, Task, bool]]] = defaultdict(deque)
+        given = (part for parts in self._parts for _, part in parts if part.stream in _GIVES)
+        self._constant = all(part.buffer != Buffer.WEIGHTS for part in given)
+
+    def run(self, at: int) -> None:
+        """Issue a phase and wait until it has ended."""
+        for place, (number, part) in enumerate(self._parts[at]):
+            if (at, place) not in self._early:
+                self._issue(at, number, part)
+        if self._constant:
+            for number in range(len(self._columns)):
+                self._ahead(at, number)
+        channels = sorted(self._under_way.items(), key=lambda item: item[0][1] not in _GIVES)
+        for channel, tasks in channels:
+            for phase, task, waits in reversed(tasks):  # what comes last is awaited, and with it all before
+                if phase == at:
+                    _end(task, waits)
+            self._under_way[channel] = deque(entry for entry in tasks if entry[0] != at)
+
+    def _ahead(self, at: int, number: int) -> None:
+        """Let the first weights that a column takes after this phase come while it works."""
+        later = next((i for i in range(at + 1, len(self._parts)) if number in self._first[i]), None)
+        if later is None or len(self._under_way[number, "blocks"]) == QUEUED:
+            return
+        place = self._first[later][number]
+        part = self._parts[later][place][1]
+        if part.buffer == Buffer.WEIGHTS and (later, place) not in self._early:
+            self._early.add((later, place))
+            self._issue(later, number, part)
+
+    def _issue(self, phase: int, number: int, part: Move) -> None:
+        channel = number, part.stream
+        tasks, left = self._under_way[channel], self._left[phase]
+        if len(tasks) == QUEUED:
+            _end(*tasks.popleft()[1:])
+        left[channel] -= 1
+        waits = left[channel] >= QUEUED or (left[channel] == 0 and part.stream in _GIVES)
+        tasks.append((phase, _start(self._columns[number], part, self._data[part.buffer], waits), waits))
+
+
+def _first_blocks(parts: Sequence[tuple[int, Move]]) -> dict[int, int]:
+    """Return for each column where the first of its blocks stands."""
+    found: dict[int, int] = {}
+    for place, (number, part) in enumerate(parts):
+        if part.stream == "blocks":
+            found.setdefault(number, place)
+    return found
 
 
 def packed(order: Mapping[Word, int]) -> dict[int, int]:
@@ -159,7 +202,7 @@ def _in_turn(phase: Phase) -> Iterator[tuple[int, Move]]:
             yield from ((number, move) for move in moves)
 
 
-def _issue(column: Column, move: Move, data: RuntimeData, waits: bool) -> Task:
+def _start(column: Column, move: Move, data: RuntimeData, waits: bool) -> Task:
     sizes, strides = [size for size, _ in move.dims], [stride for _, stride in move.dims]
     tap = TensorAccessPattern((1, data.shape[0]), move.start, sizes, strides)
     handle = getattr(column, move.stream)

@@ -21,11 +21,12 @@ from amanuensis.kernels.host.build import ARCHITECTURE_FLAGS, build, sanitizer_r
 from amanuensis.kernels.machine import run_operator
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operands import Buffer, Parameter, Region
-from amanuensis.kernels.operators import Nop, Operator
+from amanuensis.kernels.operators import CopyRows, Nop, Operator
 from amanuensis.kernels.sim.check import check
 from amanuensis.kernels.sim.engine import Speed
 from amanuensis.kernels.sim.footprint import FRAME_BYTES
 from amanuensis.kernels.sim.plan import Design
+from amanuensis.kernels.sim.runtime import Await, Start
 from tests.kernels.cores import needs_compiler
 from tests.kernels.designs import decoder_cases as cases
 from tests.kernels.device import Device as DeviceMemory
@@ -277,8 +278,12 @@ def test_cache_rows_are_copied_in_long_bursts() -> None:
     assert min(task.burst_bytes for task in trace.tasks) >= 256
 
 
-def test_a_sequence_runs_operators_one_after_the_other() -> None:
-    """Norm, quantisation and product as one launch: each finds what the one before has written."""
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_a_sequence_runs_operators_one_after_the_other(speed: Speed) -> None:
+    """Norm, quantisation and product as one launch: each finds what the one before has written.
+
+    Only weights, which nobody writes, are on their way before the norm has ended.
+    """
     product, memory = cases.product_int8(5, 256, 512, f32=True)
     width = product.k
     residual, normed = memory.put(cases.noise(9, 5, width), Buffer.SCRATCH), memory.room(Buffer.SCRATCH, 16 * width)
@@ -295,7 +300,27 @@ def test_a_sequence_runs_operators_one_after_the_other() -> None:
         run_operator(operator, Memory(expected))
     made_launch = launch_sequence(operators, Memory(made), NPU1())
     assert made_launch.what == "LayerNorm, QuantiseRows, GemmInt8"
-    run_launch(made_launch, made)
+    run_launch(made_launch, made, speed)
+    equal(made, expected)
+    commands = made_launch.program.resolve_program().commands
+    first_wait = next(i for i, command in enumerate(commands) if isinstance(command, Await))
+    before = [command.transfer.handle.name for command in commands[:first_wait] if isinstance(command, Start)]
+    assert {"blocks_0", "blocks_1", "loads_0", "given_0"} <= set(before)
+
+
+def test_weights_that_a_sequence_writes_do_not_come_ahead() -> None:
+    """A copy into WEIGHTS, then a product with what was copied."""
+    product, memory = cases.product_int8(3, 256, 512)
+    n_bytes = product.k * product.n
+    there = memory.room(Buffer.WEIGHTS, n_bytes)
+    operators: list[Operator] = [
+        CopyRows(product.b, there, product.k, product.n, product.n, product.n),
+        replace(product, b=there),
+    ]
+    made, expected = ([buffer.copy() for buffer in memory.buffers] for _ in range(2))
+    for operator in operators:
+        run_operator(operator, Memory(expected))
+    run_launch(launch_sequence(operators, Memory(made), NPU1()), made)
     equal(made, expected)
 
 
