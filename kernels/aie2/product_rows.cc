@@ -22,7 +22,7 @@ static inline void copy(const int32_t *__restrict from, int32_t *__restrict to, 
   for (unsigned i = 0; i < words; i += STEP_WORDS) aie::store_v(to + i, aie::load_v<STEP_WORDS>(from + i));
 }
 
-static inline void normalise(float *__restrict row, const float *__restrict side, unsigned width) {
+static inline void normalise(float *row, const float *side, unsigned width) {
   const floats per_width = inverse_of(all(float(int32_t(width))));
   floats sums = all(0.0f), squares = all(0.0f);
   for (unsigned j = 0; j < width; j += LANES) sums = aie::add(sums, aie::load_v<LANES>(row + j));
@@ -35,7 +35,8 @@ static inline void normalise(float *__restrict row, const float *__restrict side
   const floats inverse = inverse_root_of(aie::add(variance, all(EPSILON)));
   for (unsigned j = 0; j < width; j += LANES) {
     const floats normal = product(aie::sub(aie::load_v<LANES>(row + j), mean), inverse);
-    aie::store_v(row + j, aie::add(product(normal, aie::load_v<LANES>(side + j)), aie::load_v<LANES>(side + width + j)));
+    const floats scaled = product(normal, aie::load_v<LANES>(side + j));
+    aie::store_v(row + j, aie::add(scaled, aie::load_v<LANES>(side + width + j)));
   }
 }
 
@@ -106,10 +107,11 @@ void products_take(const int32_t *__restrict object, int32_t *__restrict held, i
   ++state[CHUNK];
 }
 
-// Works on rows that are complete. side: gain [WIDTH] and bias [WIDTH] of a layer norm, or factors of columns before quantisation.
-void products_work(int32_t *__restrict held, const int32_t *__restrict side, int32_t *__restrict scales,
-                   int32_t *__restrict state) {
+// Works on rows that are complete. Beside them: gain [WIDTH] and bias [WIDTH] of a layer norm, or factors of columns
+// before quantisation.
+void products_work(int32_t *held, int32_t *__restrict scales, int32_t *__restrict state) {
   set_modes();
+  const int32_t *side = beside(held, state);
   const unsigned pitch = words_in_row(state);
   ++state[ROUND];
   state[CHUNK] = 0;
@@ -128,15 +130,16 @@ void products_work(int32_t *__restrict held, const int32_t *__restrict side, int
 }
 
 // The next object of results.
-void products_give(const int32_t *__restrict held, const int32_t *__restrict side, const int32_t *__restrict scales,
-                   int32_t *__restrict out, int32_t *__restrict state) {
+void products_give(const int32_t *__restrict held, const int32_t *__restrict scales, int32_t *__restrict out,
+                   int32_t *__restrict state) {
   set_modes();
   ++state[GIVE];
   const unsigned rows = state[ROWS], words = OUT_WORDS / rows;
-  if (state[KIND] == QUANTISE) give_integers(held, side, scales, reinterpret_cast<int8 *>(out), state);
+  if (state[KIND] == QUANTISE) give_integers(held, beside(held, state), scales, reinterpret_cast<int8 *>(out), state);
   else if (state[KIND] == NORM || state[KIND] == NARROW) give_narrowed(held, reinterpret_cast<bfloat16 *>(out), state);
   else
-    for (unsigned i = 0; i < rows; ++i) copy(held + i * words_in_row(state) + state[GIVE] * words, out + i * words, words);
+    for (unsigned i = 0; i < rows; ++i)
+      copy(held + i * words_in_row(state) + state[GIVE] * words, out + i * words, words);
 }
 
 // Scales of all rounds; behind them the last ones again, 4 at a time, or one if a quad is not full. Zeros if there are

@@ -40,12 +40,13 @@ void products_begin(const int32_t *__restrict control, int32_t *__restrict state
     if (kind == NORM) state[A_KEPT] = (2 * state[WIDTH] + OBJECT_WORDS - 1) / OBJECT_WORDS;
     if (flags & SMOOTH) state[A_KEPT] = (state[WIDTH] + OBJECT_WORDS - 1) / OBJECT_WORDS;
   }
+  state[SIDE] = state[STEPS] ? TILE * TILE : HELD_WORDS - state[A_KEPT] * OBJECT_WORDS;
   state[GROUP] = state[ROUND] = -1;
 }
 
 // Keeps an object beside the others: of b first, so that scales of rows, which a brings, lie at ROW_SCALES.
-void products_keep(const int32_t *__restrict object, int32_t *__restrict side, int32_t *__restrict state) {
-  int32_t *to = side + state[KEPT]++ * OBJECT_WORDS;
+void products_keep(const int32_t *__restrict object, int32_t *__restrict held, int32_t *__restrict state) {
+  int32_t *to = held + state[SIDE] + state[KEPT]++ * OBJECT_WORDS;
   for (unsigned i = 0; i < OBJECT_WORDS; i += LANES) aie::store_v(to + i, aie::load_v<LANES>(object + i));
 }
 
@@ -78,7 +79,7 @@ static inline float row_scale(const int32_t *side, const int32_t *state, unsigne
   return as_float(side[ROW_SCALES + (there ? SCALES_BEFORE + state[GROUP] * TILE + row : 0)]);
 }
 
-static inline void finish_int8(int32_t *__restrict sums, const int32_t *__restrict side, const int32_t *__restrict state) {
+static inline void finish_int8(int32_t *sums, const int32_t *side, const int32_t *__restrict state) {
   const float *scales = floats_of(side) + state[TILE_AT] * TILE, *biases = scales + state[ACTIVE] * TILE;
   for (unsigned pair = 0; pair < 2 * QUADS; ++pair) {  // two rows
     const floats rows = aie::concat(aie::broadcast<float, 8>(row_scale(side, state, 2 * pair)),
@@ -86,13 +87,14 @@ static inline void finish_int8(int32_t *__restrict sums, const int32_t *__restri
     int32_t *at = sums + pair / 2 * BLOCK_ROWS * TILE + pair % 2 * LANES;
     for (unsigned j = 0; j < TILE; j += 8) {
       int32_t *block = at + j * BLOCK_ROWS;
-      const floats values = product(product(aie::to_float(aie::load_v<LANES>(block)), rows), repeated<2>(aie::load_v<8>(scales + j)));
+      const floats of_rows = product(aie::to_float(aie::load_v<LANES>(block)), rows);
+      const floats values = product(of_rows, repeated<2>(aie::load_v<8>(scales + j)));
       aie::store_v(floats_of(block), ended(values, repeated<2>(aie::load_v<8>(biases + j)), state[FLAGS]));
     }
   }
 }
 
-static inline void finish_bf16(int32_t *__restrict sums, const int32_t *__restrict side, const int32_t *__restrict state) {
+static inline void finish_bf16(int32_t *sums, const int32_t *side, const int32_t *__restrict state) {
   const float *biases = floats_of(side) + state[TILE_AT] * TILE;
   for (unsigned j = 0; j < TILE; j += 4) {
     const floats bias = repeated<4>(aie::load_v<4>(biases + j));
@@ -104,12 +106,12 @@ static inline void finish_bf16(int32_t *__restrict sums, const int32_t *__restri
 }
 extern "C" {
 
-// side: of this column's tiles, scales (int8 only) and then biases, 64 a tile. Sums become floats in place, but for a
-// requantisation.
-void products_finish(int32_t *__restrict sums, const int32_t *__restrict side, const int32_t *__restrict state) {
+// Beside the sums: of this column's tiles, scales (int8 only) and then biases, 64 a tile. Sums become floats in place,
+// but for a requantisation.
+void products_finish(int32_t *sums, const int32_t *__restrict state) {
   set_modes();
-  if (state[KIND] == INT8) finish_int8(sums, side, state);
-  if (state[KIND] == BF16) finish_bf16(sums, side, state);
+  if (state[KIND] == INT8) finish_int8(sums, beside(sums, state), state);
+  if (state[KIND] == BF16) finish_bf16(sums, beside(sums, state), state);
 }
 }
 
@@ -205,10 +207,9 @@ static inline void store_integers(const int32_t *sums, const int32_t *side, int3
 extern "C" {
 
 // The next object of results.
-void products_store(const int32_t *__restrict sums, const int32_t *__restrict side, int32_t *__restrict out,
-                    int32_t *__restrict state) {
+void products_store(const int32_t *__restrict sums, int32_t *__restrict out, int32_t *__restrict state) {
   set_modes();
-  if (state[KIND] == REQUANTISE) store_integers(sums, side, out, state);
+  if (state[KIND] == REQUANTISE) store_integers(sums, beside(sums, state), out, state);
   else if (state[KIND] == INT8) store_rows<8>(floats_of(sums), out, state);
   else store_rows<4>(floats_of(sums), out, state);
   ++state[OUT];

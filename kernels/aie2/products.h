@@ -11,9 +11,9 @@
 #include "epilogue.h"
 #include "gemm.h"
 
-constexpr unsigned OBJECT_WORDS = 1024, OUT_WORDS = 256;
+constexpr unsigned OBJECT_WORDS = 1024, OUT_WORDS = 256, HELD_WORDS = 10240;
 constexpr unsigned TILE = 64, QUADS = TILE / BLOCK_ROWS;  // a tile of sums is 64 x 64; a quad is 4 rows of it
-constexpr unsigned ROW_SCALES = 1024, SCALES_BEFORE = 16;  // where scales of rows begin in `side`; the last row's first
+constexpr unsigned ROW_SCALES = 1024, SCALES_BEFORE = 16;  // where scales of rows begin beside; the last row's first
 constexpr unsigned FACTORS = 256;                         // where factors of rows begin behind their scales
 
 enum Kind { NOTHING, INT8, BF16, REQUANTISE, NORM, QUANTISE, ADD, COPY, NARROW };
@@ -22,7 +22,7 @@ enum State {
   // counts of loops
   B_KEPT, A_KEPT, GROUPS, ACTIVE, IDLE, STEPS, RESIDUALS, OUTS, ROUNDS, CHUNKS, GIVES, EXTRAS,
   // what is being done
-  KIND, FLAGS, LAST_K, LAST_OUTS, LAST_ROWS, LAST_QUAD, LAST_ROW, SHIFT, ROWS, WIDTH, SCALE_WORDS,
+  KIND, FLAGS, LAST_K, LAST_OUTS, LAST_ROWS, LAST_QUAD, LAST_ROW, SHIFT, ROWS, WIDTH, SCALE_WORDS, SIDE,
   // where it stands
   KEPT, GROUP, TILE_AT, STEP, OUT, PART, ROWS_NOW, CHUNK, GIVE, ROUND,
   STATE_WORDS
@@ -36,6 +36,9 @@ static inline float as_float(int32_t word) { return std::bit_cast<float>(word); 
 
 static inline const float *floats_of(const int32_t *words) { return reinterpret_cast<const float *>(words); }
 static inline float *floats_of(int32_t *words) { return reinterpret_cast<float *>(words); }
+
+// What is kept beside the sums of a tile, or beside rows.
+static inline const int32_t *beside(const int32_t *held, const int32_t *state) { return held + state[SIDE]; }
 
 // Quads in an object of results.
 static inline unsigned quads_out(const int32_t *state) {

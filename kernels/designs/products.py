@@ -33,7 +33,6 @@ from amanuensis.kernels.entries_products import (
     OUT_WORDS,
     PRODUCT_ENTRIES,
     SCALES_WORDS,
-    SIDE_WORDS,
     STATE_WORDS,
     words,
 )
@@ -132,7 +131,7 @@ def _worker(
     place: Tile,
 ) -> Worker:
     """Return the worker of a core."""
-    sizes = {"state": STATE_WORDS, "held": HELD_WORDS, "side": SIDE_WORDS, "scales": SCALES_WORDS}
+    sizes = {"state": STATE_WORDS, "held": HELD_WORDS, "scales": SCALES_WORDS}
     buffers = [Buffer(words(size), name=f"{name}_{place.col}_{row}") for name, size in sizes.items()]
     given = [kernels[name] for name in PRODUCT_ENTRIES]
 
@@ -143,7 +142,6 @@ def _worker(
         control: Buffer,
         state: Buffer,
         held: Buffer,
-        side: Buffer,
         scales: Buffer,
         ready: WorkerRuntimeBarrier,
         *functions: Kernel,
@@ -153,10 +151,10 @@ def _worker(
         call["products_begin"](control, state)
         for way, count in ((b, Loop.B_KEPT), (a, Loop.A_KEPT)):
             for _ in range_(state[count]):
-                call["products_keep"](way.acquire(1), side, state)
+                call["products_keep"](way.acquire(1), held, state)
                 way.release(1)
-        _tiles(a, b, out, state, held, side, call, row)
-        _rows(b, out, state, held, side, scales, call, row)
+        _tiles(a, b, out, state, held, call, row)
+        _rows(b, out, state, held, scales, call, row)
 
     return Worker(core, [*fifos, control, *buffers, barrier, *given], tile=place, stack_size=STACK_BYTES)
 
@@ -167,7 +165,6 @@ def _tiles(
     out: ObjectFifoHandle,
     state: Buffer,
     held: Buffer,
-    side: Buffer,
     call: dict[str, Kernel],
     row: int,
 ) -> None:
@@ -179,13 +176,13 @@ def _tiles(
                 call["products_mac"](a.acquire(1), b.acquire(1), held, state)
                 a.release(1)
                 b.release(1)
-            call["products_finish"](held, side, state)
+            call["products_finish"](held, state)
             for _ in range_(state[Loop.OUTS]):
                 result = out.acquire(1)
                 for _ in range_(state[Loop.RESIDUALS]):
                     call["products_residual"](b.acquire(1), held, state, row)
                     b.release(1)
-                call["products_store"](held, side, result, state)
+                call["products_store"](held, result, state)
                 out.release(1)
         for _ in range_(state[Loop.IDLE]):
             _pass_by(a, state[Loop.STEPS])
@@ -196,7 +193,6 @@ def _rows(
     out: ObjectFifoHandle,
     state: Buffer,
     held: Buffer,
-    side: Buffer,
     scales: Buffer,
     call: dict[str, Kernel],
     row: int,
@@ -208,9 +204,9 @@ def _rows(
             call["products_take"](b.acquire(1), held, state)
             b.release(1)
             _pass_by(b, ROWS - 1 - row)
-        call["products_work"](held, side, scales, state)
+        call["products_work"](held, scales, state)
         for _ in range_(state[Loop.GIVES]):
-            call["products_give"](held, side, scales, out.acquire(1), state)
+            call["products_give"](held, scales, out.acquire(1), state)
             out.release(1)
     for _ in range_(state[Loop.EXTRAS]):
         call["products_extra"](scales, out.acquire(1), state)

@@ -15,7 +15,7 @@ import numpy as np
 
 from amanuensis.kernels.designs.launch import LaunchError
 from amanuensis.kernels.designs.products import ROWS, Way
-from amanuensis.kernels.designs.products_operands import LANES, MOST_ROWS, WORD_BYTES, Places, rows_at_a_time
+from amanuensis.kernels.designs.products_operands import LANES, MOST_ROWS, WORD_BYTES, Places, rows_of_a_chunk
 from amanuensis.kernels.designs.products_rows import RowJob, copying, together
 from amanuensis.kernels.designs.products_sequence import Part, Tap, Unit, repeats
 from amanuensis.kernels.designs.products_tiles import Place
@@ -81,7 +81,7 @@ class _Matrix:
         return cls(
             op,
             rows,
-            rows_at_a_time("width", op.width, words, most, most * words),
+            rows_of_a_chunk("width", op.width, words, most),
             places.read(op.src, "src", np.float32 if wide else BFLOAT16, (rows, op.width)),
             places.written(op.dst, "dst", BFLOAT16, (op.dst_rows, op.k_padded)),
         )

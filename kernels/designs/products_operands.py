@@ -12,7 +12,7 @@ from amanuensis.kernels.designs.products_rows import RowJob
 from amanuensis.kernels.designs.products_tiles import TILE, Place, Product
 from amanuensis.kernels.designs.products_words import PLAIN, Flag, Kind
 from amanuensis.kernels.dtypes import BFLOAT16
-from amanuensis.kernels.entries_products import HELD_WORDS, OBJECT_WORDS, SIDE_WORDS
+from amanuensis.kernels.entries_products import HELD_WORDS, OBJECT_WORDS
 from amanuensis.kernels.layout import INT8_A, padded
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operands import Epilogue, Region
@@ -177,33 +177,44 @@ def job_of(op: LayerNorm | QuantiseRows | AddRows | CopyRows, memory: Memory, ro
     return _add(op, places, rows) if isinstance(op, AddRows) else _copy(op, places, rows)
 
 
-def rows_at_a_time(name: str, value: int, row: int, most: int, held: int) -> int:
+def rows_of_a_chunk(name: str, value: int, row: int, most: int) -> int:
     """Return how many rows a core takes: the fewest whose share of an object divides a row of so many words.
 
     Raises:
-        LaunchError: none does, up to `most`, or the core cannot hold them; names what is `value`.
+        LaunchError: no number up to `most` will do; names what is `value`.
 
     """
     rows = FEWEST_ROWS
     while row % (OBJECT_WORDS // rows):
         rows *= 2
         if rows > most:
-            multiple = value // row * (OBJECT_WORDS // most) if row else 1
+            multiple = value // row * (OBJECT_WORDS // most)
             raise LaunchError(f"{name} is {value}; a multiple of {multiple} is needed, a row's share of an object")
-    if rows * row > held:
+    return rows
+
+
+def rows_at_a_time(width: int, row: int, most: int, beside: int = 0) -> int:
+    """Return how many rows a core takes and holds; `beside` words are kept with them, in whole objects.
+
+    Raises:
+        LaunchError: as `rows_of_a_chunk`, or the core cannot hold them.
+
+    """
+    rows = rows_of_a_chunk("width", width, row, most)
+    needed = rows * row + padded(beside, OBJECT_WORDS)
+    if needed > HELD_WORDS:
         raise LaunchError(
-            f"{name} is {value}: {rows} rows of {row} words at a time are {rows * row}, and a core holds {held}"
+            f"width is {width}: {rows} rows at a time and what is kept with them are {needed} words, and a core holds "
+            f"{HELD_WORDS}"
         )
     return rows
 
 
 def _norm(op: LayerNorm, places: Places, count: int) -> RowJob:
-    if 2 * op.width > SIDE_WORDS:
-        raise LaunchError(f"width is {op.width}; a core holds gain and bias of at most {SIDE_WORDS // 2}")
     return RowJob(
         kind=Kind.NORM,
         count=count,
-        rows=rows_at_a_time("width", op.width, op.width, OBJECT_WORDS // 2 // LANES, HELD_WORDS),
+        rows=rows_at_a_time(op.width, op.width, OBJECT_WORDS // 2 // LANES, 2 * op.width),
         row=op.width,
         given=op.width // 2,
         pitch=op.width,
@@ -223,7 +234,7 @@ def _quantise(op: QuantiseRows, places: Places, count: int) -> RowJob:
     return RowJob(
         kind=Kind.QUANTISE,
         count=count,
-        rows=rows_at_a_time("width", op.width, row, OBJECT_WORDS // LANES, HELD_WORDS),
+        rows=rows_at_a_time(op.width, row, OBJECT_WORDS // LANES, 0 if op.smooth is None else op.width),
         row=row,
         given=op.width,
         pitch=row,
@@ -241,7 +252,7 @@ def _add(op: AddRows, places: Places, count: int) -> RowJob:
     return RowJob(
         kind=Kind.ADD,
         count=count,
-        rows=rows_at_a_time("width", op.width, op.width, OBJECT_WORDS // LANES, HELD_WORDS),
+        rows=rows_at_a_time(op.width, op.width, OBJECT_WORDS // LANES),
         row=op.width,
         given=op.width,
         pitch=op.width,
@@ -254,7 +265,7 @@ def _add(op: AddRows, places: Places, count: int) -> RowJob:
 
 def _copy(op: CopyRows, places: Places, count: int) -> RowJob:
     row, shape = op.row_bytes // WORD_BYTES, (count, op.row_bytes)
-    rows = rows_at_a_time("row_bytes", op.row_bytes, row, MOST_ROWS, MOST_ROWS * row)
+    rows = rows_of_a_chunk("row_bytes", op.row_bytes, row, MOST_ROWS)
     return RowJob(
         kind=Kind.COPY,
         count=count,

@@ -35,10 +35,10 @@ def test_columns_that_fill_no_tile() -> None:
 def test_widths_that_cannot_be_cut() -> None:
     """A power of two times the width of a row fills an object, and a core holds the rows."""
     refused(norm, 9, 48, message="LayerNorm: width is 48; a multiple of 32 is needed")
-    refused(norm, 9, 1568, message="LayerNorm: width is 1568; a core holds gain and bias of at most 1536")
-    refused(norm, 9, 992, message="LayerNorm: width is 992: 32 rows of 992 words at a time are 31744, and a core holds")
+    refused(norm, 9, 2048, message="LayerNorm: width is 2048: 4 rows .* are 12288 words, and a core holds 10240")
+    refused(norm, 9, 992, message="LayerNorm: width is 992: 32 rows at a time .* are 33792 words, and a core holds")
     refused(quantised, 9, 24, message="QuantiseRows: width is 24; a multiple of 32 is needed")
-    refused(quantised, 9, 4096, message="QuantiseRows: width is 4096: 4 rows of 2048 words .* a core holds 6144")
+    refused(quantised, 9, 5632, message="QuantiseRows: width is 5632: 4 rows .* are 11264 words, and a core holds")
     refused(summed, 9, 24, message="AddRows: width is 24; a multiple of 16 is needed")
     refused(copied, 9, 48, message="CopyRows: row_bytes is 48; a multiple of 32 is needed")
     refused(columns, 9, 9, 24, 1, 72, "bf16", message="Im2col: width is 24; a multiple of 16 is needed")

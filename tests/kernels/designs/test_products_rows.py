@@ -40,6 +40,14 @@ def test_quantisation(device: Device, rows: int, width: int, speed: Speed, smoot
 
 
 @DEVICES
+def test_the_widest_rows_of_whisper(device: Device) -> None:
+    """Quantisation before the second feed-forward product of turbo fills a core; with factors 3072 columns do."""
+    memory = memory_for(6 * 33 * 5120)
+    held(quantised(memory, 33, 5120), memory, device)
+    held(quantised(memory, 33, 3072, smooth=True), memory, device)
+
+
+@DEVICES
 @SPEEDS
 @ROWS
 @pytest.mark.parametrize("width", [32, 384, 1280])
