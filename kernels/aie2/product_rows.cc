@@ -35,8 +35,8 @@ static inline void normalise(float *row, const float *side, unsigned width) {
   const floats inverse = inverse_root_of(aie::add(variance, all(EPSILON)));
   for (unsigned j = 0; j < width; j += LANES) {
     const floats normal = product(aie::sub(aie::load_v<LANES>(row + j), mean), inverse);
-    const floats scaled = product(normal, aie::load_v<LANES>(side + j));
-    aie::store_v(row + j, aie::add(scaled, aie::load_v<LANES>(side + width + j)));
+    aie::store_v(row + j, aie::add(product(normal, aie::load_v<LANES>(side + j)),
+                                   aie::load_v<LANES>(side + width + j)));
   }
 }
 

@@ -87,8 +87,8 @@ static inline void finish_int8(int32_t *sums, const int32_t *side, const int32_t
     int32_t *at = sums + pair / 2 * BLOCK_ROWS * TILE + pair % 2 * LANES;
     for (unsigned j = 0; j < TILE; j += 8) {
       int32_t *block = at + j * BLOCK_ROWS;
-      const floats of_rows = product(aie::to_float(aie::load_v<LANES>(block)), rows);
-      const floats values = product(of_rows, repeated<2>(aie::load_v<8>(scales + j)));
+      const floats values = product(product(aie::to_float(aie::load_v<LANES>(block)), rows),
+                                    repeated<2>(aie::load_v<8>(scales + j)));
       aie::store_v(floats_of(block), ended(values, repeated<2>(aie::load_v<8>(biases + j)), state[FLAGS]));
     }
   }
@@ -192,8 +192,9 @@ static inline void store_integers(const int32_t *sums, const int32_t *side, int3
     const unsigned quad = state[OUT] * 4 + block / 8, j = block % 8 * 8;
     const int32_t *from = sums + quad * BLOCK_ROWS * TILE + j * BLOCK_ROWS;
     const int32_t *bias = state[FLAGS] & BIAS ? biases + j : nullptr;
-    const aie::accum<acc32, 2 * LANES> whole(aie::concat(multiplied(from, multipliers + j, bias, state[SHIFT]),
-                                                         multiplied(from + LANES, multipliers + j, bias, state[SHIFT])));
+    const auto low = multiplied(from, multipliers + j, bias, state[SHIFT]);
+    const auto high = multiplied(from + LANES, multipliers + j, bias, state[SHIFT]);
+    const aie::accum<acc32, 2 * LANES> whole(aie::concat(low, high));
     auto words = whole.to_vector<int8>().cast_to<int32>();
     for (unsigned row = state[LAST_QUAD]; row < BLOCK_ROWS; ++row)
       if (quad * BLOCK_ROWS + row >= unsigned(state[ROWS_NOW])) {
