@@ -31,6 +31,7 @@ SOURCES = sorted({entry(name, **sizes_for(name, USUAL)).source.name for name in 
 # What the shim's checks need of the C library, and what the compiler makes of copies.
 HOST_ONLY = {"abort", "fprintf", "stderr", "__fprintf_chk", "memcpy", "memset", "memmove", "__tls_get_addr"}
 ROUNDING_MODES = 8
+ONE_OF_TWO = ["npu1", pytest.param("npu2", marks=pytest.mark.long)]
 DEATH = """
 import sys
 from amanuensis.kernels.entries import entry
@@ -66,13 +67,13 @@ def python(code: str, *arguments: str, **variables: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("sizes", [SMALLEST, ODD], ids=str)
+@pytest.mark.parametrize("sizes", [SMALLEST, pytest.param(ODD, marks=pytest.mark.long)], ids=str)
 def test_every_kernel_runs_at_many_sizes(architecture: str, sizes: dict[str, int]) -> None:
     """Each entry point compiles without a warning and returns, at the smallest sizes and at odd ones."""
     run_every_kernel(architecture, sizes, sanitize=False)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ONE_OF_TWO)
 def test_sanitizers_find_nothing(architecture: str) -> None:
     """Under the address and undefined-behaviour sanitizers each entry point runs clean on arrays of its sizes."""
     for point in every_point(ODD):
@@ -91,7 +92,7 @@ def test_sanitizers_are_awake(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("sizes", [USUAL, ODD], ids=str)
+@pytest.mark.parametrize("sizes", [USUAL, pytest.param(ODD, marks=pytest.mark.long)], ids=str)
 def test_stack_stays_within_its_budget(architecture: str, sizes: dict[str, int]) -> None:
     """No entry point takes more of the stack than the table grants it, as g++ lays it out for this machine."""
     used: dict[str, int] = {}

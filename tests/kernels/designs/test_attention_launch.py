@@ -139,7 +139,7 @@ def test_blocks_of_rows_are_spread_over_columns(rows: int, first: int | None, de
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
-@pytest.mark.parametrize(("bucket", "frames"), [(256, 250), (1536, 1500)])
+@pytest.mark.parametrize(("bucket", "frames"), [(256, 250), pytest.param(1536, 1500, marks=pytest.mark.long)])
 def test_the_encoder_of_whisper_base(bucket: int, frames: int, device: Device) -> None:
     """Eight heads of 64 over the shortest and the longest audio context, of which only the frames are seen."""
     trace = compare(Case(bucket, frames, 8, interleaved=True), device, "object")

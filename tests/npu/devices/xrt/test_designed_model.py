@@ -71,7 +71,7 @@ def assert_alike(
     return worst
 
 
-@pytest.mark.parametrize("device", [NPU1, NPU2])
+@pytest.mark.parametrize("device", [NPU1, pytest.param(NPU2, marks=pytest.mark.long)])
 def test_a_window_through_the_designs(
     files: ModelFiles,
     weights: DeviceWeights,
