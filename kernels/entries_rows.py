@@ -28,6 +28,7 @@ ROW_KERNELS: Final = (
         "select.cc",
         {"n": Size("DIM_N", 32), "k": Size("DIM_K", 4, 49152)},  # logits of a tile, bytes of suppress bitmaps
         {
+            "select_keep": Point((_RULES, i8("k")), 1, 512),
             "select_begin": Point((_RULES, _PLACES, _STATE), 0, 512),
             "select_tile": Point((f32("n"), i8("k"), _RULES, _PLACES, i32("n"), _STATE), 0, 2048),
             "select_merge": Point((_STATE, _STATE), 0, 1536),
@@ -37,7 +38,10 @@ ROW_KERNELS: Final = (
     Kernel(
         "energy.cc",
         {"m": Size("DIM_M", 1), "n": Size("DIM_N", 16)},
-        {"energy": Point((f32("m", "n"), f32("m", factor=2)), 1, 1536)},
+        {
+            "energy": Point((f32("m", "n"), f32("m", factor=2)), 1, 1536),
+            "energy_frames": Point((f32("n"), f32("m", factor=2)), 4, 1536),
+        },
     ),
     Kernel(
         "log_mel.cc",

@@ -9,6 +9,7 @@
 #include "noise.h"
 #include "reciprocal.h"
 
+static_assert(RULES_WORDS % LANES == 0, "rules and pieces of bitmaps are of whole vectors");
 static_assert(DIM_N % 32 == 0 && DIM_K % 4 == 0, "tiles are of 32 ids, bitmaps of whole words");
 
 alignas(aie::vector_decl_align) static const int32_t LANE_NUMBERS[LANES] = {0, 1, 2,  3,  4,  5,  6,  7,
@@ -86,7 +87,8 @@ static inline tile tile_of(const int8_t *masks, const int32_t *rules, const int3
                            int32_t first) {
   const uint32_t number = uint32_t(rules[RULE_MASK]);
   const uint32_t start = number * uint32_t(places[PLACE_SLOT]) + number * uint32_t(places[PLACE_SKEW]) % 4;
-  return {rules, places, masks, work, first, start + (places[PLACE_MOVES] ? 0 : uint32_t(first) / 8)};
+  const uint32_t before = places[PLACE_MOVES] ? 0 : distance(first, places[PLACE_BITS]) / 8;
+  return {rules, places, masks, work, first, start + before};
 }
 
 static inline uint32_t bitmap_byte(const tile &t, uint32_t at) {  // what is not there is suppressed
@@ -184,6 +186,16 @@ static inline void finish_half(const int32_t *half, bool drawn, unsigned number,
 }
 
 extern "C" {
+
+// Keeps a piece of suppress bitmaps, RULES_WORDS long, as the number-th of them; what has no room there is left out.
+void select_keep(const int32_t *__restrict piece, int8_t *__restrict masks, int32_t number) {
+  const uint32_t start = uint32_t(number) * RULES_WORDS * 4;
+  for (uint32_t i = 0; i < RULES_WORDS; i += LANES) {
+    const uint32_t at = start + 4 * i;
+    if (at + 4 * LANES > DIM_K) return;
+    aie::store_v(masks + at, aie::load_v<LANES>(piece + i).cast_to<int8>());
+  }
+}
 
 void select_begin(const int32_t *__restrict rules, const int32_t *__restrict places, int32_t *__restrict state) {
   set_modes();

@@ -12,7 +12,8 @@ constexpr unsigned TOP_K = 24, MAX_BONUSES = 256;
 // RULES of kernels/records.py.
 enum rules_word : unsigned {
   RULE_MASK, RULE_TEXT, RULE_EOT, RULE_TIME_FROM, RULE_TIME_TO, RULE_WANTED, RULE_TEMPERATURE, RULE_SEED, RULE_POSITION,
-  RULE_N_BONUSES, RULE_TAG, RULE_BONUS_IDS = 16, RULE_BONUS_LOGITS = RULE_BONUS_IDS + MAX_BONUSES
+  RULE_N_BONUSES, RULE_TAG, RULE_BONUS_IDS = 16, RULE_BONUS_LOGITS = RULE_BONUS_IDS + MAX_BONUSES,
+  RULES_WORDS = RULE_BONUS_LOGITS + MAX_BONUSES
 };
 
 // SCORES: for each half ids and logits, then its sum; then draws.
@@ -23,7 +24,8 @@ enum scores_word : unsigned {
 
 // What a core is told of the vocabulary and of the suppress bitmaps in its memory. Bitmap b begins at byte b * SLOT +
 // (b * SKEW) % 4. Whole bitmaps one after the other: SLOT is their bytes, SKEW 0, and MOVES 0. Those bytes of each that
-// belong to the tile, fetched in whole words: SLOT is the room for one, SKEW the bytes of a whole one, MOVES 1.
+// belong to the tile, fetched in whole words: SLOT is the room for one, SKEW the bytes of a whole one, MOVES 1. Those
+// bytes that belong to all tiles of this core, fetched and kept likewise: MOVES 0, and BITS says of which id they begin.
 enum places_word : unsigned {
   PLACE_SIZE,             // ids from here on do not count
   PLACE_TIMESTAMP_BEGIN,  // at most the size
@@ -33,6 +35,7 @@ enum places_word : unsigned {
   PLACE_SKEW,
   PLACE_MOVES,
   PLACE_FIRST,            // id of the first logit of the first tile, a multiple of 32
+  PLACE_BITS,             // id of the first bit of a bitmap, a multiple of 32
 };
 
 // The state: a list of the best for each half, lanes for each half and for all raw logits, then single words.

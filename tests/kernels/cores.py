@@ -34,6 +34,8 @@ SCALARS: Final = {
     "attention_weights": (30, 1, 32),
     "attention_query": (0,),
     "energy": (1,),
+    "energy_frames": (1, 16, 0x3D800000, 0),
+    "select_keep": (0,),
     "log_mel_frames": (0,),
     "log_mel_transform": (1,),
     "log_mel_begin": (7,),
