@@ -19,7 +19,7 @@ from amanuensis.kernels.sim.engine import Speed
 from amanuensis.kernels.sim.run import simulate
 from amanuensis.kernels.sim.trace import Trace
 
-Configuration: TypeAlias = Literal["products", "attention", "decoder"]
+Configuration: TypeAlias = Literal["products", "attention", "decoder", "choice"]
 WORD: np.dtype[np.int32] = np.dtype(np.int32)
 
 

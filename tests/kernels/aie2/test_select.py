@@ -15,19 +15,16 @@ from numpy.typing import NDArray
 from amanuensis.kernels.dtypes import Float32
 from amanuensis.kernels.entries_rows import PLACES_WORDS, STATE_WORDS
 from amanuensis.kernels.layout import padded
-from amanuensis.kernels.records import MAX_BONUSES, NO_ID, SCORES, empty_rules
+from amanuensis.kernels.records import MAX_BONUSES, NO_ID, SCORES
 from amanuensis.kernels.reference.select import Vocabulary, draw, select
 from tests.kernels.cores import ARCHITECTURES, empty, fresh, needs_compiler, placed
 from tests.kernels.figures import PATIENT
+from tests.kernels.scores import DRAW_ERROR, SUM_ERROR, agree, bitmaps_of, make_rules
 
 pytestmark = needs_compiler
 
-EXACT = ("text_ids", "text_logits", "time_ids", "time_logits", "wanted_logit", "tag")
-SUM_ERROR = 1e-5  # of a log of a sum; the log of 50 thousand lane sums in float32 is good to 2e-6
-DRAW_ERROR = 2e-6  # of a score, relative to 1 + its size: the logarithms and 1 / temperature, in last bits
 SMALL = Vocabulary(size=300, timestamp_begin=220, eot=200, no_speech=210)
 BASE = Vocabulary(size=51865, timestamp_begin=50364, eot=50257, no_speech=50362)  # of the multilingual Whisper base
-N_MASKS = 3
 
 
 @dataclass(frozen=True)
@@ -97,39 +94,6 @@ def on_cores(
     scores = empty(SCORES.itemsize // 4, np.int32)
     finish(rule_words, states[0], scores)
     return np.void(scores.view(SCORES)[0])
-
-
-def agree(found: np.void, expected: np.void, exact_draws: bool = True) -> None:
-    """Assert that ids, logits and the tag are the reference's, and sums and draws within their bounds."""
-    for name in EXACT:
-        assert np.array_equal(found[name], expected[name]), name
-    for half in ("text", "time"):
-        lse, score = f"{half}_lse", f"drawn_{half}_score"
-        assert found[lse] == pytest.approx(expected[lse], abs=SUM_ERROR)
-        assert found[score] == pytest.approx(expected[score], rel=DRAW_ERROR, abs=DRAW_ERROR)
-        if exact_draws:
-            assert found[f"drawn_{half}_id"] == expected[f"drawn_{half}_id"]
-            assert found[f"drawn_{half}_logit"] == expected[f"drawn_{half}_logit"]
-    assert found["no_speech_prob"] == pytest.approx(expected["no_speech_prob"], rel=1e-4, abs=1e-30)
-    assert not found["reserved"].any()
-
-
-def make_rules(fields: dict[str, Any], bonuses: dict[int, float] | None = None) -> np.ndarray:
-    """Return one record of rules."""
-    rules = empty_rules(1)
-    for name, value in fields.items():
-        rules[name] = value
-    rules["n_bonuses"] = len(bonuses or {})
-    for place, (token, bonus) in enumerate((bonuses or {}).items()):
-        rules["bonus_ids"][0, place], rules["bonus_logits"][0, place] = token, bonus
-    return rules
-
-
-def bitmaps_of(words: Vocabulary, seed: int = 0) -> NDArray[np.uint8]:
-    """Return bitmaps that suppress nothing, a third at random, and everything."""
-    masks = np.random.default_rng(seed).random((N_MASKS, words.size)) < np.array([[0], [1 / 3], [1]])
-    bits: NDArray[np.uint8] = np.packbits(masks, axis=1, bitorder="little")
-    return bits
 
 
 ROWS = st.fixed_dictionaries(
