@@ -23,11 +23,15 @@ from amanuensis.kernels.ops import encode
 Part: TypeAlias = Literal["encoder", "decoder"]
 
 # The configurations that may compute an operator of each part of a model, in order of preference.
-CHOICES: Final[dict[Part, tuple[str, ...]]] = {"encoder": ("attention", "products"), "decoder": ("decoder",)}
+CHOICES: Final[dict[Part, tuple[str, ...]]] = {
+    "encoder": ("attention", "products", "choice"),
+    "decoder": ("decoder", "choice"),
+}
 DESIGNS: Final = {
     "products": "amanuensis.kernels.designs.products_launch",
     "attention": "amanuensis.kernels.designs.attention_launch",
     "decoder": "amanuensis.kernels.designs.decoder",
+    "choice": "amanuensis.kernels.designs.choice",
 }
 
 

@@ -1,7 +1,7 @@
 """A stream of operators executed by the designs, in their simulator: what `kernels.machine` does, as the array does it.
 
 Each operator becomes a launch of a configuration that has it; in the decoder, operators that follow one another are one
-launch. Operators that no design has are executed by the machine, and counted.
+launch. Operators that all designs refuse are executed by the machine, and counted.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from amanuensis.kernels.sim.device import NPU1, NPU2
 from amanuensis.kernels.timing import operator_price
 
 _DEVICES: Final = {"npu1": NPU1, "npu2": NPU2}
-_FEW: Final = ("decoder", "products", "attention")  # configurations in the order in which they are asked
-_MANY: Final = ("attention", "products", "decoder")
+_FEW: Final = ("decoder", "products", "attention", "choice")  # configurations in the order in which they are asked
+_MANY: Final = ("attention", "products", "decoder", "choice")
 FEW_ROWS: Final = 32  # that the configuration of the decoder takes
 
 
@@ -37,7 +37,7 @@ class Tally:
     Attributes:
         launches: by configuration.
         switches: from one configuration to another.
-        by_machine: operators that no design computes, by name.
+        by_machine: operators that every design refuses at their sizes, by name.
 
     """
 

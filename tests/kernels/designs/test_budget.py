@@ -9,7 +9,7 @@ from amanuensis.kernels.compile.work import DESIGNS, Designs, load_designs
 from amanuensis.kernels.designs.budget import MARKS
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operands import Region
-from amanuensis.kernels.operators import Attention, LayerNorm, Operator
+from amanuensis.kernels.operators import Attention, LayerNorm, Operator, Select
 from amanuensis.kernels.program import Architecture
 from amanuensis.kernels.sim import limits
 from amanuensis.kernels.sim.check import check
@@ -25,6 +25,8 @@ def smallest(name: str) -> Operator:
     src, dst, one, two = Region(1, 0), Region(4, 0), Region(0, 0), Region(0, 4096)
     if name == "attention":
         return Attention(src, Region(2, 0), Region(2, 1 << 19), dst, 256, 256, 4, 64, False, 0, 0.125)
+    if name == "choice":
+        return Select(src, one, Region(3, 1024), dst, 1, 200, 208, 2, 150, 120, 130)
     return LayerNorm(src, dst, one, two, 32, 512)
 
 
