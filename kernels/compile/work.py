@@ -136,7 +136,7 @@ def items(work: Work, designs: Mapping[str, Designs]) -> tuple[list[Item], list[
     for sequence in work.sequences:
         for piece in sequence.pieces:
             some = (operator for operator in piece if not isinstance(operator, Nop))
-            chosen = ((_choice(operator, sequence.part, designs), operator) for operator in some)
+            chosen = ((configuration_of(operator, sequence.part, designs), operator) for operator in some)
             for name, run in groupby(chosen, lambda pair: pair[0]):
                 operators = tuple(operator for _, operator in run)
                 if name is None:
@@ -151,7 +151,7 @@ def items(work: Work, designs: Mapping[str, Designs]) -> tuple[list[Item], list[
     return list(found.values()), list(lacking)
 
 
-def _choice(operator: Operator, part: Part, designs: Mapping[str, Designs]) -> str | None:
+def configuration_of(operator: Operator, part: Part, designs: Mapping[str, Designs]) -> str | None:
     """Return the configuration that computes an operator of a part; None where there is none."""
     return next((name for name in CHOICES[part] if name in designs and type(operator) in designs[name].COVERS), None)
 

@@ -71,30 +71,31 @@ class SimulatedArray:
         """Execute a stream; arguments, result and errors as for `amanuensis.kernels.machine.execute`."""
         done: list[OperatorWork] = []
         memory = Memory(buffers)
-        for operators in self._pieces(decode(np.asarray(words, np.uint32)), memory):
-            self._run(operators, memory, buffers)
+        for name, operators in self._pieces(decode(np.asarray(words, np.uint32)), memory):
+            self._run(name, operators, memory, buffers)
             for operator in operators:
                 done.append(self._work(operator, memory))
                 after(done[-1])
         return Work(tuple(done))
 
-    def _pieces(self, operators: Sequence[Operator], memory: Memory) -> Iterator[list[Operator]]:
-        """Yield operators that one launch does, or that the machine does, together."""
+    def _pieces(self, operators: Sequence[Operator], memory: Memory) -> Iterator[tuple[str, list[Operator]]]:
+        """Yield operators that one launch does, or the machine, with the name of the configuration, empty for none."""
         piece: list[Operator] = []
         name = ""
         for operator in operators:
             chosen = self._choice(operator, memory)
             together = chosen == name == "decoder"
             if piece and not together:
-                yield piece
+                yield name, piece
                 piece = []
             piece.append(operator)
             name = chosen
         if piece:
-            yield piece
+            yield name, piece
 
-    def _run(self, operators: Sequence[Operator], memory: Memory, buffers: Sequence[NDArray[np.uint8]]) -> None:
-        name = self._choice(operators[0], memory)
+    def _run(
+        self, name: str, operators: Sequence[Operator], memory: Memory, buffers: Sequence[NDArray[np.uint8]]
+    ) -> None:
         if not name:
             for operator in operators:
                 run_operator(operator, memory)
