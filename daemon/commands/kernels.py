@@ -134,12 +134,11 @@ def run_cost(args: argparse.Namespace) -> int:
     from amanuensis.kernels.cost.calibrate import fit, residuals
     from amanuensis.kernels.cost.fitted import FITTED
     from amanuensis.kernels.cost.parameters import BASIS
-    from amanuensis.kernels.cost.targets import EXCEPTIONS
 
     fitted = fit() if args.fit else FITTED
     found = residuals(fitted)
     if args.json:
-        known = {"basis": BASIS, "parameters": asdict(fitted), "exceptions": EXCEPTIONS}
+        known = {"basis": BASIS, "parameters": asdict(fitted)}
         print(json.dumps(known | {"residuals": [residual_map(one) for one in found]}))
     else:
         print("\n".join(cost_lines(fitted, found)))
@@ -164,7 +163,6 @@ def residual_map(residual: Residual) -> dict[str, Any]:
 def cost_lines(fitted: Fitted, found: list[Residual]) -> Iterator[str]:
     """Yield parameters and residuals for people."""
     from amanuensis.kernels.cost.parameters import BASIS
-    from amanuensis.kernels.cost.targets import EXCEPTIONS
 
     yield BASIS
     for name, value in asdict(fitted).items():
@@ -173,8 +171,6 @@ def cost_lines(fitted: Fitted, found: list[Residual]) -> Iterator[str]:
     for one in found:
         target = one.target
         allowed = f"{100 * (target.low - 1):+.0f} to {100 * (target.high - 1):+.0f} %"
-        notes = " held out" * target.held_out + " EXCEPTION" * (not one.within)
+        notes = " held out" * target.held_out + " OUTSIDE" * (not one.within)
         figures = f"{target.published:9.4g} {one.modelled:9.4g} {target.unit:5} {100 * one.error:+6.1f}%"
         yield f"{target.name:44} {figures}  {allowed}{notes}"
-    for name, why in EXCEPTIONS.items():
-        yield f"exception, {name}: {why}"

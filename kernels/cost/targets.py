@@ -2,7 +2,8 @@
 
 Sources, with the commit where there is one:
 - C1, C2, C5 and 10 GB/s of C7: amd/IRON @028e9cd `iron/operators/flm/gemm/README.md`
-- C3: Hugging Face mrtib/phoenix-npu1-iron-kernels; C4: arXiv 2512.13282
+- C3: Hugging Face mrtib/phoenix-npu1-iron-kernels, and C11: other calls of its authors (called.py)
+- C4: arXiv 2512.13282
 - C6: Xilinx/mlir-aie#3386, int16 by #3368; the copy of C7: #2559
 - C8: Xilinx/mlir-aie#2381 and #2944, amd/IRON#55; C10: amd/IRON `decode_costs_npu2.json` and its swiglu operator
 - C9: Unicorn-Commander/Unicorn-Amanuensis @6eb47b8, softmax and layer norm on one core from Python
@@ -11,74 +12,32 @@ Sources, with the commit where there is one:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from math import sqrt
 from typing import Final
 
 from amanuensis.kernels.cost.arrays import ARRAYS
+from amanuensis.kernels.cost.called import BF16, INT16, fresh_products, npu1_us, other_calls, scalar_rows
 from amanuensis.kernels.cost.fitted import Fitted
 from amanuensis.kernels.cost.product import Product, Rates, Tiling, memory_us, product_parts
+from amanuensis.kernels.cost.target import Target, factor, within
 from amanuensis.kernels.program import Architecture
-
-HELD_OUT: Final = ("C1 1024/2048/1024", "C3", "C5")  # beginnings of names; chosen before the first fit
-# What the model does not reproduce, and why no parameter was bent until it did.
-EXCEPTIONS: Final = {
-    "C3 int16 512 cubed, 16 cores": (
-        "1014 us, less the 415 us that a call of the same source costs, leave 599 us for 134 million multiply-adds: 14 "
-        "a cycle and core, where its own 256 cubed on one core reaches 24 and the same design on npu2 (C6) 32; its "
-        "calls also move 2 MB between host arrays and the device, and whether the figure has that in it is not said"
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A published figure.
-
-    Attributes:
-        name: which.
-        published: its value.
-        unit: of the value.
-        low, high: the least and the most, as shares of it, that the model may say.
-        modelled: says it, from parameters.
-
-    """
-
-    name: str
-    published: float
-    unit: str
-    low: float
-    high: float
-    modelled: Callable[[Fitted], float]
-
-    @property
-    def held_out(self) -> bool:
-        """Whether fits may not look at it."""
-        return self.name.startswith(HELD_OUT)
 
 
 def targets() -> list[Target]:
     """Return all published figures."""
     return [
         *_npu1_products(),
-        *_int16_products(),
+        *fresh_products(),
         *_peaks(),
         *_npu2_products(),
         *_columns(),
         *_memory(),
         *_dispatches(),
-        *_naive_rows(),
+        *scalar_rows(),
         *_fused(),
+        *other_calls(),
     ]
-
-
-def _within(share: float) -> tuple[float, float]:
-    return 1 - share, 1 + share
-
-
-def _factor(factor: float) -> tuple[float, float]:
-    return 1 / factor, factor
 
 
 NPU1_SHAPES: Final = {  # m, k, n: us of flm, us of plain
@@ -90,24 +49,18 @@ NPU1_SHAPES: Final = {  # m, k, n: us of flm, us of plain
     (512, 1536, 1536): (1498, 1699),
     (1024, 2560, 2560): (6364, 8232),
 }
-BF16: Final = (2, 2, 2)
 _FLM: Final = Tiling(64, 512, 64, 4, 4, (1024, 128 << 10, 128))  # its README: tiles, and what is contiguous
 _PLAIN: Final = Tiling(64, 64, 64, 4, 4, (128, 128, 128))
 
 
 def flm_us(shape: tuple[int, int, int], fitted: Fitted) -> float:
     """Return the modelled time of IRON's flm product on npu1."""
-    return fitted.npu1_dispatch_us + _npu1_us(Product(*shape, BF16, _FLM), fitted.npu1_tuned, fitted)
+    return fitted.npu1_dispatch_us + npu1_us(Product(*shape, BF16, _FLM), fitted.npu1_tuned, fitted)
 
 
 def plain_us(shape: tuple[int, int, int], fitted: Fitted) -> float:
     """Return the modelled time of the plain whole_array product on npu1."""
-    return fitted.npu1_dispatch_us + _npu1_us(Product(*shape, BF16, _PLAIN), fitted.npu1_plain, fitted)
-
-
-def _npu1_us(product: Product, macs: float, fitted: Fitted) -> float:
-    rates = Rates(macs, ARRAYS["npu1"].clock_ghz, fitted.npu1_memory_gb_s, fitted.burst_ns)
-    return product_parts(product, ARRAYS["npu1"], rates).us
+    return fitted.npu1_dispatch_us + npu1_us(Product(*shape, BF16, _PLAIN), fitted.npu1_plain, fitted)
 
 
 def _npu2_us(product: Product, macs: float, fitted: Fitted) -> float:
@@ -118,30 +71,8 @@ def _npu2_us(product: Product, macs: float, fitted: Fitted) -> float:
 def _npu1_products() -> Iterator[Target]:
     for shape, (flm, plain) in NPU1_SHAPES.items():
         name = "/".join(map(str, shape))
-        yield Target(f"C1 {name} flm", flm, "us", *_within(0.15), partial(flm_us, shape))
-        yield Target(f"C2 {name} plain", plain, "us", *_within(0.25), partial(plain_us, shape))
-
-
-# The same source gives 0.4 GOPS for a 288 x 288 matrix times a vector: next to no work, so this is what a call costs.
-CALL_OF_C3_US: Final = 2 * 288**2 / 0.4e3
-_INT16: Final = (2, 2, 4)
-
-
-def _called_us(product: Product, fitted: Fitted) -> float:
-    return CALL_OF_C3_US + _npu1_us(product, fitted.npu2_int16, fitted)
-
-
-def _int16_products() -> Iterator[Target]:
-    """Products of C3, at the rate that C6 gives the same design on npu2: no int16 of npu1 is published but these."""
-    for size, columns, rows, gops in ((512, 4, 4, 264.7), (256, 1, 1, 30.5)):
-        product = Product(size, size, size, _INT16, Tiling(64, 32, 64, columns, rows, (64, 128, 256)))
-        yield Target(
-            f"C3 int16 {size} cubed, {rows * columns} cores",
-            2 * size**3 / gops / 1e3,
-            "us",
-            *_within(0.25),
-            partial(_called_us, product),
-        )
+        yield Target(f"C1 {name} flm", flm, "us", *within(0.15), partial(flm_us, shape))
+        yield Target(f"C2 {name} plain", plain, "us", *within(0.25), partial(plain_us, shape))
 
 
 LARGE: Final = 4096
@@ -178,7 +109,7 @@ def large_tops(architecture: Architecture, fitted: Fitted, *, is_int8: bool, siz
     tiling = Tiling(edge, depth, edge, array.columns, array.rows, (4096, 4096, 4096))
     product = Product(size, size, size, (element, element, element), tiling)
     if architecture == "npu1":
-        us = _npu1_us(product, fitted.npu1_best_int8 if is_int8 else fitted.npu1_best_bf16, fitted)
+        us = npu1_us(product, fitted.npu1_best_int8 if is_int8 else fitted.npu1_best_bf16, fitted)
     else:
         us = _npu2_us(product, fitted.npu2_best_int8 if is_int8 else fitted.npu2_best_bf16, fitted)
     return 2 * size**3 / us / 1e6
@@ -196,19 +127,19 @@ def _npu2_products() -> Iterator[Target]:
         moved_us = memory_us(FLM_BYTES, 1024, fitted.npu2_memory_gb_s, fitted.burst_ns)
         return fitted.npu2_dispatch_us + max(cores_us, moved_us)
 
-    yield Target("C5 npu2 1024/1536/6144 flm", 1143, "us", *_within(0.25), flm)
+    yield Target("C5 npu2 1024/1536/6144 flm", 1143, "us", *within(0.25), flm)
     yield Target(
         "C5 npu2 1024/1536/6144 plain",
         3353,
         "us",
-        *_within(0.25),
+        *within(0.25),
         lambda fitted: fitted.npu2_dispatch_us + _npu2_us(plain, fitted.npu2_best_int8, fitted),
     )
 
 
 def column_us(columns: int, fitted: Fitted, *, merged: bool) -> float:
     """Return the modelled time of 512 cubed in int16 on columns of npu2 that are waited for together or one by one."""
-    product = Product(512, 512, 512, _INT16, Tiling(64, 32, 64, columns, 4, (64, 128, 256)))
+    product = Product(512, 512, 512, INT16, Tiling(64, 32, 64, columns, 4, (64, 128, 256)))
     one = _npu2_us(product, fitted.npu2_int16, fitted)
     return fitted.npu2_dispatch_us + (one if merged else columns * one)
 
@@ -220,7 +151,7 @@ def _columns() -> Iterator[Target]:
                 f"C6 npu2 512 cubed, {columns} columns, {name}",
                 published,
                 "us",
-                *_within(0.30),
+                *within(0.30),
                 partial(column_us, columns, merged=together),
             )
 
@@ -230,8 +161,8 @@ def _gb_s(burst_bytes: int, fitted: Fitted) -> float:
 
 
 def _memory() -> Iterator[Target]:
-    yield Target("C7 npu2 copy", 66.6, "GB/s", *_within(0.15), lambda fitted: _gb_s(4096, fitted))
-    yield Target("C7 npu2 bursts of 16 bytes", 10, "GB/s", *_within(0.15), lambda fitted: _gb_s(16, fitted))
+    yield Target("C7 npu2 copy", 66.6, "GB/s", *within(0.15), lambda fitted: _gb_s(4096, fitted))
+    yield Target("C7 npu2 bursts of 16 bytes", 10, "GB/s", *within(0.15), lambda fitted: _gb_s(16, fitted))
     # No figure, an assumption with its band: it keeps a fit from wandering off where C1 no longer feels the memory.
     yield Target("assumed npu1 memory", 20, "GB/s", 0.75, 1.5, lambda fitted: fitted.npu1_memory_gb_s)
 
@@ -246,28 +177,6 @@ def _dispatches() -> Iterator[Target]:
     yield Target("C8 npu2 dispatch, warm, Python", middle, "us", *band, lambda fitted: fitted.npu2_dispatch_us)
 
 
-def scalar_us(elements: int, fitted: Fitted) -> float:
-    """Return the modelled time of a row operator in scalar code on one core of npu1."""
-    return elements * fitted.scalar_cycles / ARRAYS["npu1"].clock_ghz / 1e3
-
-
-def fresh_us(elements: int, fitted: Fitted) -> float:
-    """Return the same with a call that makes everything anew."""
-    return fitted.fresh_call_us + scalar_us(elements, fitted)
-
-
-def _naive_rows() -> Iterator[Target]:
-    yield Target("C9 softmax 1024, compute", 47, "us", *_factor(1.5), partial(scalar_us, 1024))
-    for name, elements, published in (("softmax 1024", 1024, 244), ("layer norm 512", 512, 453)):
-        yield Target(
-            f"C9 {name}, one call",
-            published,
-            "us",
-            *_factor(1.5),
-            partial(fresh_us, elements),
-        )
-
-
 def _fused() -> Iterator[Target]:
     figures: list[tuple[str, float, Callable[[Fitted], float]]] = [
         ("small operator in a sequence", sqrt(3 * 17), lambda fitted: fitted.operator_us),
@@ -277,7 +186,7 @@ def _fused() -> Iterator[Target]:
         ("SwiGLU unfused", 1348, lambda fitted: swiglu_us(fitted, fused=False)),
     ]
     for name, published, modelled in figures:
-        yield Target(f"C10 {name}", published, "us", *_factor(1.5), modelled)
+        yield Target(f"C10 {name}", published, "us", *factor(1.5), modelled)
 
 
 def alone_us(fitted: Fitted) -> float:

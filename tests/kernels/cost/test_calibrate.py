@@ -8,10 +8,9 @@ import pytest
 
 from amanuensis.kernels.cost.calibrate import BEST, START, fit, loss, residuals
 from amanuensis.kernels.cost.fitted import FITTED, Fitted
+from amanuensis.kernels.cost.target import Target
 from amanuensis.kernels.cost.targets import (
-    EXCEPTIONS,
     NPU1_SHAPES,
-    Target,
     column_us,
     flm_us,
     large_tops,
@@ -36,26 +35,14 @@ def test_the_constants_are_what_the_fit_gives() -> None:
 
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
 def test_published_figures_are_reproduced(target: Target) -> None:
-    """Each within its tolerance, held out or not; what is not is listed with its arithmetic, and still is not."""
+    """Each within its tolerance, those included that no fit looks at."""
     (found,) = (one for one in residuals(FITTED) if one.target.name == target.name)
     print(f"{target.name}: {target.published:.4g} {target.unit}, modelled {found.modelled:.4g}, {found.error:+.1%}")
-    assert found.within == (target.name not in EXCEPTIONS), f"{target.name} is off by {found.error:+.1%}"
-
-
-def test_exceptions_are_few_held_out_and_explained() -> None:
-    """Every exception is held out and off by less than a third, and its arithmetic adds up."""
-    by_name = {found.target.name: found for found in residuals(FITTED)}
-    for name in EXCEPTIONS:
-        assert by_name[name].target.held_out
-        assert abs(by_name[name].error) < 1 / 3
-    left_us = by_name["C3 int16 512 cubed, 16 cores"].target.published - 2 * 288**2 / 0.4e3
-    assert round(left_us) == 599
-    assert round(512**3 / 16 / left_us / 1e3) == 14
-    assert round(256**3 / (by_name["C3 int16 256 cubed, 1 cores"].target.published - 2 * 288**2 / 0.4e3) / 1e3) == 24
+    assert found.within, f"{target.name} is off by {found.error:+.1%}"
 
 
 def test_what_is_held_out_moves_no_parameter() -> None:
-    """One shape of C1 and all of C3 and C5 are held out, and the loss does not know them."""
+    """One shape of C1, all of C3 and C5 and one call of C11 are held out, and the loss does not know them."""
     held_out = {target.name for target in targets() if target.held_out}
     assert held_out == {
         "C1 1024/2048/1024 flm",
@@ -63,10 +50,12 @@ def test_what_is_held_out_moves_no_parameter() -> None:
         "C3 int16 256 cubed, 1 cores",
         "C5 npu2 1024/1536/6144 flm",
         "C5 npu2 1024/1536/6144 plain",
+        "C11 bf16 4096/384/1152, waited for",
     }
     seen = [target for target in targets() if not target.held_out]
     assert loss(FITTED, seen) < loss(START, seen)
-    assert {target.name[:3].strip() for target in seen} == {"C1", "C2", "C4", "C6", "C7", "C8", "C9", "C10", "ass"}
+    expected = {"C1", "C2", "C4", "C6", "C7", "C8", "C9", "C10", "C11", "assumed"}
+    assert {target.name.split()[0] for target in seen} == expected
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
