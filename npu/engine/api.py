@@ -21,7 +21,22 @@ class SupersededError(EngineError):
 
 
 class EngineLostError(EngineError):
-    """The engine process died and could not be brought back within its restart limit."""
+    """The engine process died and could not be brought back within its restart limit, where it has one."""
+
+
+class PoisonWindowError(EngineError):
+    """The engine died or hung at this window as often as a window may; it is not worth another try.
+
+    Args:
+        crashes: how often.
+        why: what the last one was.
+
+    """
+
+    def __init__(self, crashes: int, why: str) -> None:
+        super().__init__(f"the engine died {crashes} times at this window; last: {why}")
+        self.crashes = crashes
+        self.why = why
 
 
 class EngineBusyError(EngineError):
@@ -65,7 +80,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counters since the start of the daemon."""
+    """Counters since the start of the daemon, and how the engine is now."""
 
     encodes: dict[str, int]  # by device
     decodes: dict[str, int]
@@ -79,6 +94,10 @@ class EngineStats:
     fallbacks: dict[str, int] = field(default_factory=dict)  # windows done by the CPU instead, by kind of failure
     fallback: str = ""  # why the CPU takes the device's place now, if so
     on_host: str = ""  # operators that the CPU computes in the device's place now, each with what is wrong with it
+    down_s: float = 0.0  # for so long no process takes windows; 0 while one does
+    down_why: str = ""  # why, while that is so
+    progress_age_s: float = 0.0  # since work was last seen to go on, or supervision to bring a process back
+    poisoned: int = 0  # windows given up because the engine died at them
 
 
 class Engine(Protocol):
@@ -102,6 +121,8 @@ class Engine(Protocol):
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         """Decode one window; earliest deadline first, at most one pending window a stream.
 
+        While the engine is down the job waits for it.
+
         Args:
             stream: from `open_stream`.
             job: the window.
@@ -109,7 +130,8 @@ class Engine(Protocol):
 
         Raises:
             SupersededError: a newer job of the stream came before this one was started.
-            EngineLostError: the engine died more often than its restart limit allows.
+            PoisonWindowError: the engine died at this job so often that it is given up.
+            EngineLostError: the engine died more often than its restart limit, where it has one, allows.
             EngineError: the job is wrong (features of another shape, tokens outside the vocabulary).
 
         """
