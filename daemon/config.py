@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.daemon.fields import nearest, show
+from amanuensis.daemon.logs import LogFormat, LogLevel
 from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
 from amanuensis.npu.engine.api import Device, Precision
 from amanuensis.stream.config import LONGEST_WINDOW_S, StreamConfig
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigError",
     "EngineSettings",
     "LimitSettings",
+    "LogSettings",
     "ServerSettings",
     "config_files",
     "load_config",
@@ -146,6 +148,7 @@ class LimitSettings:
         message_bytes: largest message.
         hello_s: a connection without hello is closed after it.
         idle_s: a speaker that sends nothing is closed after it.
+        resume_s: a session waits so long for a speaker whose connection was lost, then it ends; 0: not at all.
         ping_s: keep-alive: one ping each, and as long for its answer.
         backlog_s: audio of a session that waits undecoded before its socket is read no more, for a while.
         queue_events: waiting for a client that does not read; then it is closed.
@@ -162,6 +165,7 @@ class LimitSettings:
     message_bytes: int = 2**20
     hello_s: float = 5.0
     idle_s: float = 300.0
+    resume_s: float = 30.0
     ping_s: float = 20.0
     backlog_s: float = 10.0
     queue_events: int = 1024
@@ -177,6 +181,7 @@ class LimitSettings:
         _in_range("message_bytes", self.message_bytes, 4096, 2**26)
         _in_range("hello_s", self.hello_s, 0.1, 60)
         _in_range("idle_s", self.idle_s, 0.1, 86400)
+        _in_range("resume_s", self.resume_s, 0, 86400)
         _in_range("ping_s", self.ping_s, 0.1, 600)
         _in_range("backlog_s", self.backlog_s, 1, 60)
         _in_range("queue_events", self.queue_events, 16, 2**20)
@@ -188,6 +193,20 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the daemon tells of itself.
+
+    Attributes:
+        level: least weight of what is logged; not set: info in the journal and as JSON, warning on stderr.
+        format: auto: the systemd journal with fields where stderr goes there, else text; json: one object a line.
+
+    """
+
+    level: LogLevel | None = None
+    format: LogFormat = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that `amanuensis serve` is told, and where each value came from."""
 
@@ -195,6 +214,7 @@ class Config:
     engine: EngineSettings = field(default_factory=EngineSettings)
     stream: StreamConfig = field(default_factory=StreamConfig)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
         window_s = self.stream.max_window_s or LONGEST_WINDOW_S

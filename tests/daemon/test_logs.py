@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
-from amanuensis.daemon.logs import StderrHandler
+from amanuensis.daemon.logs import JsonHandler, LogFormat, LogLevel, StderrHandler, set_up_daemon
+from amanuensis.daemon.service.journal import JournalHandler
 
 
 def test_a_message_is_one_line_that_names_the_program(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,3 +18,44 @@ def test_a_message_is_one_line_that_names_the_program(capsys: pytest.CaptureFixt
     logger.addHandler(StderrHandler())
     logger.warning("engine %s died\x1b[2J", 7)
     assert capsys.readouterr().err == "amanuensis: engine 7 died?[2J\n"
+
+
+def test_json_lines_carry_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads time, level, logger, message and the session from one line."""
+    logger = logging.Logger("amanuensis.part")
+    logger.addHandler(JsonHandler())
+    logger.info("opened\nat once", extra={"session": "ab12"})
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert said.pop("time").endswith("+00:00")
+    assert said == {"level": "info", "logger": "amanuensis.part", "message": "opened\nat once", "session": "ab12"}
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    """The root of all loggers, put back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "handler", "number"),
+    [
+        ("auto", None, StderrHandler, logging.WARNING),
+        ("text", "debug", StderrHandler, logging.DEBUG),
+        ("json", None, JsonHandler, logging.INFO),
+        ("journal", None, JournalHandler, logging.INFO),
+        ("journal", "error", JournalHandler, logging.ERROR),
+    ],
+)
+def test_a_daemon_logs_in_the_form_that_is_asked_for(
+    root_logger: logging.Logger, form: LogFormat, level: LogLevel | None, handler: type, number: int
+) -> None:
+    """One handler stands afterwards, at the level that was asked for or the one that fits the form."""
+    set_up_daemon(form, level, {})
+    set_up_daemon(form, level, {})
+    assert [type(one) for one in root_logger.handlers] == [handler]
+    assert root_logger.level == number
