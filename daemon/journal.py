@@ -6,8 +6,8 @@ Pure. `seq` counts from 1 without holes and is the same for every client; what h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from amanuensis.stream.events import Commit, Event, Final, Partial, Snapshot, SpeakerRevised, Word
@@ -30,8 +30,28 @@ class JournalLimits:
     snapshot_words: int = 2000  # told to a watcher that comes late
 
 
+@dataclass(frozen=True, slots=True)
+class JournalBase:
+    """What a journal must know of the events before its first one.
+
+    Attributes:
+        seq: number of the newest of them.
+        words: committed in them.
+        next_index: of the next word of each utterance that is open there.
+
+    """
+
+    seq: int = 0
+    words: int = 0
+    next_index: Mapping[int, int] = field(default_factory=dict)
+
+
 class Journal:
     """The durable events and words of one session.
+
+    Args:
+        limits: how much is kept.
+        base: where it goes on after events that are not kept.
 
     Attributes:
         last_seq: number of the newest durable event, 0 before the first.
@@ -39,14 +59,24 @@ class Journal:
 
     """
 
-    def __init__(self, limits: JournalLimits) -> None:
+    def __init__(self, limits: JournalLimits, base: JournalBase = JournalBase()) -> None:
         self._limits = limits
         self._ring: deque[Entry] = deque(maxlen=limits.events)
         self._words: deque[tuple[int, int, Word]] = deque()  # utterance, index in it, word
-        self._next_index: dict[int, int] = {}  # of open utterances
+        self._next_index: dict[int, int] = dict(base.next_index)  # of open utterances
         self._partial: Partial | None = None
-        self.last_seq = 0
-        self.words_dropped = 0
+        self.last_seq = base.seq
+        self.words_dropped = base.words
+
+    @property
+    def base(self) -> JournalBase:
+        """What a journal that goes on after this one must know."""
+        return JournalBase(self.last_seq, self.words_dropped + len(self._words), dict(self._next_index))
+
+    @property
+    def oldest_needed(self) -> JournalBase:
+        """Events up to `seq` have left the ring, and so many words have been dropped."""
+        return JournalBase(self.last_seq - len(self._ring), self.words_dropped)
 
     def add(self, event: Event) -> Entry:
         """Number an event and remember what has to be remembered of it."""

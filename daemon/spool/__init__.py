@@ -1,0 +1,1 @@
+"""What sessions leave on a disk or in a runtime directory, so that they outlive their daemon (docs/spool.md)."""
