@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "serve": "run the daemon: captions for WebSocket clients and the captions page",
     "listen": "caption the microphone (or another source) in this terminal",
     "transcribe": "transcribe sound files to txt, json, srt or vtt",
+    "service": "install, remove and look at the service of systemd",
     "watch": "show the captions of a running session",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export, prepare and remove models",
