@@ -5,11 +5,10 @@ Without a manager (no NOTIFY_SOCKET) everything here does nothing, so that the d
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -93,13 +92,3 @@ class Notifier:
 
 def _extension(by_s: float) -> str:
     return f"EXTEND_TIMEOUT_USEC={round(by_s * US_PER_S)}"
-
-
-@contextlib.contextmanager
-def notifier_from(environ: MutableMapping[str, str]) -> Iterator[Notifier]:
-    """Give the notifier of this process and close it afterwards."""
-    notifier = Notifier.from_environment(environ)
-    try:
-        yield notifier
-    finally:
-        notifier.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.daemon.service.notify import Notifier, notifier_from
+from amanuensis.daemon.service.notify import Notifier
 
 
 class Manager:
@@ -69,9 +69,10 @@ def test_a_status_is_one_line_and_told_once(manager: Manager) -> None:
 def test_the_engine_does_not_inherit_the_manager(manager: Manager) -> None:
     """The variable leaves the environment, and a notifier that was closed says nothing."""
     environ = {"NOTIFY_SOCKET": manager.name, "HOME": "/"}
-    with notifier_from(environ) as notifier:
-        assert environ == {"HOME": "/"}
-        assert notifier.is_heard
+    notifier = Notifier.from_environment(environ)
+    assert environ == {"HOME": "/"}
+    assert notifier.is_heard
+    notifier.close()
     notifier.ready()
     manager.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
