@@ -37,8 +37,8 @@ async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
         amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
 
     """
-    from amanuensis.npu.engine.child import Supervision
     from amanuensis.npu.engine.process import start_engine
+    from amanuensis.npu.engine.supervision import Supervision
     from amanuensis.npu.store import resolve
 
     folder = resolve(config.engine.model)

@@ -3,59 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import Final
 
+from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.engine.frames import FrameDecoder, FrameError, Message, encode_frame
 from amanuensis.npu.engine.slots import FeatureSlots
+from amanuensis.npu.engine.supervision import Supervision
 
-LOADER = "amanuensis.npu.loading:load_model"
+log = logging.getLogger(__name__)
 RECEIVE_BYTES = 1 << 16
+LEAVING_S: Final = 1.0  # for a process that has closed its end of the socket to be gone
 # A second pool of threads beside ONNX Runtime's costs half of the speed (NumPy's OpenBLAS does not sleep when idle).
 ONE_THREAD: Mapping[str, str] = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Supervision:
-    """How an engine process is watched and replaced.
+class Child:
+    """A running engine process.
 
-    Silence is counted in beats, on the watcher's own ticks: a suspended machine or a stopped daemon is no silence.
+    Attributes:
+        killed_why: why it was killed by its parent, if it was.
+        failure: why it could not start, in its own words.
+        info: what it runs, once it is ready.
+        silent_beats: since it was last heard.
+        idle_beats: in a row in which it did nothing while it had something to do.
+
     """
 
-    beat_s: float = 0.5  # time between heartbeats
-    silent_beats: int = 20  # so many missing in a row: the process hangs
-    loading_silent_beats: int = 240  # while the model is loaded, in long calls that let no other thread run
-    job_limit_s: float = 300.0  # one window; beyond a driver's own watchdog and large models on slow CPUs
-    restarts: int = 8  # in a row without an answer between them; then the engine is lost
-    backoff_s: float = 0.1  # before the second restart in a row; doubles each time
-    max_backoff_s: float = 5.0
-    job_crashes: int = 2  # a job running in so many is given up; `restarts` leaves room for its stream's three attempts
-    depth: int = 2  # jobs at the process at once: one runs, one waits
-    nice: int = 0  # added to the niceness of the process
-    loader: str = LOADER  # module:function(EngineConfig) -> model
-
-
-class Child:
-    """A running engine process."""
-
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        supervision: Supervision,
     ) -> None:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._supervision = supervision
+        self._decoder = FrameDecoder()
+        self._received: deque[Message] = deque()
+        self._end = ""
         self.killed_why = ""
-        self.ready = False
+        self.failure = ""
+        self.info: EngineInfo | None = None
         self.silent_beats = 0
+        self.idle_beats = 0
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has loaded the model."""
+        return self.info is not None
 
     @classmethod
     async def spawn(cls, slots: FeatureSlots, supervision: Supervision) -> Child:
@@ -78,55 +87,82 @@ class Child:
             except BaseException:
                 ours.close()
                 raise
-        return cls(process, *await asyncio.open_connection(sock=ours))
+        return cls(process, *await asyncio.open_connection(sock=ours), supervision)
 
     def send(self, message: Message) -> None:
-        """Queue a message; lost when the process is gone, which `messages` tells."""
+        """Queue a message; lost when the process is gone, which `receive` tells."""
         self._writer.write(encode_frame(message))
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Yield what the process says until it is gone; one that talks nonsense is killed."""
-        decoder = FrameDecoder()
-        while True:
+    async def receive(self) -> Message | None:
+        """Return what the process says next, None when it is gone; one that talks nonsense is killed."""
+        while not self._received:
             try:
                 data = await self._reader.read(RECEIVE_BYTES)
             except OSError:
-                return
+                return None
             if not data:
-                return
+                return None
             try:
-                for message in decoder.feed(data):
-                    yield message
+                self._received.extend(self._decoder.feed(data))
             except FrameError as error:
                 self.kill(str(error))
-                return
+                return None
+        return self._received.popleft()
 
-    async def watch(self, supervision: Supervision) -> None:
-        """Kill the process when it has been silent for too many beats."""
+    async def watch(self, seen: Callable[[], None]) -> None:
+        """Kill the process when it has been silent for too many beats; `seen` is called while it may be silent."""
+        rules = self._supervision
         while True:
-            await asyncio.sleep(supervision.beat_s)
+            await asyncio.sleep(rules.beat_s)
             self.silent_beats += 1
-            limit = supervision.silent_beats if self.ready else supervision.loading_silent_beats
+            limit = rules.silent_beats if self.ready else rules.loading_silent_beats
             if self.silent_beats > limit:
-                self.kill(f"no sign of life for {limit * supervision.beat_s:.0f} s")
+                self.kill(f"no sign of life for {limit * rules.beat_s:.0f} s")
                 return
+            if not self.ready:
+                seen()
 
     def kill(self, why: str) -> None:
         """Kill the process for a reason that `gone` tells."""
         if self._process.returncode is None and not self.killed_why:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # Process.kill may take the exit status away from asyncio's watcher
+            self._writer.transport.abort()  # nothing more is read, even if the process goes on
         self.killed_why = self.killed_why or why
 
     async def gone(self) -> str:
-        """Make sure that the process is dead and return why it died."""
-        if self._process.returncode is None:
-            try:
-                await asyncio.wait_for(self._process.wait(), 1.0)  # its end of the socket is closed: it is leaving
-            except TimeoutError:
+        """Make sure that the process is dead, or will be once the system lets it, and return why it died."""
+        if not self._end:
+            if not self.killed_why and not await self._ended(LEAVING_S):
                 self.kill("it closed its connection but went on")
-        status = await self._process.wait()
-        self._writer.close()
-        if self.killed_why:
-            return self.killed_why
-        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            in_time = await self._ended(self._supervision.death_s)
+            self._writer.close()
+            self._end = self._reason() if in_time else self._left_behind()
+        return self._end
+
+    async def _ended(self, within_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._process.wait(), within_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _reason(self) -> str:
+        status = self._process.returncode or 0
+        if self.failure or self.killed_why:
+            return self.failure or self.killed_why
+        return f"killed by {signal_name(-status)}" if status < 0 else f"exit status {status}"
+
+    def _left_behind(self) -> str:
+        """Say that the process lives on: SIGKILL waits while a driver holds it in a call."""
+        held = f"process {self.pid} does not end, a driver may hold it: see `dmesg`"
+        log.error("%s; it is left behind", held)
+        return f"{self.killed_why}; {held}"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal; real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

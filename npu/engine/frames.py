@@ -1,17 +1,18 @@
 """The messages between the daemon and the engine process: msgpack maps, each with its length in front.
 
 Parent to child: start {config, nice}, job {id, slot, shape, alone, ...}, recall {id}, streams {open}, wake, stop.
-Child to parent: ready {info}, failed {message}, beat {running_s}, result {id, ...}, error {id, message}, recalled {id}.
+Child to parent: ready {info}, failed {message}, beat {doing, running_s}, started {ids}, result {id, ...},
+error {id, message}, recalled {id}.
 Features travel in shared memory (`slots`); a job names its slot.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import msgpack
 import numpy as np
@@ -23,6 +24,8 @@ from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowRe
 MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
 
 Message = dict[str, Any]
+Answer = TypeVar("Answer", WindowResult, DeviceWork)
+KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"int": int, "float": (int, float), "bool": bool, "str": str}
 _LENGTH = struct.Struct("<I")
 
 
@@ -103,7 +106,21 @@ def result_message(job_id: int, result: WindowResult) -> Message:
 
 
 def result_of(message: Message) -> WindowResult:
-    """Return the hypothesis in an answer."""
+    """Return the hypothesis in an answer; KeyError, TypeError or ValueError when it makes no sense."""
     values = message["result"]
-    works = {name: DeviceWork(**values[name]) for name in ("encode_work", "decode_work")}
-    return WindowResult(**(values | works))
+    works = {name: _checked(DeviceWork(**values[name])) for name in ("encode_work", "decode_work")}
+    result = _checked(WindowResult(**(values | works)))
+    if not len(result.tokens) == len(result.logprobs) == len(result.frames):
+        raise ValueError(f"{len(result.tokens)} tokens, {len(result.logprobs)} logprobs, {len(result.frames)} frames")
+    return result
+
+
+def _checked(values: Answer) -> Answer:
+    """Return a dataclass whose fields are of the types that it names; TypeError when one is not."""
+    for f in fields(values):
+        value, hint = getattr(values, f.name), str(f.type)
+        items, kind = (value, hint[6:-6]) if hint.startswith("tuple[") else ((value,), hint)
+        allowed = KINDS.get(kind)
+        if allowed and not (isinstance(items, tuple) and all(isinstance(item, allowed) for item in items)):
+            raise TypeError(f"{f.name} is {value!r:.80}, not {hint}")
+    return values

@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -20,20 +21,17 @@ from amanuensis.npu.engine.api import (
     EngineInfo,
     EngineLostError,
     EngineStats,
-    SupersededError,
 )
-from amanuensis.npu.engine.child import Child, Supervision
-from amanuensis.npu.engine.frames import Message, encode_frame, info_of, job_message, result_of, start_message
-from amanuensis.npu.engine.schedule import Schedule
-from amanuensis.npu.engine.schedule import Ticket as ScheduleTicket
-from amanuensis.npu.engine.slots import FeatureSlots
+from amanuensis.npu.engine.child import Child
+from amanuensis.npu.engine.desk import Desk, Ticket
+from amanuensis.npu.engine.frames import Message, info_of, start_message
+from amanuensis.npu.engine.recovery import Recovery
+from amanuensis.npu.engine.supervision import Supervision
 from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
-from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
+from amanuensis.npu.window import WindowJob, WindowResult
 
-Answer = asyncio.Future[WindowResult]
-Ticket = ScheduleTicket[Answer]
 log = logging.getLogger(__name__)
-MAX_BATCH = 4  # windows that an engine is given to decode at once, beside those that wait
+WORK: Final = {"load": "loading the model", "care": "the care for the device", "job": "one window", "": "nothing"}
 
 
 async def start_engine(config: EngineConfig, supervision: Supervision | None = None) -> SupervisedEngine:
@@ -53,56 +51,59 @@ async def start_engine(config: EngineConfig, supervision: Supervision | None = N
 
 
 class SupervisedEngine:
-    """`Engine` (see `api`) over a child process that is watched, replaced when it dies, and given its jobs again."""
+    """`Engine` (see `api`) over a child process that is watched, replaced when it dies, and given its jobs again.
+
+    A process that dies is replaced for ever, after waits that grow; meanwhile jobs wait. A device that goes on killing
+    its process is replaced by the CPU, and tried again in a second process beside that one.
+    """
 
     def __init__(self, config: EngineConfig, supervision: Supervision) -> None:
         self._config = config
         self._supervision = supervision
-        self._info: EngineInfo | None = None
-        self._schedule = Schedule[Answer](supervision.depth, supervision.job_crashes)
-        self._slots = FeatureSlots(supervision.depth + MAX_BATCH - 1)
+        self._info: EngineInfo | None = None  # of the first process
+        self._desk = Desk(supervision)
+        self._recovery = Recovery(supervision, "cpu")
         self._streams: set[int] = set()
         self._numbers = itertools.count(1)
-        self._child: Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self._failure = ""  # in the words of the process that could not start
-        self._crashes_in_a_row = 0
         self._gone: EngineError | None = None  # for every job from now on
-        self._encodes: Counter[str] = Counter()
-        self._decodes: Counter[str] = Counter()
         self._restarts = 0
-        self._superseded = 0
-        self._busy_ms = 0.0
-        self._started_s = time.monotonic()
-        self._work: dict[str, DeviceWork] = {}
-        self._fallbacks: Counter[str] = Counter()
-        self._fallback = self._on_host = ""  # of the newest answer
+        self._started_s = self._served_since_s = self._progress_s = time.monotonic()
+        self._down_since_s: float | None = None
+        self._down_why = ""
 
     @property
     def info(self) -> EngineInfo:
         if self._info is None:
             raise EngineError("the engine has not been started")
-        return self._info
+        if not self._recovery.on_cpu:
+            return self._info
+        return replace(self._info, encoder="cpu", decoder="cpu", why=self._recovery.why)
 
     @property
     def pid(self) -> int | None:
-        """Process number of the engine, None while there is none."""
-        return self._child.pid if self._child else None
+        """Process number of the engine that serves, None while there is none."""
+        return self._desk.child.pid if self._desk.child else None
 
     def stats(self) -> EngineStats:
+        tally, now_s = self._desk.tally, time.monotonic()
         return EngineStats(
-            encodes=dict(self._encodes),
-            decodes=dict(self._decodes),
+            encodes=dict(tally.encodes),
+            decodes=dict(tally.decodes),
             restarts=self._restarts,
-            superseded=self._superseded,
-            queued=len(self._schedule),
-            busy_s=self._busy_ms / 1000,
+            superseded=self._desk.superseded,
+            queued=len(self._desk.schedule),
+            busy_s=tally.busy_ms / 1000,
             lost=str(self._gone) if isinstance(self._gone, EngineLostError) else "",
-            work=dict(self._work),
-            device_share=sum(work.device_us for work in self._work.values()) / 1e6 / self._uptime_s(),
-            fallbacks=dict(self._fallbacks),
-            fallback=self._fallback,
-            on_host=self._on_host,
+            work=dict(tally.work),
+            device_share=tally.device_us / 1e6 / max(now_s - self._started_s, 1e-3),
+            fallbacks=dict(tally.fallbacks),
+            fallback=self._recovery.why or tally.fallback,
+            on_host=tally.on_host,
+            down_s=0.0 if self._down_since_s is None else now_s - self._down_since_s,
+            down_why=self._down_why,
+            progress_age_s=now_s - self._progress_s,
+            poisoned=self._desk.poisoned,
         )
 
     def open_stream(self) -> int:
@@ -115,29 +116,16 @@ class SupervisedEngine:
 
     def close_stream(self, stream: int) -> None:
         self._streams.discard(stream)
-        for ticket in [ticket for ticket in self._schedule.tickets() if ticket.stream == stream]:
-            self._schedule.discard(ticket)
-            self._refuse(ticket, SupersededError("the stream was closed"))
         self._tell_streams()
-        self._send_calls()
+        self._desk.close_stream(stream)
 
     def wake(self) -> None:
         self._tell({"type": "wake"})
 
     async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
         self._check(stream, job)
-        answer: Answer = asyncio.get_running_loop().create_future()
-        ticket = Ticket(next(self._numbers), stream, job, deadline_s, answer)
-        encode_frame(job_message(ticket.id, 0, job))  # too long a message is the caller's fault, so it is told now
-        if replaced := self._schedule.add(ticket):
-            self._supersede(replaced)
-        self._send_calls()
-        try:
-            return await answer
-        finally:
-            if answer.cancelled():
-                self._schedule.discard(ticket)
-                self._send_calls()
+        answer = asyncio.get_running_loop().create_future()
+        return await self._desk.decode(Ticket(next(self._numbers), stream, job, deadline_s, answer))
 
     async def start(self) -> None:
         """Start the first process; called by `start_engine`."""
@@ -152,12 +140,10 @@ class SupervisedEngine:
     async def aclose(self) -> None:
         """End the process; jobs that are not answered fail. May be called again."""
         self._give_up(EngineError("the engine was closed"))
-        if self._child:
-            self._child.kill("closed")
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
-        self._slots.close()
+        self._desk.slots.close()
 
     def _check(self, stream: int, job: WindowJob) -> None:
         if self._gone:
@@ -173,61 +159,155 @@ class SupervisedEngine:
     # -- the life of processes
 
     async def _supervise(self, loaded: asyncio.Future[None]) -> None:
-        """Run one process after the other until there have been too many crashes in a row."""
+        """Run one process after the other, for ever unless there is a limit."""
         while True:
-            why = await self._run_child(loaded)
+            try:
+                why = await self._run_child(loaded)
+            except Exception as error:  # a fault of ours must not leave the daemon without an engine either
+                log.exception("the supervision of the engine failed")
+                why = f"its supervision failed ({error!r})"
             if not loaded.done():
-                loaded.set_exception(EngineError(self._failure or f"the engine process died while it started: {why}"))
+                loaded.set_exception(EngineError(why))
                 return
-            self._after_crash(self._failure or why)
+            self._after_crash(why)
             if self._gone:
                 return
-            wait_s = self._supervision.backoff_s * (2 ** (self._crashes_in_a_row - 1) - 1)
-            await asyncio.sleep(min(wait_s, self._supervision.max_backoff_s))
+            await self._rest(self._recovery.wait_s())
             self._restarts += 1
 
     async def _run_child(self, loaded: asyncio.Future[None]) -> str:
-        """Run a process to its end and return why it ended."""
-        self._failure = ""
+        """Run a process, and a device that takes over from it, to the end; return why it ended."""
         try:
-            child = await Child.spawn(self._slots, self._supervision)
+            async with self._process(on_cpu=self._choose_cpu()) as child:
+                if why := await self._load(child):
+                    return why if child.failure or loaded.done() else f"the engine process died while it started: {why}"
+                if not loaded.done():
+                    self._first_loaded(child)
+                    loaded.set_result(None)
+                self._begin(child)
+                return await self._serve(child)
         except OSError as error:
             return f"the system starts no process ({error.strerror})"
-        watch = asyncio.create_task(child.watch(self._supervision))
+
+    def _choose_cpu(self) -> bool:
+        """Return whether the next process is for the CPU; where that died itself, the device may be worth a try."""
+        recovery = self._recovery
+        if recovery.on_cpu and recovery.crashes_in_a_row > 1 and recovery.retry_in_s(time.monotonic()) == 0.0:
+            recovery.came_back()
+        return recovery.on_cpu
+
+    @asynccontextmanager
+    async def _process(self, *, on_cpu: bool) -> AsyncIterator[Child]:
+        """Start a process and leave none behind; OSError when the system refuses."""
+        child = await Child.spawn(self._desk.slots, self._supervision)
+        watch = asyncio.create_task(child.watch(self._made_progress))
         try:
-            self._child = child
-            child.send(start_message(self._config_now(), self._supervision.nice))
-            async for message in child.messages():
-                self._take_safely(child, message)
-                if child.ready and not loaded.done():
-                    loaded.set_result(None)
-            return await child.gone()
+            child.send(start_message(self._config_now(on_cpu=on_cpu), self._supervision.nice))
+            yield child
         finally:
-            self._child = None
             watch.cancel()
             child.kill("closed")
             await child.gone()
 
-    def _config_now(self) -> EngineConfig:
+    def _config_now(self, *, on_cpu: bool) -> EngineConfig:
         """Return what to start: after a crash the same devices again, whether they can be opened at once or not."""
         if self._info is None:
             return self._config
+        if on_cpu:
+            return replace(self._config, device="cpu", encoder="cpu", decoder="cpu", resuming=True)
         encoder, decoder = cast(Device, self._info.encoder), cast(Device, self._info.decoder)
         return replace(self._config, encoder=encoder, decoder=decoder, resuming=True)
 
+    async def _load(self, child: Child) -> str:
+        """Wait until a process has loaded the model; return why it has not."""
+        while not child.ready:
+            message = await child.receive()
+            if message is None:
+                return await child.gone()
+            self._take(child, message)
+        return ""
+
+    def _first_loaded(self, child: Child) -> None:
+        self._info = info = child.info
+        assert info is not None
+        self._recovery = Recovery(self._supervision, info.encoder if info.encoder != "cpu" else info.decoder)
+
+    async def _serve(self, child: Child) -> str:
+        """Have a process do the jobs until it is gone; when a device took its place, until that one is gone."""
+        following = asyncio.create_task(self._follow(child))
+        tasks = [following]
+        if self._recovery.on_cpu:
+            tasks.append(asyncio.create_task(self._bring_device_back(child)))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return await (following if self._desk.child is child else tasks[-1])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _bring_device_back(self, stand_in: Child) -> str:
+        """Try the device beside the process that stands in for it; once it is ready have it serve until it is gone."""
+        while True:
+            await asyncio.sleep(self._recovery.retry_in_s(time.monotonic()))
+            try:
+                async with self._process(on_cpu=False) as child:
+                    why = await self._load(child)
+                    if not why:
+                        await self._desk.drain()
+                        self._recovery.came_back()
+                        log.warning("the device takes windows again")
+                        self._begin(child)
+                        stand_in.kill("the device took its place")
+                        return await self._serve(child)
+            except OSError as error:
+                why = f"the system starts no process ({error.strerror})"
+            log.warning("the device does not come back: %s", why)
+            self._recovery.retry_failed(why, time.monotonic())
+
+    def _begin(self, child: Child) -> None:
+        assert child.info is not None
+        self._served_since_s = time.monotonic()
+        self._down_since_s, self._down_why = None, ""
+        self._desk.serve(child, child.info.batch, self._recovery.why)
+        self._tell_streams()
+        self._desk.send()
+
+    async def _follow(self, child: Child) -> str:
+        """Take what a process says until it is gone; return why it is."""
+        while (message := await child.receive()) is not None:
+            self._take(child, message)
+        return await child.gone()
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait before the next process, in steps that show that supervision goes on."""
+        end_s = time.monotonic() + wait_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, self._supervision.beat_s))
+            self._made_progress()
+
+    def _made_progress(self) -> None:
+        self._progress_s = time.monotonic()
+
     def _after_crash(self, why: str) -> None:
-        crash = self._schedule.crashed()
-        for ticket in crash.superseded:
-            self._supersede(ticket)
-        for ticket in crash.poisonous:
-            self._refuse(ticket, EngineError(f"the engine died {ticket.crashes} times at this window; last: {why}"))
-        self._crashes_in_a_row += 1
-        if self._crashes_in_a_row > self._supervision.restarts:
-            message = f"the engine died {self._crashes_in_a_row} times in a row; last: {why}"
+        now_s, recovery = time.monotonic(), self._recovery
+        served_s = now_s - self._served_since_s if self._desk.child else 0.0
+        if self._down_since_s is None:
+            self._down_since_s = now_s
+        self._down_why = why
+        fell_back = recovery.on_cpu
+        spared = self._desk.crashed(why, spare=recovery.can_fall_back)
+        recovery.crashed(why, now_s, served_s=served_s, at_window=spared)
+        if recovery.on_cpu and not fell_back:
+            log.error("the engine goes on on the CPU: %s", recovery.why)
+        limit = self._supervision.restarts
+        if limit is not None and recovery.crashes_in_a_row > limit:
+            message = f"the engine died {recovery.crashes_in_a_row} times in a row; last: {why}"
             log.error(message)
             self._give_up(EngineLostError(message))
         else:
-            log.warning("engine process died (%s): starting another, %d jobs wait", why, len(self._schedule))
+            told = (why, recovery.wait_s(), len(self._desk.schedule))
+            log.warning("engine process died (%s): starting another after %.1f s, %d jobs wait", *told)
 
     def _supervisor_ended(self, supervisor: asyncio.Task[None]) -> None:
         """Leave nobody waiting when supervision itself fails."""
@@ -236,95 +316,47 @@ class SupervisedEngine:
 
     def _give_up(self, error: EngineError) -> None:
         self._gone = self._gone or error
-        for ticket in self._schedule.clear():
-            self._refuse(ticket, self._gone)
+        self._desk.clear(self._gone)
 
     # -- messages
 
-    def _take_safely(self, child: Child, message: Message) -> None:
+    def _take(self, child: Child, message: Message) -> None:
+        """Take what a process says; one that says what makes no sense is killed."""
+        child.silent_beats = 0
         try:
-            self._take(child, message)
+            match message["type"]:
+                case "beat":
+                    self._check_beat(child, message["doing"], message["running_s"])
+                case "ready":
+                    child.info = info_of(message)
+                case "failed":
+                    child.failure = str(message["message"])
+                case kind if child is self._desk.child:
+                    self._desk.take(message)
+                    if kind in {"result", "error"}:
+                        self._recovery.answered()
+                case kind:
+                    raise ValueError(f"message of type {kind!r} before it serves")
         except (KeyError, TypeError, ValueError) as error:
             child.kill(f"it sent a message that makes no sense ({error!r})")
 
-    def _take(self, child: Child, message: Message) -> None:
-        child.silent_beats = 0
-        match message["type"]:
-            case "beat":
-                if message["running_s"] > self._supervision.job_limit_s:
-                    child.kill(f"one window took more than {self._supervision.job_limit_s:.0f} s")
-            case "ready":
-                child.ready = True
-                info, before = info_of(message), self._info  # the devices stay, and why they were chosen
-                self._info = info if before is None else replace(info, why=before.why)
-                self._schedule.depth = self._supervision.depth + min(info.batch, MAX_BATCH) - 1
-                self._tell_streams()
-                self._send_calls()
-            case "failed":
-                self._failure = message["message"]
-            case "recalled":
-                if overtaken := self._schedule.recalled(message["id"]):
-                    self._supersede(overtaken)
-                self._send_calls()
-            case "result" | "error":
-                self._answered(message)
-                self._send_calls()
-
-    def _answered(self, message: Message) -> None:
-        self._crashes_in_a_row = 0
-        ticket = self._schedule.answered(message["id"])
-        if message["type"] == "error":
-            self._refuse(ticket, EngineError(message["message"]))
-            return
-        result = result_of(message)
-        self._count(result)
-        if not ticket.answer.done():
-            ticket.answer.set_result(result)
-
-    def _count(self, result: WindowResult) -> None:
-        self._encodes[result.encoder] += 1
-        self._decodes[result.decoder] += 1
-        self._busy_ms += result.encode_ms + result.decode_ms
-        for device, work in ((result.encoder, result.encode_work), (result.decoder, result.decode_work)):
-            if work.dispatches:
-                self._work[device] = self._work.get(device, NO_WORK) + work
-        if result.fallback:
-            self._fallbacks[result.fallback_kind] += 1
-        if result.fallback and not self._fallback:
-            log.warning("the CPU takes the device's place: %s", result.fallback)
-        elif self._fallback and not result.fallback:
-            log.warning("the device is back in use")
-        if not result.fallback and result.on_host != self._on_host:
-            log.warning("the CPU computes operators in the device's place: %s", result.on_host or "none any more")
-        self._fallback, self._on_host = result.fallback, result.on_host
-
-    def _uptime_s(self) -> float:
-        return max(time.monotonic() - self._started_s, 1e-3)
+    def _check_beat(self, child: Child, doing: str, running_s: float) -> None:
+        """Kill a process that beats and does not come on."""
+        rules, serving = self._supervision, child is self._desk.child
+        limit_s = self._desk.limit_s() if doing == "job" else rules.loading_limit_s
+        waits = serving and not doing and not self._desk.schedule.nothing_sent
+        child.idle_beats = child.idle_beats + 1 if waits else 0
+        if running_s > limit_s:
+            child.kill(f"{WORK[doing]} took more than {limit_s:.0f} s")
+        elif child.idle_beats > rules.silent_beats:
+            child.kill(f"it did not begin with its windows in {rules.silent_beats * rules.beat_s:.0f} s")
+        elif serving or self._desk.child is None:
+            self._made_progress()
 
     def _tell_streams(self) -> None:
         self._tell({"type": "streams", "open": len(self._streams)})
 
     def _tell(self, message: Message) -> None:
         """Tell the process something that it may forget when it dies."""
-        if self._child is not None and self._child.ready:
-            self._child.send(message)
-
-    def _send_calls(self) -> None:
-        """Send what may be sent now, call back what should not be next any more."""
-        if self._child is None or not self._child.ready:
-            return
-        while ticket := self._schedule.take():
-            self._slots.write(ticket.slot, ticket.job.features)
-            self._child.send(job_message(ticket.id, ticket.slot, ticket.job, alone=ticket.alone))
-        for job_id in self._schedule.recalls():
-            self._child.send({"type": "recall", "id": job_id})
-
-    def _supersede(self, ticket: Ticket) -> None:
-        if not ticket.answer.done():
-            self._superseded += 1
-            self._refuse(ticket, SupersededError("a newer window of the stream came before this one was started"))
-
-    @staticmethod
-    def _refuse(ticket: Ticket, error: EngineError) -> None:
-        if not ticket.answer.done():
-            ticket.answer.set_exception(error)
+        if self._desk.child is not None:
+            self._desk.child.send(message)

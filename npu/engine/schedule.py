@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,6 +21,7 @@ class Ticket(Generic[T]):
     deadline_s: float
     answer: T
     slot: int = -1  # while sent
+    started: bool = False  # the engine has begun with it
     crashes: int = 0  # of the engine while it did this job
     alone: bool = False  # the engine died with this job at hand: it is not done together with others again
     superseded: bool = False  # a newer window waits; this one is being called back
@@ -28,10 +30,18 @@ class Ticket(Generic[T]):
 
 @dataclass(slots=True)
 class Crash(Generic[T]):
-    """What a crash of the engine leaves: windows that are given up, the others wait again."""
+    """What a crash of the engine leaves: windows that are given up, the others wait again.
+
+    Attributes:
+        superseded: overtaken by newer ones of their streams.
+        poisonous: the engine died at them too often.
+        spared: it did, but they wait for one more try.
+
+    """
 
     superseded: list[Ticket[T]] = field(default_factory=list)
     poisonous: list[Ticket[T]] = field(default_factory=list)
+    spared: list[Ticket[T]] = field(default_factory=list)
 
 
 class Schedule(Generic[T]):
@@ -39,7 +49,7 @@ class Schedule(Generic[T]):
 
     Up to `depth` jobs are sent ahead, so that the device need not wait for the daemon; the first of them is taken
     to be running. Another one, if it is not running yet, is called back when a more urgent one comes or a newer one
-    of its stream.
+    of its stream. A crash is blamed on the jobs that the engine had said to have begun, and on no others.
 
     Args:
         depth: jobs at the engine at once.
@@ -47,11 +57,13 @@ class Schedule(Generic[T]):
 
     Attributes:
         depth: as given; may change while nothing is at the engine.
+        held: whether nothing more is sent and all that is not running is called back.
 
     """
 
     def __init__(self, depth: int, max_crashes: int) -> None:
         self.depth = depth
+        self.held = False
         self._max_crashes = max_crashes
         self._waiting: dict[int, Ticket[T]] = {}  # by stream
         self._sent: dict[int, Ticket[T]] = {}  # by id, in the order of sending
@@ -73,7 +85,7 @@ class Schedule(Generic[T]):
 
     def take(self) -> Ticket[T] | None:
         """Return the most urgent job to be sent now, or None when none waits or enough are at the engine."""
-        if len(self._sent) >= self.depth or not self._waiting:
+        if self.held or len(self._sent) >= self.depth or not self._waiting:
             return None
         ticket = min(self._waiting.values(), key=lambda t: (t.deadline_s, t.id))
         del self._waiting[ticket.stream]
@@ -84,6 +96,8 @@ class Schedule(Generic[T]):
     def recalls(self) -> list[int]:
         """Return the jobs to be called back now; each is named once."""
         most_urgent = min((t.deadline_s for t in self._waiting.values()), default=float("inf"))
+        if self.held:
+            most_urgent = -float("inf")
         late = [t for t in self._not_running() if not t.recalled and (t.superseded or t.deadline_s > most_urgent)]
         for ticket in late:
             ticket.recalled = True
@@ -92,8 +106,22 @@ class Schedule(Generic[T]):
     def recalled(self, job_id: int) -> Ticket[T] | None:
         """Take a job back that was not started: it waits again, or is returned when a newer one took its place."""
         ticket = self._sent.pop(job_id)
-        ticket.recalled = False
+        ticket.recalled = ticket.started = False
         return self._wait_again(ticket)
+
+    def started(self, job_ids: Iterable[int]) -> None:
+        """Take note that the engine has begun with these; KeyError when one of them is not at it."""
+        for job_id in job_ids:
+            self._sent[job_id].started = True
+
+    def running(self) -> list[Ticket[T]]:
+        """Return what the engine has begun with and not answered."""
+        return [ticket for ticket in self._sent.values() if ticket.started]
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether nothing is at the engine."""
+        return not self._sent
 
     def answered(self, job_id: int) -> Ticket[T]:
         """Return the job that was answered; KeyError when there is none of that number at the engine."""
@@ -106,17 +134,24 @@ class Schedule(Generic[T]):
         elif ticket.id in self._sent:
             ticket.superseded = True
 
-    def crashed(self) -> Crash[T]:
-        """Let what was at the engine wait again, except what was overtaken or has crashed it too often."""
+    def crashed(self, *, spare: bool = False) -> Crash[T]:
+        """Let what was at the engine wait again, except what was overtaken or has crashed it too often.
+
+        Args:
+            spare: let a job that would be given up for that wait for one more try.
+
+        """
         lost, self._sent, crash = list(self._sent.values()), {}, Crash[T]()
-        for k, ticket in enumerate(lost):
-            ticket.crashes += k == 0
-            ticket.recalled = False
+        for ticket in lost:
+            ticket.crashes += ticket.started
+            ticket.recalled = ticket.started = False
             ticket.alone = True
-            if ticket.crashes >= self._max_crashes:
+            if ticket.crashes >= self._max_crashes and not spare:
                 crash.poisonous.append(ticket)
             elif overtaken := self._wait_again(ticket):
                 crash.superseded.append(overtaken)
+            elif ticket.crashes >= self._max_crashes:
+                crash.spared.append(ticket)
         return crash
 
     def clear(self) -> list[Ticket[T]]:

@@ -95,7 +95,7 @@ class DeviceThread:
         self._channel = channel
         self._jobs: deque[Message] = deque()
         self._changed = threading.Condition()
-        self._started_s: float | None = None  # of the job that runs
+        self._doing: tuple[str, float] = ("", 0.0)  # "load", "care" or "job", and since when
         self._streams = 0
         self._voice = False
         self._told = False  # streams or voice, which the model was not told of yet
@@ -123,13 +123,21 @@ class DeviceThread:
             self._told = True
             self._changed.notify()
 
-    def running_s(self) -> float:
-        """Return for how long the running job has run, 0 when none does."""
-        started_s = self._started_s
-        return 0.0 if started_s is None else time.monotonic() - started_s
+    def beat(self) -> Message:
+        """Return the heartbeat: what is being done and for how long; "" and 0 when nothing is."""
+        doing, since_s = self._doing
+        return {"type": "beat", "doing": doing, "running_s": time.monotonic() - since_s if doing else 0.0}
 
     def run(self) -> NoReturn:
-        """Load the model, then do jobs for ever."""
+        """Load the model, then do jobs for ever; a fault of ours ends the process, which the parent replaces."""
+        try:
+            self._run()
+        except BaseException as error:
+            traceback.print_exception(error)
+            leave(1)
+
+    def _run(self) -> NoReturn:
+        self._begin("load")
         try:
             model = self._load()
         except Exception as error:  # whatever it was, the parent is told in one line
@@ -142,7 +150,9 @@ class DeviceThread:
                 self._channel.send(self._answer(model, messages[0]))
             else:
                 self._answer_together(model, messages)
-            self._started_s = None
+
+    def _begin(self, doing: str) -> None:
+        self._doing = (doing, time.monotonic())
 
     def _next_jobs(self, model: LoadedModel) -> list[Message]:
         """Wait for jobs to be done at once; what the device needs is done between jobs."""
@@ -150,9 +160,11 @@ class DeviceThread:
             wait_s = self._maintain(model)
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._told, wait_s)
-                if self._jobs:
-                    self._started_s = time.monotonic()
-                    return self._take(model.info.batch)
+                taken = self._take(model.info.batch) if self._jobs else []
+            if taken:
+                self._begin("job")
+                self._channel.send({"type": "started", "ids": [message["id"] for message in taken]})
+                return taken
 
     def _take(self, batch: int) -> list[Message]:
         """Take the first job, and with it those behind it that can be decoded at the same time."""
@@ -165,11 +177,14 @@ class DeviceThread:
         with self._changed:
             streams, voice = self._streams, self._voice
             self._told = self._voice = False
+        self._begin("care")
         try:
-            return model.maintain(streams, voice=voice)
+            wait_s = model.maintain(streams, voice=voice)
         except Exception as error:  # a fault of ours: another process may do better
             print(f"between two windows: {one_line(error)}", file=sys.stderr)
             leave(1)
+        self._begin("")
+        return wait_s
 
     def _answer(self, model: LoadedModel, message: Message) -> Message:
         try:
@@ -222,7 +237,7 @@ def run_worker(connection: socket.socket, slots: FeatureSlots, loader: str, beat
     next_beat_s = 0.0
     while True:
         if time.monotonic() >= next_beat_s:
-            channel.send({"type": "beat", "running_s": device.running_s() if device else 0.0})
+            channel.send(device.beat() if device else {"type": "beat", "doing": "", "running_s": 0.0})
             next_beat_s = time.monotonic() + beat_s
         readable, _, _ = select.select([connection], [], [], max(0.0, next_beat_s - time.monotonic()))
         for message in decoder.feed(_receive(connection)) if readable else ():

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from amanuensis.daemon.config import Address, Config, ServerSettings
 from amanuensis.daemon.server import Daemon
 from amanuensis.npu.engine.api import Device, EngineConfig
-from amanuensis.npu.engine.child import LOADER, Supervision
 from amanuensis.npu.engine.process import start_engine
+from amanuensis.npu.engine.supervision import LOADER, Supervision
 from amanuensis.npu.tokenizer import Tokenizer
 from tests.helpers.daemon_client import TestClient, check_invariants, cut, get, speak
 

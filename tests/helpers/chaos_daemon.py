@@ -12,8 +12,8 @@ from amanuensis.benchmarks.clips import RATE, Samples
 from amanuensis.daemon.config import Config, ServerSettings
 from amanuensis.daemon.server import Daemon
 from amanuensis.npu.engine.api import EngineConfig
-from amanuensis.npu.engine.child import Supervision
 from amanuensis.npu.engine.process import start_engine
+from amanuensis.npu.engine.supervision import Supervision
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.wer import word_errors
 from tests.helpers.chaos import Outcome

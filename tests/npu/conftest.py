@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from amanuensis.npu.engine.api import EngineConfig
-from amanuensis.npu.engine.child import Supervision
 from amanuensis.npu.engine.process import SupervisedEngine, start_engine
+from amanuensis.npu.engine.supervision import Supervision
 from tests.helpers.engine_desk import HELPERS, Desk, Starter
 
 

@@ -15,7 +15,7 @@ from tests.helpers.engine_desk import DIE, FAIL, REFUSE, WAIT, Desk, Starter, ex
 
 async def waiting(engine: SupervisedEngine, *numbers: int) -> None:
     """Wait until jobs were sent to the process, in this order, behind the one that runs."""
-    sent = engine._schedule._sent
+    sent = engine._desk.schedule._sent
     await until(lambda: tuple(ticket.job.prompt[0] for ticket in sent.values())[1:] == numbers)
 
 

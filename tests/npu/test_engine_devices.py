@@ -43,7 +43,7 @@ async def test_work_of_the_device_is_added_up(start: Starter, caplog: pytest.Log
     assert (stats.encodes, stats.decodes) == ({"sim": 2, "cpu": 2}, {"sim": 2, "cpu": 2})
     assert (stats.fallbacks, stats.fallback) == ({"timeout": 2}, "")
     assert 0 < stats.device_share < 1
-    told = [record.message for record in caplog.records if record.name == "amanuensis.npu.engine.process"]
+    told = [record.message for record in caplog.records if record.name == "amanuensis.npu.engine.tally"]
     assert told == ["the CPU takes the device's place: it hung", "the device is back in use"]
 
 

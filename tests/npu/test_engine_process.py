@@ -65,7 +65,7 @@ async def test_earliest_deadline_first(start: Starter, desk: Desk) -> None:
     for number in (5, 3, 4, 1, 2):
         tasks.append(submit(engine, job(number), deadline_s=number))
         await asyncio.sleep(0)
-    await until(lambda: [ticket.job.prompt[0] for ticket in engine._schedule.tickets()[:2]] == [100, 1])
+    await until(lambda: [ticket.job.prompt[0] for ticket in engine._desk.schedule.tickets()[:2]] == [100, 1])
     desk.release()
     await asyncio.gather(*tasks)
     assert desk.started() == [100, 1, 2, 3, 4, 5]
@@ -120,7 +120,7 @@ async def test_killed_engine_is_replaced_and_nobody_notices(start: Starter, desk
 
 async def test_stopped_engine_is_replaced(start: Starter, desk: Desk) -> None:
     """A process that gives no sign of life is killed and its jobs are done by another."""
-    engine = await start(beat_s=0.02, silent_beats=25, restarts=100)
+    engine = await start(beat_s=0.02, silent_beats=25, restarts=None)
     kill(engine, signal.SIGSTOP)
     assert (await submit(engine, job(1))).tokens == expected(1)
     assert engine.stats().restarts >= 1
@@ -305,7 +305,7 @@ import asyncio, sys
 import numpy as np
 from pathlib import Path
 from amanuensis.npu.engine.api import EngineConfig
-from amanuensis.npu.engine.child import Supervision
+from amanuensis.npu.engine.supervision import Supervision
 from amanuensis.npu.engine.process import start_engine
 from amanuensis.npu.window import WindowJob
 async def main():

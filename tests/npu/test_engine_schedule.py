@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -109,10 +110,59 @@ def test_crash_sends_all_again_but_gives_up_the_poisonous() -> None:
     for k in range(3):
         schedule.take()
         schedule.take()
+        schedule.started([1])
         crash = schedule.crashed()
         assert crash.superseded == []
         assert crash.poisonous == ([poison] if k == 2 else [])
     assert schedule.take() is other
+    assert (other.crashes, other.alone) == (0, True)
+
+
+def test_crash_is_blamed_on_what_was_begun() -> None:
+    """A job that was sent and not begun, or given back, is not blamed; all that were begun together are."""
+    schedule = Schedule[None](depth=3, max_crashes=2)
+    items = [ticket(k, k, float(k)) for k in range(3)]
+    for item in items:
+        schedule.add(item)
+        schedule.take()
+    schedule.started([0, 1])
+    assert schedule.running() == items[:2]
+    schedule.crashed()
+    assert [item.crashes for item in items] == [1, 1, 0]
+    assert schedule.running() == []
+    with pytest.raises(KeyError):
+        schedule.started([0])
+
+
+def test_poisonous_window_may_be_spared() -> None:
+    """Where another device is to be tried first, a job that would be given up waits once more, and is named."""
+    schedule = Schedule[None](depth=1, max_crashes=2)
+    poison = ticket(1, 1, 0.0)
+    schedule.add(poison)
+    for spare in (True, True, False):
+        assert schedule.take() is poison
+        schedule.started([1])
+        crash = schedule.crashed(spare=spare)
+        assert crash.spared == ([poison] if spare and poison.crashes == 2 else [])
+        assert crash.poisonous == ([] if spare else [poison])
+
+
+def test_held_schedule_drains() -> None:
+    """While it is held nothing is sent and what does not run is called back, until nothing is at the engine."""
+    schedule = Schedule[None](depth=2, max_crashes=3)
+    running, ahead = ticket(1, 1, 0.0), ticket(2, 2, 1.0)
+    for item in (running, ahead):
+        schedule.add(item)
+        schedule.take()
+    schedule.held = True
+    assert schedule.recalls() == [2]
+    schedule.recalled(2)
+    assert schedule.take() is None
+    assert not schedule.nothing_sent
+    schedule.answered(1)
+    assert schedule.nothing_sent
+    schedule.held = False
+    assert schedule.take() is ahead
 
 
 def test_crash_does_not_bring_back_what_was_overtaken() -> None:
@@ -188,10 +238,16 @@ class Play(RuleBasedStateMachine):
                 self.settle(overtaken, "superseded")
             self.send()
 
+    @precondition(lambda self: self.engine)
     @rule()
-    def crash(self) -> None:
+    def begin(self) -> None:
+        """The engine says that it has begun with the first job."""
+        self.schedule.started(self.engine[:1])
+
+    @rule(spare=st.booleans())
+    def crash(self, spare: bool) -> None:
         """The engine dies and comes back."""
-        crash = self.schedule.crashed()
+        crash = self.schedule.crashed(spare=spare)
         self.engine, self.called = [], []
         for item in crash.superseded:
             self.settle(item, "superseded")
