@@ -85,6 +85,7 @@ class AudioLog:
         durable: `sync` is called from time to time; until then closed segments stay open files.
         closed: segments that are there already.
         tail: bytes of a frame that the last of them cut.
+        number: of the first segment that is made.
 
     Attributes:
         place: where it stands.
@@ -103,6 +104,7 @@ class AudioLog:
         durable: bool = False,
         closed: Sequence[Segment] = (),
         tail: bytes = b"",
+        number: int = 0,
     ) -> None:
         self.place = place
         self.closed = list(closed)
@@ -112,6 +114,7 @@ class AudioLog:
         self._clock = clock
         self._durable = durable
         self._tail = tail
+        self._number = number
         self._full_bytes = round(SEGMENT_S * fmt.rate) * fmt.frame_bytes
         self._unsynced: list[LogFile] = []  # closed segments; `sync` lets go of them
         self._new_names = True
@@ -212,14 +215,14 @@ class AudioLog:
         """Open a segment that begins here, less the bytes of a cut frame, which are written again."""
         start = self.place.position - len(carry)
         head = replace(self.place, position=start).to_plain()
-        name = f"{PREFIX}{start // self._format.frame_bytes:015d}-{self.place.index:010d}{SUFFIX}"
-        file = LogFile(self._folder / name, self._charge)
+        file = LogFile(self._folder / f"{PREFIX}{self._number:08d}{SUFFIX}", self._charge)
         try:
             file.append({"k": "segment", "v": FORMAT_VERSION, "p": head, "d": carry})
         except BaseException:
             file.close()
             file.path.unlink(missing_ok=True)
             raise
+        self._number += 1
         self._start = start
         self._sound_bytes = len(carry)
         return file

@@ -74,6 +74,7 @@ class AudioHistory:
         segments: in order.
         place: where the log goes on.
         tail: bytes after the last whole sample frame.
+        next_number: of the next segment.
         stamp: when the newest chunk or hole was written, where one is left.
         repairs: what was repaired, in words.
 
@@ -86,6 +87,7 @@ class AudioHistory:
         self.segments: list[Segment] = []
         self.place = Place()
         self.tail = b""
+        self.next_number = 0
         self.stamp: Stamp | None = None
         self.repairs: list[str] = []
         self._frame_bytes = frame_bytes
@@ -103,7 +105,7 @@ class AudioHistory:
         """
         for segment in self.segments:
             with reading(segment.path) as reader:
-                for entry in _entries(reader):
+                for entry in read_entries(reader):
                     if entry.order is None:
                         yield from self._again(entry, position, known)
                         position = max(position, entry.after.position)
@@ -126,21 +128,22 @@ class AudioHistory:
 
     def _take(self, path: Path) -> None:
         """Repair one segment and go through it."""
-        entries: list[Entry] = []  # the first and the last
+        number = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
+        if not number.isdecimal():
+            return
+        self.next_number = int(number) + 1
+        first: Entry | None = None
         with reading(path) as reader:
-            for entry in _entries(reader):
-                entries[1:] = [entry] if entries else []
-                entries = entries or [entry]
+            for entry in read_entries(reader):
+                first = first or entry
                 self._note(entry)
         if reader.torn:
             self.repairs.append(f"{path.name}: {reader.torn}")
-        if not entries:
+        if first is None:
             _set_aside(path)
-        elif len(entries) == 1:  # a head alone: the segment that goes on takes its name
-            path.unlink(missing_ok=True)
         else:
             repair(path, reader)
-            self.segments.append(Segment(path, entries[0].before.position, self.place.position, reader.good_bytes))
+            self.segments.append(Segment(path, first.before.position, self.place.position, reader.good_bytes))
 
     def _note(self, entry: Entry) -> None:
         follows = entry.before.position == self.place.position and not entry.lost
@@ -149,7 +152,7 @@ class AudioHistory:
         self.stamp = entry.stamp or self.stamp
 
 
-def _entries(reader: RecordReader) -> Iterator[Entry]:
+def read_entries(reader: RecordReader) -> Iterator[Entry]:
     """Yield the entries of a segment, its head first."""
     place: Place | None = None
     for record in reader:

@@ -16,13 +16,12 @@ from amanuensis.daemon.journal import Entry, Journal, JournalBase
 from amanuensis.daemon.spool.audio_log import Place
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.event_maps import event_map
-from amanuensis.daemon.spool.log_file import LogFile, SpoolError, explained, reading, sync_folder
+from amanuensis.daemon.spool.log_file import UNFINISHED, LogFile, SpoolError, explained, reading, sync_folder
 from amanuensis.daemon.spool.records import Record
 
 SEGMENT_BYTES: Final = 2**20
 PREFIX: Final = "events-"
 SUFFIX: Final = ".log"
-UNFINISHED: Final = ".new"  # a segment that is being rewritten
 FORMAT_VERSION: Final = 1
 
 

@@ -62,7 +62,7 @@ def read_event(content: Mapping[str, Any]) -> tuple[int, Event]:
 
 
 def build(kind: type[Built], content: object, where: str) -> Built:
-    """Make a dataclass of a map with the names of the wire; what has a default may be left out.
+    """Make a dataclass, and those in it, of a map with the names of the wire; what has a default may be left out.
 
     Raises:
         EventMapError: a field is missing or of another type.

@@ -9,7 +9,7 @@ from typing import Any
 from amanuensis.daemon.journal import Journal, JournalBase, JournalLimits
 from amanuensis.daemon.spool.audio_log import Place
 from amanuensis.daemon.spool.clock import Stamp
-from amanuensis.daemon.spool.event_log import FORMAT_VERSION, PREFIX, SUFFIX, UNFINISHED, EventSegment, Step
+from amanuensis.daemon.spool.event_log import FORMAT_VERSION, PREFIX, SUFFIX, EventSegment, Step
 from amanuensis.daemon.spool.event_maps import read_event
 from amanuensis.daemon.spool.log_file import reading, repair
 from amanuensis.daemon.spool.records import Record, RecordReader
@@ -41,19 +41,19 @@ class EventHistory:
         self.next_number = 0
         self.repairs: list[str] = []
         self._limits = limits
-        for path in folder.glob(f"{PREFIX}*{SUFFIX}{UNFINISHED}"):
-            path.unlink(missing_ok=True)
         for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):
             self._take(path)
 
     def _take(self, path: Path) -> None:
+        number = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
+        if not number.isdecimal():
+            return
+        self.next_number = int(number) + 1
         with reading(path) as reader:
             base = self._read(reader)
         if reader.torn:
             self.repairs.append(f"{path.name}: {reader.torn}")
         repair(path, reader)
-        number = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
-        self.next_number = int(number) + 1 if number.isdecimal() else self.next_number
         if base is not None:
             self.segments.append(EventSegment(path, base, reader.good_bytes))
 

@@ -14,6 +14,7 @@ from amanuensis.daemon.spool.records import Record, RecordReader, encode_record
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
+UNFINISHED: Final = ".new"  # of a file that takes its name once it is whole
 
 
 class SpoolError(Exception):

@@ -1,0 +1,81 @@
+"""The folder of one session: made, measured, removed, and kept among the recordings when it was one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from amanuensis.daemon.spool.header import SessionHeader
+from amanuensis.daemon.spool.log_file import FOLDER_MODE, UNFINISHED, explained, sync_folder
+
+log = logging.getLogger(__name__)
+
+OURS: Final = ("session.log*", "audio-*.log*", "events-*.log*", "sound-*.flac*")
+
+
+def make_session(folder: Path, header: SessionHeader) -> None:
+    """Make the folder of a session, with its header.
+
+    Raises:
+        SpoolError: it cannot be made.
+
+    """
+    try:
+        folder.mkdir(FOLDER_MODE)
+    except OSError as error:
+        raise explained(folder, error) from None
+    header.write(folder)
+    if header.recorded:
+        sync_folder(folder.parent)
+
+
+def session_bytes(folder: Path) -> int:
+    """Return the bytes of a session's files."""
+    total = 0
+    for path in _files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def remove_session(folder: Path, charge: Callable[[int], None]) -> None:
+    """Remove a session's files, and its folder unless something else lies there; what cannot be removed is logged."""
+    try:
+        for path in _files(folder):
+            size = path.stat().st_size
+            path.unlink()
+            charge(-size)
+        folder.rmdir()
+    except OSError as error:
+        log.warning("%s", explained(folder, error))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files that were about to take the place of others when the process died."""
+    for path in folder.glob(f"*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
+def finish_recording(folder: Path, header: SessionHeader) -> Path:
+    """Move a recording from those that go on to those that are finished; return where it lies then.
+
+    Raises:
+        SpoolError: it cannot be moved.
+
+    """
+    opened = datetime.fromtimestamp(header.opened.wall_s, UTC)
+    target = folder.parent.parent / f"{opened:%Y-%m-%dT%H-%M-%SZ}-{header.id}"
+    try:
+        folder.rename(target)
+    except OSError as error:
+        raise explained(folder, error) from None
+    sync_folder(target.parent)
+    return target
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for pattern in OURS for path in folder.glob(pattern)]

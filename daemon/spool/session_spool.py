@@ -1,0 +1,206 @@
+"""One session on its way through the logs: written before it is told, dropped once nobody needs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.journal import Entry, Journal
+from amanuensis.daemon.protocol import Configure, End, Flush, Mark
+from amanuensis.daemon.session_store import Order
+from amanuensis.daemon.spool.audio_log import AudioLog, Segment
+from amanuensis.daemon.spool.clock import Clock
+from amanuensis.daemon.spool.event_log import EventLog, Step
+from amanuensis.daemon.spool.flac import FlacError, convert
+from amanuensis.daemon.spool.header import SessionHeader
+from amanuensis.daemon.spool.session_folder import finish_recording, remove_session
+from amanuensis.stream.session import StreamSession
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_S: Final = 5.0  # so much sound without an event gets a checkpoint all the same
+KINDS: Final[dict[type[Order], str]] = {Flush: "flush", Mark: "mark", Configure: "config", End: "end"}
+
+
+class SessionSpool:
+    """Keeps one session in a folder of its own.
+
+    For a session that is recorded, `sync` is called from another thread at least once a second: it waits for the disk
+    and turns closed segments into FLAC. What one method wrote is whole or not there; after a SpoolError `abandon` it.
+
+    Args:
+        folder: of the session.
+        header: written there.
+        journal: of the session, which numbers the events before they come here.
+        audio: open for appending.
+        events: open for appending.
+        charge: told of bytes that are added or taken away.
+        clock: for stamps.
+        last: the newest step, where there is one.
+
+    """
+
+    survives = True
+
+    def __init__(
+        self,
+        folder: Path,
+        header: SessionHeader,
+        journal: Journal,
+        audio: AudioLog,
+        events: EventLog,
+        *,
+        charge: Callable[[int], None],
+        clock: Clock,
+        last: Step | None = None,
+    ) -> None:
+        self.folder = folder
+        self.header = header
+        self._journal = journal
+        self._audio = audio
+        self._events = events
+        self._charge = charge
+        self._clock = clock
+        self._last = last
+        self._position_at_step = last.place.position if last else 0
+        self._synced_chunk = audio.place.next_chunk - 1
+        self._synced_from = last.needs_from if last else 0  # source samples
+        self._converted: set[Path] = set()
+        self._stays_raw: set[Path] = set()
+        self._closed = False
+        self._disk = threading.Lock()  # files are not closed while another thread syncs them
+
+    @property
+    def newest_kept(self) -> int | None:
+        """Number of the newest chunk that may be acknowledged; None: of the newest one that was taken."""
+        return self._synced_chunk if self.header.recorded else None
+
+    @property
+    def wants_step(self) -> bool:
+        """Whether so much sound has come since the last step that a checkpoint alone is worth one."""
+        fmt = self.header.audio
+        return self._audio.place.position - self._position_at_step >= CHECKPOINT_S * fmt.bytes_per_s
+
+    def append_audio(self, chunk: Chunk) -> None:
+        """Keep sound before it is acknowledged."""
+        self._audio.append_audio(chunk.n, chunk.missing_bytes, chunk.data)
+
+    def append_skip(self, n_samples: int, why: str) -> None:
+        """Keep that the source lost so many samples of each channel."""
+        self._audio.append_skip(n_samples * self.header.audio.frame_bytes, why)
+
+    def append_order(self, order: Order, controls: int) -> None:
+        """Keep an order before it is carried out."""
+        content = {name: value for name, value in asdict(order).items() if value is not None and name != "want"}
+        self._audio.append_order(KINDS[type(order)], content, controls)
+
+    def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
+        """Keep durable events before they are told, with the state of the stream after them."""
+        checkpoint = stream.checkpoint()
+        received = stream.ledger.totals().received
+        place, stamp = self._audio.place, self._clock()
+        self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, received, place, stamp))
+        self._position_at_step = place.position
+        self._drop_audio()
+
+    def sync(self) -> None:
+        """Wait until what was written before is on the disk, as FLAC where a segment is closed; from another thread.
+
+        Raises:
+            SpoolError: the disk did not take it.
+
+        """
+        with self._disk:
+            if self._closed:
+                return
+            place, last = self._audio.place, self._last
+            self._audio.sync()
+            self._events.sync()
+            self._synced_chunk = place.next_chunk - 1
+            self._synced_from = last.needs_from if last else 0
+            for segment in list(self._audio.closed):
+                if segment.path not in self._converted | self._stays_raw:
+                    self._convert(segment)
+
+    def tidy(self) -> None:
+        """Drop the raw sound that is needed no more; after `sync`."""
+        if not self._closed:
+            self._drop_audio()
+
+    def suspend(self) -> None:
+        """Let go of the session, which goes on in another process.
+
+        Raises:
+            SpoolError: the disk did not take the last of it.
+
+        """
+        try:
+            if self.header.recorded:
+                self.sync()
+        finally:
+            self.close()
+
+    def abandon(self) -> None:
+        """Let go of a session that can be kept no more; a recording stays as it is, a spool is removed."""
+        self.close()
+        if not self.header.recorded:
+            remove_session(self.folder, self._charge)
+
+    def end(self, reason: str) -> None:
+        """Take note that the session is over and everything has been told; the sound is needed no more."""
+        last = self._last
+        place, stamp = self._audio.place, self._clock()
+        received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
+        self._write(Step((), last.checkpoint if last else {}, received, received, place, stamp, ended=reason))
+        self._audio.close_segment()
+        self._drop_audio()
+
+    def forget(self) -> None:
+        """Remove a session that is over; a recording is put among those that are finished.
+
+        Raises:
+            SpoolError: the folder cannot be moved.
+
+        """
+        if self.header.recorded:
+            self.suspend()
+            finish_recording(self.folder, self.header)
+        else:
+            self.close()
+            remove_session(self.folder, self._charge)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._disk:
+            if not self._closed:
+                self._closed = True
+                self._audio.close()
+                self._events.close()
+
+    def _write(self, step: Step) -> None:
+        self._events.append(step, self._journal)
+        self._last = replace(step, entries=())
+
+    def _drop_audio(self) -> None:
+        frame_bytes = self.header.audio.frame_bytes
+        if not self.header.recorded:
+            self._audio.drop_before(self._last.needs_from * frame_bytes if self._last else 0)
+        else:
+            self._audio.drop_before(self._synced_from * frame_bytes, unless=self._is_raw)
+
+    def _is_raw(self, segment: Segment) -> bool:
+        return segment.path not in self._converted
+
+    def _convert(self, segment: Segment) -> None:
+        try:
+            self._charge(convert(segment.path, self.header.audio))
+        except FlacError as error:
+            log.warning("session %s: %s stays raw: %s", self.header.id, segment.path.name, error)
+            self._stays_raw.add(segment.path)
+        else:
+            self._converted.add(segment.path)
