@@ -32,7 +32,7 @@ from amanuensis.npu.devices.xrt.short_vocabulary import (
 )
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
-from amanuensis.npu.prepared import discard, prepare
+from amanuensis.npu.prepared import discard, kept, prepare
 from amanuensis.npu.quantise import quantise_rows
 from amanuensis.npu.tokenizer import Tokenizer
 
@@ -149,8 +149,7 @@ def device_weights(
     for attempt in range(2):
         folder = prepare(
             files,
-            f"npu_{precision}",
-            f"device weights {VERSION}",
+            *_key(precision),
             lambda path: _write(path, files, calibrate(files, windows(), precision, report), report),
         )
         try:
@@ -160,6 +159,21 @@ def device_weights(
                 raise ModelError(f"{folder}: the prepared weights cannot be read ({error}); report this") from error
             discard(folder)
     raise AssertionError
+
+
+def kept_map(files: ModelFiles, precision: Precision) -> WeightMap | None:
+    """Return where everything lies in weights that were prepared before; None where they were not, or are damaged."""
+    folder = kept(files, *_key(precision))
+    if folder is None:
+        return None
+    try:
+        return WeightMap(**json.loads((folder / MAP).read_text(encoding="utf-8"))["map"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _key(precision: Precision) -> tuple[str, str]:
+    return f"npu_{precision}", f"device weights {VERSION}"
 
 
 def _check_widths(files: ModelFiles) -> None:

@@ -211,6 +211,7 @@ class _Model:
         if choice.decoder != "auto":
             return choice, ""
         from amanuensis.kernels.cost.measured import CalibrationError, current_model
+        from amanuensis.npu.device_weights import kept_map
         from amanuensis.npu.devices.verdict import verdict
         from amanuensis.npu.devices.xrt.plan import Planner
 
@@ -218,7 +219,8 @@ class _Model:
         cpu.load_selection(make_selection(self.files.generation, self.tokenizer, self.files.dimensions.vocabulary))
         heads = self.files.generation.alignment_heads
         try:
-            planner = Planner(self.files.dimensions, heads, current_model(architecture), precision)
+            costs, prepared = current_model(architecture), kept_map(self.files, precision)
+            planner = Planner(self.files.dimensions, heads, costs, precision, prepared)
         except CalibrationError as error:
             raise EngineError(str(error)) from error
         found = verdict(planner, cpu)

@@ -35,11 +35,10 @@ def prepare(files: ModelFiles, precision: str, runtime: str, build: Build) -> Pa
         ModelError: neither the model's folder nor the cache folder can hold them.
 
     """
-    key = f"{precision}-{_key(files, runtime)}"
-    roots = list(_roots(files.folder))
-    for root in roots:
-        if (root / key).is_dir():
-            return root / key
+    found = kept(files, precision, runtime)
+    if found is not None:
+        return found
+    key, roots = _name(files, precision, runtime), list(_roots(files.folder))
     errors: list[OSError] = []
     for root in roots:
         try:
@@ -47,6 +46,16 @@ def prepare(files: ModelFiles, precision: str, runtime: str, build: Build) -> Pa
         except OSError as error:
             errors.append(error)
     raise _no_place(files, roots, errors)
+
+
+def kept(files: ModelFiles, precision: str, runtime: str) -> Path | None:
+    """Return the folder that holds a model's graphs, None where they are not there yet; arguments as of `prepare`."""
+    key = _name(files, precision, runtime)
+    return next((root / key for root in _roots(files.folder) if (root / key).is_dir()), None)
+
+
+def _name(files: ModelFiles, precision: str, runtime: str) -> str:
+    return f"{precision}-{_key(files, runtime)}"
 
 
 def _no_place(files: ModelFiles, roots: list[Path], errors: list[OSError]) -> ModelError:

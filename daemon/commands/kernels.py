@@ -16,6 +16,8 @@ from amanuensis.daemon.commands.common import SubParsers, bounded_int
 if TYPE_CHECKING:
     from amanuensis.kernels.cost.calibrate import Residual
     from amanuensis.kernels.cost.fitted import Fitted
+    from amanuensis.npu.calibration import Precision
+    from amanuensis.npu.device_weights import WeightMap
     from amanuensis.npu.model_config import Dimensions, Head
 
 EXAMPLE_OF: Final = {
@@ -94,8 +96,8 @@ def run_plan(args: argparse.Namespace) -> int:
     from amanuensis.npu.devices.xrt.plan import Planner, plan, stream_frames
     from amanuensis.npu.devices.xrt.plan_report import as_map, report
 
-    dimensions, heads = shape_of(args.model)
-    planner = Planner(dimensions, heads, current_model(args.device), args.precision)
+    dimensions, heads, prepared = shape_of(args.model, args.precision)
+    planner = Planner(dimensions, heads, current_model(args.device), args.precision, prepared)
     made = plan(planner, args.audio_context or stream_frames(dimensions))
     if args.svg is not None:
         from amanuensis.npu.devices.xrt.plan_drawing import drawing
@@ -108,25 +110,27 @@ def run_plan(args: argparse.Namespace) -> int:
     return 0
 
 
-def shape_of(name: str) -> tuple[Dimensions, tuple[Head, ...]]:
-    """Return the shape and the alignment heads of a known model, an installed one or a folder.
+def shape_of(name: str, precision: Precision) -> tuple[Dimensions, tuple[Head, ...], WeightMap | None]:
+    """Return the shape and the alignment heads of a known model or one that is here, and the map of prepared weights.
 
-    Of a known model the heads are all of the last half of the layers, as for any model that names none.
+    Of a known model that is not installed the heads are all of the last half of the layers, as for any model that names
+    none.
 
     Raises:
         StoreError: there is no such model.
         ModelError: its files are damaged.
 
     """
+    from amanuensis.npu.device_weights import kept_map
     from amanuensis.npu.known_models import KNOWN_MODELS
-    from amanuensis.npu.model_config import default_alignment_heads, read_dimensions, read_generation
+    from amanuensis.npu.model_config import default_alignment_heads
+    from amanuensis.npu.model_files import ModelFiles
     from amanuensis.npu.store import resolve
 
     if name in KNOWN_MODELS:
-        return KNOWN_MODELS[name], default_alignment_heads(KNOWN_MODELS[name])
-    folder = resolve(name)
-    dimensions = read_dimensions(folder / "config.json")
-    return dimensions, read_generation(folder / "generation_config.json", dimensions).alignment_heads
+        return KNOWN_MODELS[name], default_alignment_heads(KNOWN_MODELS[name]), None
+    files = ModelFiles.load(resolve(name))
+    return files.dimensions, files.generation.alignment_heads, kept_map(files, precision)
 
 
 def run_cost(args: argparse.Namespace) -> int:

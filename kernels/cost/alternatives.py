@@ -21,8 +21,9 @@ from typing import Final
 from amanuensis.kernels import operators as kinds
 from amanuensis.kernels.cost.arrays import ARRAYS
 from amanuensis.kernels.cost.band import Band
+from amanuensis.kernels.cost.demand import SMALL_ROWS, TILE, WEIGHT_BURST
 from amanuensis.kernels.cost.parameters import Case, Model, Parameters
-from amanuensis.kernels.cost.price import SMALL_ROWS, TILE, WEIGHT_BURST, Price, price
+from amanuensis.kernels.cost.price import Price, price
 from amanuensis.kernels.cost.product import memory_us, stream_us
 from amanuensis.kernels.loads import Counts, count_of
 from amanuensis.kernels.operators import Operator

@@ -24,6 +24,8 @@ class Array:
         int8_macs: peak multiply-adds a cycle and core; also of bfp16 on AIE2P.
         clock_ghz: nominal.
         shim_channels: of each column and direction.
+        weight_channels: of each column that bring the decoder its weights; activations have the other.
+        spreads_heads: whether the decoder's heads go round the columns, instead of filling one after another.
 
     """
 
@@ -32,6 +34,8 @@ class Array:
     int8_macs: int
     clock_ghz: float
     shim_channels: int = 2
+    weight_channels: int = 1
+    spreads_heads: bool = False
 
     @property
     def cores(self) -> int:

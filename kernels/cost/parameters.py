@@ -25,10 +25,13 @@ MEMORY_GB_S: Final[dict[Architecture, tuple[float, float]]] = {  # slow, fast
     "npu1": (15, 30),  # assumed: nothing is published; its channels carry 32 in one direction
     "npu2": (47, FITTED.npu2_memory_gb_s),  # flm's contiguous transfers, a tuned copy
 }
-# From one array configuration to another. Nobody measured npu1, where it means another xclbin in another dispatch; on
-# npu2 it is a change of design inside an ELF, from the switch alone to a whole small dispatch (IRON).
+# From one array configuration to another. Nobody measured npu1, where it means another xclbin: low and mid are assumed.
+# The high end follows from the only hint: 24 products that change between four xclbins take 140 ms where each alone is
+# told to reach 976 to 1377 GOPS, 89 ms at most; at most the rest is the changes (tibrezus/xdna-npu-toolkit @ef0ef97,
+# docs/PROFILING-FINDINGS.md). On npu2 it is a change of design inside an ELF, from the switch alone to a whole small
+# dispatch (IRON).
 SWITCH_US: Final[dict[Architecture, Band]] = {
-    "npu1": Band(100, 225, 500),
+    "npu1": Band(100, 225, 2100),
     "npu2": Band(38, FITTED.npu2_switch_us, 150),
 }
 SLOW_CLOCK_GHZ: Final[dict[Architecture, float]] = {"npu1": 0.8, "npu2": 1.267}  # levels of the driver on low power

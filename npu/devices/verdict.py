@@ -17,7 +17,7 @@ import numpy as np
 
 from amanuensis.kernels.cost.band import Band
 from amanuensis.npu.devices.hybrid import SplitBackend
-from amanuensis.npu.devices.xrt.plan import NEW_TOKENS, VERIFIED_TOKENS, Planner, stream_frames
+from amanuensis.npu.devices.xrt.plan import NEW_TOKENS, VERIFIED_TOKENS, Planner, decoding_us, stream_frames
 from amanuensis.npu.row_rules import Row, RowRules
 
 ROUNDS: Final = 5  # after one that does not count
@@ -29,7 +29,7 @@ class Verdict:
     """What the decoder would take for a tick: the verification of a hypothesis and a few new tokens.
 
     Attributes:
-        device: microseconds on the NPU, modelled.
+        device: microseconds on the NPU, modelled, with the changes of its configuration.
         cpu_us: on this CPU, measured, with what it must compute of the encoder's states first.
 
     """
@@ -50,8 +50,7 @@ class Verdict:
 def verdict(planner: Planner, cpu: SplitBackend) -> Verdict:
     """Return what speaks for each; `cpu` has its selection loaded."""
     frames = stream_frames(planner.dimensions)
-    token = planner.decode(frames, 1, VERIFIED_TOKENS).time
-    return Verdict(planner.decode(frames, VERIFIED_TOKENS).time + token * NEW_TOKENS, measured_us(cpu, frames))
+    return Verdict(decoding_us(planner, frames), measured_us(cpu, frames))
 
 
 def measured_us(cpu: SplitBackend, frames: int, clock: Callable[[], float] = time.perf_counter) -> float:

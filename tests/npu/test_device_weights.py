@@ -17,7 +17,7 @@ from amanuensis.npu import device_weights as module
 from amanuensis.npu.calibration import Precision, Window
 from amanuensis.npu.calibration_sound import CALIBRATION, HELD_OUT, WINDOW_S, demo_windows
 from amanuensis.npu.device_layers import UNEMBEDDING, all_groups
-from amanuensis.npu.device_weights import FILE, MAP, DeviceWeights, device_weights
+from amanuensis.npu.device_weights import FILE, MAP, DeviceWeights, device_weights, kept_map
 from amanuensis.npu.devices.xrt import quality
 from amanuensis.npu.devices.xrt.short_vocabulary import CENTRE, SHORT
 from amanuensis.npu.model_error import ModelError
@@ -111,6 +111,16 @@ def test_weights_are_prepared_once(files: ModelFiles, window: Window) -> None:
     assert first.folder.parent == files.folder / ".prepared"
     second = device_weights(files, "int8", lambda: pytest.fail("calibrated again"))
     assert second.map == first.map
+
+
+def test_the_map_of_kept_weights_is_read_without_making_them(files: ModelFiles) -> None:
+    """None before they are there, and none where the map is damaged; then precision for precision what was prepared."""
+    assert kept_map(files, "bf16") is None
+    weights = device_weights(files, "bf16", list)
+    assert kept_map(files, "bf16") == weights.map
+    assert kept_map(files, "int8") is None
+    (weights.folder / MAP).write_text("{}")
+    assert kept_map(files, "bf16") is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "map"])

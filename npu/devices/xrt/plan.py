@@ -1,6 +1,8 @@
 """What a model would take on an NPU: the very sequences that the engine dispatches, priced by the cost model.
 
-Nothing is executed and no weights are needed. Every time is modelled, not measured on an NPU.
+Nothing is executed and no weights are needed; where they were prepared, what they say of precisions counts. Every time
+is modelled, not measured on an NPU. A dispatch is priced as if one configuration of the array did all of it; how the
+work is split over those that there are, and what changing between them costs, is priced for a whole tick.
 """
 
 from __future__ import annotations
@@ -8,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Final
 
 from amanuensis.kernels.cost.band import Band, inverse, total
-from amanuensis.kernels.cost.parameters import MODELS, SWITCH_US, Model
+from amanuensis.kernels.cost.parameters import Model
 from amanuensis.kernels.cost.price import Bound, Price, price
+from amanuensis.kernels.cost.splits import Cost, Part, Stream, cost, splits
 from amanuensis.kernels.designs.budget import MARKS
 from amanuensis.kernels.operands import Buffer, Region
-from amanuensis.kernels.operators import Attention, Operator
+from amanuensis.kernels.operators import Operator
 from amanuensis.kernels.program import Architecture
 from amanuensis.npu.calibration import Precision
+from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
 from amanuensis.npu.devices.xrt.dispatches import cut
@@ -49,12 +52,14 @@ class Dispatch:
 
     Attributes:
         name: of what it does.
+        stream: its part of the model, its operators and their run-time sizes.
         steps: its operators in order.
         fixed: microseconds of starting it.
 
     """
 
     name: str
+    stream: Stream
     steps: tuple[Step, ...]
     fixed: Band
 
@@ -62,12 +67,6 @@ class Dispatch:
     def time(self) -> Band:
         """Microseconds of the whole."""
         return total(step.price.time for step in self.steps) + self.fixed
-
-    @property
-    def switches(self) -> int:
-        """Changes of the array's configuration if attention has one of its own; the sequence begins with the other."""
-        own = [False, *(isinstance(step.operator, Attention) for step in self.steps)]
-        return sum(one != other for one, other in pairwise(own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,16 @@ class Planner:
         alignment_heads: Sequence[Head],
         model: Model,
         precision: Precision = "int8",
+        prepared: WeightMap | None = None,
     ) -> None:
         """Lay a model out.
+
+        Args:
+            dimensions: of the model.
+            alignment_heads: whose attention is answered.
+            model: of the costs.
+            precision: of the linear layers.
+            prepared: where its weights lie, of that precision; without, no product is taken to be left in bf16.
 
         Raises:
             ModelError: the model's shape does not fit the device.
@@ -138,7 +145,8 @@ class Planner:
         self.model = model
         self.precision = precision
         self.memory = Memory.plan(dimensions, len(alignment_heads))
-        weights = planned_weights(dimensions, precision)
+        self.weights = weights = planned_weights(dimensions, precision) if prepared is None else prepared
+        self.is_prepared = prepared is not None
         self.resident_bytes = weights.n_bytes + self.memory.resident_bytes()
         last = dimensions.vocabulary - 1
         masks = Region(Buffer.WEIGHTS, aligned(weights.n_bytes))
@@ -150,7 +158,8 @@ class Planner:
     def encode(self, frames: int) -> Dispatch:
         """Return the encoding of a window of so many encoder frames; ModelError when it is too long."""
         operators = self._encoder.encoding(self.memory.bucket(frames))
-        return self._priced(f"encoder, {frames} frames", operators, {par.MEL_FRAMES: 2 * frames, par.FRAMES: frames})
+        counts = {par.MEL_FRAMES: 2 * frames, par.FRAMES: frames}
+        return self._priced(f"encoder, {frames} frames", "encoder", operators, counts)
 
     def decode(self, frames: int, tokens: int, first: int = 0) -> Dispatch:
         """Return a forward.
@@ -171,47 +180,40 @@ class Planner:
             raise ValueError(
                 f"{tokens} tokens after {first}; the decoder has {self.dimensions.text_positions} positions"
             )
-        counts = {par.ROWS: tokens, par.FIRST: first, par.KEYS: first + tokens, par.FRAMES: frames, par.WANTED: tokens}
         operators = self._decoder.forward(self.memory.bucket(frames))
-        return self._priced(f"decoder, {tokens} token{'s' * (tokens > 1)}", operators, counts)
+        name = f"decoder, {tokens} token{'s' * (tokens > 1)}"
+        return self._priced(name, "decoder", operators, _counts(frames, tokens, first))
 
-    def _priced(self, name: str, operators: Sequence[Operator], counts: Mapping[int, int]) -> Dispatch:
+    def short_step(self, frames: int, first: int = 0) -> Dispatch | None:
+        """Return a step of one token that the shortlist scores; None where the vocabulary has none."""
+        short = self.weights.short_vocabulary
+        if short is None:
+            return None
+        masks, eot = self._decoder.vocabulary.masks, short.local_eot
+        words = Vocabulary(masks, N_MASKS, eot, timestamp_begin=short.local_size, no_speech=-1)
+        operators = self._decoder.short_step(self.memory.bucket(frames), words)
+        return self._priced("decoder, 1 token by the shortlist", "decoder", operators, _counts(frames, 1, first))
+
+    def _priced(self, name: str, part: Part, operators: Sequence[Operator], counts: Mapping[int, int]) -> Dispatch:
         priced = cache(lambda operator: price(operator, counts, self.model))  # layers are alike but for their places
         steps = tuple(Step(operator, priced(operator)) for operator in operators)
         parts = sum(1 for _ in cut(operators, self.model.architecture))
-        return Dispatch(name, steps, self.model.dispatch_us * parts)
+        return Dispatch(name, Stream(part, operators, counts), steps, self.model.dispatch_us * parts)
 
 
-def modelled_decoder_us(
-    dimensions: Dimensions,
-    alignment_heads: Sequence[Head],
-    architecture: Architecture,
-    *,
-    tokens: int = 1,
-    frames: int | None = None,
-    precision: Precision = "int8",
-    model: Model | None = None,
-) -> Band:
-    """Return the modelled microseconds of one forward of the decoder, its dispatch included.
+def _counts(frames: int, tokens: int, first: int) -> Mapping[int, int]:
+    """Return the run-time sizes of a forward that scores all of its tokens."""
+    return {par.ROWS: tokens, par.FIRST: first, par.KEYS: first + tokens, par.FRAMES: frames, par.WANTED: tokens}
 
-    Args:
-        dimensions: of the model.
-        alignment_heads: whose attention is answered.
-        architecture: of the NPU.
-        tokens: in the forward: 1 for a decoded token, VERIFIED_TOKENS for a verification.
-        frames: encoder frames of the window (default: of STREAM_WINDOW_S of sound).
-        precision: of the linear layers.
-        model: another cost model than that of the published figures, such as a calibrated one.
 
-    Raises:
-        ModelError: the model's shape does not fit the device.
-        ValueError: the tokens do not fit into one dispatch.
-
-    """
-    heard = stream_frames(dimensions) if frames is None else frames
-    planner = Planner(dimensions, alignment_heads, model or MODELS[architecture], precision)
-    first = VERIFIED_TOKENS if tokens == 1 else 0
-    return planner.decode(heard, tokens, first).time
+def decoding_us(planner: Planner, frames: int) -> Band:
+    """Return the microseconds that the decoder adds to a tick as it is built, changes of configuration included."""
+    encoder, verification = planner.encode(frames), planner.decode(frames, VERIFIED_TOKENS)
+    steps = [planner.decode(frames, 1, VERIFIED_TOKENS).stream] * NEW_TOKENS
+    split = next(splits(planner.model.architecture))
+    alone = cost([encoder.stream], split, planner.model).time
+    whole = cost([encoder.stream, verification.stream, *steps], split, planner.model).time
+    return Band(whole.low - alone.low, whole.middle - alone.middle, whole.high - alone.high)
 
 
 def stream_frames(dimensions: Dimensions, window_s: float = STREAM_WINDOW_S) -> int:
@@ -236,6 +238,20 @@ class HighWater:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A streaming tick under one split of the work.
+
+    Attributes:
+        tick: every new token projected to the whole vocabulary.
+        short: the same where the shortlist holds for every new token; None where the vocabulary has none.
+
+    """
+
+    tick: Cost
+    short: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a model would take.
 
@@ -243,9 +259,11 @@ class Plan:
         encoder: of a streaming window.
         whole_encoder: of a window of the model's full length.
         token: one token of a streaming window.
+        short_token: the same by the shortlist; None where the vocabulary has none.
         verification: VERIFIED_TOKENS tokens of it.
+        ways: to split the work of a tick over configurations, as it is built first.
+        encoding: the encoder's part of a tick as it is built.
         frames: encoder frames of the streaming window.
-        switch_us: of a change of the array's configuration.
         whole_s: seconds of the window of full length.
         resident_bytes: of device memory that the model takes.
         high_water: of the designs.
@@ -255,35 +273,50 @@ class Plan:
     encoder: Dispatch
     whole_encoder: Dispatch
     token: Dispatch
+    short_token: Dispatch | None
     verification: Dispatch
+    ways: tuple[Way, ...]
+    encoding: Cost
     frames: int
-    switch_us: Band
     whole_s: float
     resident_bytes: int
     high_water: HighWater
 
     @property
+    def built(self) -> Way:
+        """The tick as the configurations are built, with a configuration for the choice of tokens."""
+        return self.ways[0]
+
+    @property
+    def best_built(self) -> Way:
+        """The best way, in the middle, with configurations that are built."""
+        return min((way for way in self.ways if way.tick.split.is_built), key=lambda way: way.tick.time.middle)
+
+    @property
+    def best(self) -> Way:
+        """The best way that was found, in the middle, built or not."""
+        return min(self.ways, key=lambda way: way.tick.time.middle)
+
+    @property
     def tick_us(self) -> Band:
-        """Microseconds of a streaming tick: encode, verify, NEW_TOKENS new tokens."""
+        """Microseconds of a streaming tick as it is built: encode, verify, NEW_TOKENS new tokens, changes included."""
+        return self.built.tick.time
+
+    @property
+    def tick_in_one_us(self) -> Band:
+        """The same if one configuration could do all: no change, and a dispatch for each sequence."""
         return self.encoder.time + self.verification.time + self.token.time * NEW_TOKENS
 
     @property
-    def switches(self) -> int:
-        """Changes of configuration in a tick if the encoder's attention and the decoder have one of their own each."""
-        return self.encoder.switches + 2  # to the decoder's, and back for the next window
-
-    @property
-    def tick_with_switches_us(self) -> Band:
-        """The same with a configuration each for products, the encoder's attention and the decoder.
-
-        Each change is a dispatch of its own.
-        """
-        return self.tick_us + (self.switch_us + self.encoder.fixed) * self.switches
-
-    @property
     def realtime_factor(self) -> Band:
-        """Seconds of sound that the encoder takes in per second, in windows of full length."""
-        return inverse(self.whole_encoder.time, self.whole_s * 1e6)
+        """Seconds of sound that the encoder takes in per second, in windows of full length, as it is built."""
+        return inverse(self.encoding_whole_us, self.whole_s * 1e6)
+
+    @property
+    def encoding_whole_us(self) -> Band:
+        """Microseconds of a window of full length, changes of configuration included."""
+        changes = self.encoding.dispatch_us * (self.encoding.dispatches - 1)
+        return self.whole_encoder.time + changes + self.encoding.switch_us * self.encoding.switches
 
     @property
     def streams(self) -> Band:
@@ -303,15 +336,26 @@ def high_water(architecture: Architecture) -> HighWater:
 
 def plan(planner: Planner, frames: int) -> Plan:
     """Return the plan of a model for streaming windows of so many encoder frames; ModelError when it has fewer."""
-    whole = planner.dimensions.audio_positions
+    whole, model = planner.dimensions.audio_positions, planner.model
+    encoder, verification = planner.encode(frames), planner.decode(frames, VERIFIED_TOKENS)
+    token, short_token = planner.decode(frames, 1, VERIFIED_TOKENS), planner.short_step(frames, VERIFIED_TOKENS)
+    begin = [encoder.stream, verification.stream]
+    tick = [*begin, *[token.stream] * NEW_TOKENS]
+    short = None if short_token is None else [*begin, *[short_token.stream] * NEW_TOKENS]
+    ways = tuple(
+        Way(cost(tick, split, model), None if short is None else cost(short, split, model))
+        for split in splits(model.architecture)
+    )
     return Plan(
-        encoder=planner.encode(frames),
+        encoder=encoder,
         whole_encoder=planner.encode(whole),
-        token=planner.decode(frames, 1, VERIFIED_TOKENS),
-        verification=planner.decode(frames, VERIFIED_TOKENS),
+        token=token,
+        short_token=short_token,
+        verification=verification,
+        ways=ways,
+        encoding=cost([encoder.stream], ways[0].tick.split, model),
         frames=frames,
-        switch_us=SWITCH_US[planner.model.architecture],
         whole_s=whole * FRAME_S,
         resident_bytes=planner.resident_bytes,
-        high_water=high_water(planner.model.architecture),
+        high_water=high_water(model.architecture),
     )

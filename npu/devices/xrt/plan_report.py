@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from amanuensis.kernels.cost.band import Band
+from amanuensis.kernels.cost.splits import Cost
+from amanuensis.npu.device_weights import CONVOLUTIONS
 from amanuensis.npu.devices.xrt.plan import (
     NEW_TOKENS,
     TICK_S,
@@ -14,11 +16,12 @@ from amanuensis.npu.devices.xrt.plan import (
     Dispatch,
     Plan,
     Planner,
+    Way,
     lines,
 )
 
 TARGETS: Final = {("base", "npu1"): (25.0, 220.0)}  # ms of a tick at most, realtime factor of the encoder above
-SPLIT: Final = "products, attention of the encoder, and decoder"
+SHOWN: Final = 3  # ways that are not built, the best ones
 
 
 def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
@@ -31,19 +34,47 @@ def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
         "audio_context": plan.frames,
         "verified_tokens": VERIFIED_TOKENS,
         "new_tokens": NEW_TOKENS,
+        "products_in_bf16": in_bf16(planner),
+        "weights_prepared": planner.is_prepared,
         "tick_ms": _ms(plan.tick_us),
+        "tick_in_one_configuration_ms": _ms(plan.tick_in_one_us),
         "encoder_ms": _ms(plan.encoder.time),
+        "encoder_alone_ms": _ms(plan.encoding.time),
         "whole_encoder_ms": _ms(plan.whole_encoder.time),
         "decoder_token_ms": _ms(plan.token.time),
+        "decoder_short_token_ms": None if plan.short_token is None else _ms(plan.short_token.time),
         "verification_ms": _ms(plan.verification.time),
         "realtime_factor": plan.realtime_factor.as_map(),
         "streams": plan.streams.as_map(),
-        "switches": plan.switches,
-        "tick_with_switches_ms": _ms(plan.tick_with_switches_us),
+        "switches": plan.built.tick.switches,
+        "switch_us": plan.built.tick.switch_us.as_map(),
+        "best_built": _way_map(plan.best_built),
+        "best": _way_map(plan.best),
+        "ways": [_way_map(way) for way in plan.ways],
         "device_memory_bytes": plan.resident_bytes,
         "high_water": asdict(plan.high_water),
         "dispatches": [_dispatch_map(dispatch) for dispatch in _dispatches(plan)],
     }
+
+
+def _way_map(way: Way) -> dict[str, Any]:
+    split = way.tick.split
+    return {
+        "name": split.name,
+        "built": split.is_built,
+        "needs": split.needs,
+        "configurations": split.configurations,
+        "switches": way.tick.switches,
+        "dispatches": way.tick.dispatches,
+        "tick_ms": _ms(way.tick.time),
+        "tick_with_shortlist_ms": None if way.short is None else _ms(way.short.time),
+    }
+
+
+def in_bf16(planner: Planner) -> int:
+    """Return how many products besides the convolutions are in bf16."""
+    products = planner.weights.products.items()
+    return sum(product["precision"] == "bf16" for name, product in products if name not in CONVOLUTIONS)
 
 
 def _ms(band: Band) -> dict[str, float]:
@@ -51,7 +82,8 @@ def _ms(band: Band) -> dict[str, float]:
 
 
 def _dispatches(plan: Plan) -> tuple[Dispatch, ...]:
-    return plan.encoder, plan.whole_encoder, plan.verification, plan.token
+    short = () if plan.short_token is None else (plan.short_token,)
+    return plan.encoder, plan.whole_encoder, plan.verification, plan.token, *short
 
 
 def _dispatch_map(dispatch: Dispatch) -> dict[str, Any]:
@@ -82,6 +114,7 @@ def report(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
     where = f"{name} on {planner.model.architecture}, {planner.precision}"
     yield f"{where}: windows of {plan.frames} positions ({window_s:g} s),"
     yield f"{VERIFIED_TOKENS} tokens verified and {NEW_TOKENS} new in a tick; three figures are low, mid, high"
+    yield _precisions(planner)
     for dispatch in _dispatches(plan):
         yield ""
         yield from _table(dispatch)
@@ -89,7 +122,18 @@ def report(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
     yield from _totals(planner, plan)
     yield ""
     yield from _arithmetic(planner, plan)
+    yield ""
+    yield from _ways(plan)
     yield from _verdicts(name, planner, plan)
+
+
+def _precisions(planner: Planner) -> str:
+    n_products = len(planner.weights.products) - len(CONVOLUTIONS)
+    if planner.is_prepared:
+        return (
+            f"{in_bf16(planner)} of {n_products} products in bf16, as its prepared weights say; convolutions always are"
+        )
+    return f"all {n_products} products in {planner.precision}: no prepared weights say otherwise; convolutions in bf16"
 
 
 def _table(dispatch: Dispatch) -> Iterator[str]:
@@ -109,8 +153,9 @@ def _totals(planner: Planner, plan: Plan) -> Iterator[str]:
         ("encoder, a window", f"{_band(plan.encoder.time * 1e-3)} ms"),
         ("decoder, a token", f"{_band(plan.token.time * 1e-3)} ms"),
         (f"decoder, {VERIFIED_TOKENS} verified", f"{_band(plan.verification.time * 1e-3)} ms"),
-        ("a tick", f"{_band(plan.tick_us * 1e-3)} ms in one array configuration, as the engine dispatches it"),
-        ("a tick in three", f"{_band(plan.tick_with_switches_us * 1e-3)} ms, {plan.switches} switches between {SPLIT}"),
+        ("a tick", f"{_band(plan.tick_us * 1e-3)} ms, {plan.built.tick.switches} changes of configuration included"),
+        ("a tick in one", f"{_band(plan.tick_in_one_us * 1e-3)} ms if one configuration could do all"),
+        ("the encoder of a tick", f"{_band(plan.encoding.time * 1e-3)} ms with its changes, where the CPU decodes"),
         ("realtime factor", f"{_band(plan.realtime_factor)}, encoder offline, windows of {whole} positions"),
         ("streams", f"{_band(plan.streams)} on one NPU, a tick each {TICK_S:g} s"),
         ("device memory", f"{plan.resident_bytes / 1e6:.0f} MB"),
@@ -139,16 +184,51 @@ def _arithmetic(planner: Planner, plan: Plan) -> Iterator[str]:
         yield f"  {dispatch.name}: {busy}, {launches}, dispatch {case.dispatch_us / 1e3:.2f} ms"
 
 
+def _ways(plan: Plan) -> Iterator[str]:
+    """Show how the work of a tick can be split over configurations: those that are built, and the best ones besides."""
+    built = [way for way in plan.ways if way.tick.split.is_built]
+    others = sorted((way for way in plan.ways if way not in built), key=lambda way: way.tick.time.middle)[:SHOWN]
+    change = plan.built.tick.switch_us + plan.built.tick.dispatch_us
+    yield f"ways to split a tick; a change of configuration takes {_band(change)} us, its dispatch included"
+    yield f"  {'changes':>7} {'ms':16} {'by shortlist':16} way"
+    for way in (*built, *others):
+        short = "" if way.short is None else _band(way.short.time * 1e-3)
+        note = "" if way.tick.split.is_built else " (not built)"
+        yield f"  {way.tick.switches:7} {_band(way.tick.time * 1e-3):16} {short:16} {way.tick.split.name}{note}"
+    yield from _best(plan.built.tick, plan.best.tick)
+
+
+def _best(built: Cost, best: Cost) -> Iterator[str]:
+    """Say what makes the best way better than the one that is built, and what it needs."""
+    if best is built:
+        yield "best found: as it is built"
+        return
+    work = (best.work.middle - built.work.middle) / 1e3
+    what = f"{abs(work):.1f} ms {'more' if work > 0 else 'less'} work, {built.switches - best.switches} changes fewer"
+    if work > 0 and best.switches < built.switches:
+        what += f", so better if a change costs more than {best.break_even_us(built):.0f} us beside its dispatch"
+    yield f"best found: {what}"
+    if best.split.needs:
+        yield from (f"  needs {need}" for need in best.split.needs.split("; "))
+
+
 def _verdicts(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
     """Compare with what the design is to reach, where that is stated; the lines above show why."""
     if (name, planner.model.architecture) not in TARGETS:
         return
     tick_ms, factor = TARGETS[name, planner.model.architecture]
     yield ""
-    met = "met" if plan.tick_us.middle <= tick_ms * 1e3 else "not met"
-    yield f"target: a tick at most {tick_ms:g} ms at mid: {met}, {plan.tick_us.middle / 1e3:.1f} ms modelled"
+    yield f"target: a tick at most {tick_ms:g} ms at mid"
+    for what, way in (("as built", plan.built), ("best that is built", plan.best_built), ("best found", plan.best)):
+        short = "" if way.short is None else f"; where the shortlist holds {_met(way.short, tick_ms)}"
+        yield f"  {what}: {_met(way.tick, tick_ms)}{short}"
     met = "met" if plan.realtime_factor.middle > factor else "not met"
     yield f"target: encoder above {factor:g} times realtime at mid: {met}, {plan.realtime_factor.middle:.0f} modelled"
+
+
+def _met(cost: Cost, tick_ms: float) -> str:
+    middle_ms = cost.time.middle / 1e3
+    return f"{'met' if middle_ms <= tick_ms else 'not met'}, {middle_ms:.1f} ms modelled"
 
 
 def _band(band: Band) -> str:

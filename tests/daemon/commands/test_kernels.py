@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from amanuensis.benchmarks.random_model import make_random_model
+from amanuensis.npu.device_weights import device_weights
+from amanuensis.npu.model_files import ModelFiles
+from tests.helpers.parity_fixture import MODEL
 from tests.helpers.programs import amanuensis
 
 BASIS = "modelled, not measured on an NPU"
@@ -43,6 +47,19 @@ def test_models_of_this_machine_are_planned() -> None:
     done = amanuensis("kernels", "plan", "--model", "builtin", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["model"] == "builtin"
+
+
+def test_prepared_weights_say_what_is_in_bf16(tmp_path: Path) -> None:
+    """A model whose weights were prepared is planned by them, and it is said; one that was not is planned as asked."""
+    folder = make_random_model(tmp_path / "model", MODEL)
+    for prepared in (False, True):
+        if prepared:
+            device_weights(ModelFiles.load(folder), "bf16", list)
+        done = amanuensis("kernels", "plan", "--model", str(folder), "--precision", "bf16", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        found = json.loads(done.stdout)
+        assert found["weights_prepared"] == prepared
+        assert found["products_in_bf16"] > 0
 
 
 @pytest.mark.parametrize(

@@ -59,24 +59,25 @@ def priced(operator: Operator, rows: int, model: Model = MODELS["npu1"]) -> Pric
     ids=lambda operator: type(operator).__name__,
 )
 def test_more_rows_never_take_less(operator: Operator, architecture: Architecture) -> None:
-    """Bands are in order, and grow with the rows."""
-    prices = [priced(operator, rows, MODELS[architecture]) for rows in (1, 4, 16, 32, 256, 1024)]
-    assert all(found.time.low < found.time.middle < found.time.high for found in prices)
-    assert all(one.time.middle <= other.time.middle for one, other in pairwise(prices))
-    assert all(found.traffic_bytes >= found.load.n_bytes for found in prices)
+    """Bands are in order, and grow with the rows of the decoder and with those of the encoder."""
+    for sizes in ((1, 4, 16, 32), (64, 256, 1024)):
+        prices = [priced(operator, rows, MODELS[architecture]) for rows in sizes]
+        assert all(found.time.low < found.time.middle < found.time.high for found in prices)
+        assert all(one.time.middle <= other.time.middle for one, other in pairwise(prices))
+        assert all(found.traffic_bytes >= found.load.n_bytes for found in prices)
 
 
 @pytest.mark.parametrize(
     ("operator", "rows", "bound"),
     [
-        (gemm(), 1, "DDR"),  # a token reads all weights
+        (gemm(), 1, "stream"),  # a token reads all weights, over one channel of each column
         (attention(), 1024, "compute"),
         (LayerNorm(AT, AT, AT, AT, ROWS, 512), 1, "launch"),
         (LayerNorm(AT, AT, AT, AT, ROWS, 512), 1024, "DDR"),
     ],
 )
 def test_bounds_are_those_of_the_shapes(operator: Operator, rows: int, bound: Bound) -> None:
-    """A token is bound by memory, attention by arithmetic, a small operator by its launch."""
+    """A token is bound by the streams, attention by arithmetic, a small operator by its launch."""
     assert priced(operator, rows).bound == bound
 
 
@@ -89,15 +90,26 @@ def test_weights_of_few_rows_are_read_once() -> None:
 
 
 def test_idle_cores_are_paid_for() -> None:
-    """Eight heads on sixteen cores take as long as sixteen: half of the cores have nothing to do."""
+    """Five heads on four columns take as long as eight, and 64 rows of each as long as the 256 that a column holds."""
     case = replace(MODELS["npu1"].cases["middle"], memory_gb_s=1e3, burst_ns=0.0)  # so that nothing else is in the way
     model = replace(MODELS["npu1"], cases={**MODELS["npu1"].cases, "middle": case})
-    eight, sixteen = (priced(attention(heads), 64, model) for heads in (8, 16))
-    assert 2 * eight.load.macs == sixteen.load.macs
+    five, eight = (priced(attention(heads), 256, model) for heads in (5, 8))
+    assert 8 * five.load.macs == 5 * eight.load.macs
     cycles = eight.load.macs / case.bf16_macs + eight.load.lane_cycles
-    assert eight.bound == sixteen.bound == "compute"
-    assert eight.time.middle == pytest.approx(2 * cycles / ARRAYS["npu1"].cores / 1e3 + case.operator_us)
-    assert eight.time.middle == sixteen.time.middle
+    assert five.bound == eight.bound == "compute"
+    assert eight.time.middle == pytest.approx(cycles / ARRAYS["npu1"].cores / 1e3 + case.operator_us)
+    assert five.time.middle == pytest.approx(eight.time.middle)
+    assert priced(attention(), 64, model).time.middle == pytest.approx(eight.time.middle)
+
+
+def test_a_part_of_the_array_takes_longer() -> None:
+    """Half of the columns have half of the cores, and read a again for each of them."""
+    half = replace(ARRAYS["npu1"], columns=2)
+    for operator in (gemm(), attention(), LayerNorm(AT, AT, AT, AT, ROWS, 512)):
+        whole, part = priced(operator, 1024), price(operator, {0: 1024}, MODELS["npu1"], half)
+        assert part.parts.compute_us == pytest.approx(2 * whole.parts.compute_us)
+        assert part.parts.stream_us > whole.parts.stream_us
+        assert part.time.middle > whole.time.middle
 
 
 def test_each_parameter_moves_a_price() -> None:

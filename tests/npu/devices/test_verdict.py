@@ -14,7 +14,7 @@ from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices import verdict as verdicts
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.devices.verdict import ROUNDS, Verdict, measured_us, verdict
-from amanuensis.npu.devices.xrt.plan import Planner, modelled_decoder_us
+from amanuensis.npu.devices.xrt.plan import Planner, plan, stream_frames
 from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.model_files import ModelFiles
@@ -61,11 +61,11 @@ def test_the_figure_of_the_cpu_is_the_median_of_some_ticks(cpu: CpuModel) -> Non
 
 
 def test_the_figure_of_the_device_is_that_of_the_plan(files: ModelFiles, cpu: CpuModel) -> None:
-    """A verification of 16 tokens and three tokens, as `kernels plan` prices them."""
-    heads = files.generation.alignment_heads
-    found = verdict(Planner(files.dimensions, heads, MODELS["npu1"]), cpu)
-    token, block = (modelled_decoder_us(files.dimensions, heads, "npu1", tokens=tokens) for tokens in (1, 16))
-    assert found.device.middle == pytest.approx(block.middle + 3 * token.middle)
+    """A verification of 16 tokens and three tokens with their changes, as `kernels plan` prices them."""
+    planner = Planner(files.dimensions, files.generation.alignment_heads, MODELS["npu1"])
+    found = verdict(planner, cpu)
+    made = plan(planner, stream_frames(files.dimensions))
+    assert found.device.middle == pytest.approx(made.tick_us.middle - made.encoding.time.middle)
     assert found.cpu_us > 0
 
 

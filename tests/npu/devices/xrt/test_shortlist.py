@@ -431,7 +431,7 @@ def test_a_held_step_is_modelled_to_take_less(
     counts = {par.ROWS: 1, par.FIRST: 16, par.KEYS: 17, par.FRAMES: 250, par.WANTED: 1}
     streams = planner._decoder
     whole, held, again = (
-        planner._priced("step", operators, counts).time.middle
+        planner._priced("step", "decoder", operators, counts).time.middle
         for operators in (streams.forward(256), streams.short_step(256, words), streams.score_again())
     )
     assert held < whole < held + again < whole + held
