@@ -6,7 +6,6 @@ flags; a later layer wins. Unknown keys are refused.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from amanuensis.daemon.fields import nearest, show
+from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
+from amanuensis.daemon.fields import nearest
 from amanuensis.daemon.logs import LogFormat, LogLevel
 from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
+from amanuensis.daemon.spool.places import RecordingSettings, SpoolSettings
 from amanuensis.npu.engine.api import Device, Precision
 from amanuensis.stream.config import LONGEST_WINDOW_S, StreamConfig
 
@@ -30,7 +31,6 @@ __all__ = [
     "ServerSettings",
     "config_files",
     "load_config",
-    "parse_address",
 ]
 
 MIN_TOKEN_CHARS: Final = 16  # 64 bits even of hexadecimal
@@ -42,71 +42,46 @@ SECRETS: Final = frozenset({"server.token"})
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """Parse `HOST:PORT`, with an IPv6 address in brackets.
-
-    Raises:
-        ValueError: says what is allowed.
-
-    """
-    host, colon, port = text.rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"listen {show(text)} is not allowed: give HOST:PORT such as 127.0.0.1:8770 or [::1]:8770")
-    return Address(host, int(port))
-
-
-@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where and to whom the daemon speaks.
 
     Attributes:
-        listen: HOST:PORT; an address that other machines can reach needs a token.
-        token: what clients must show: `Authorization: Bearer TOKEN`, or `auth` in the hello.
+        listen: HOST:PORT, `unix:/PATH`, or a list of these; `unix:` alone is `$RUNTIME_DIRECTORY/amanuensis.sock`, else
+            `$XDG_RUNTIME_DIR/amanuensis/amanuensis.sock`. An address that other machines can reach needs a token.
+        token: one token that may do all: `Authorization: Bearer TOKEN`, or `auth` in the hello.
+        tokens_file: tokens with roles, as `amanuensis tokens` keeps them; not set: `tokens.json` beside the user's
+            configuration, if it is there.
+        tls_cert: certificate chain (PEM); with it and tls_key every TCP address speaks TLS.
+        tls_key: private key of the certificate (PEM), readable by its owner only.
         origins: web pages of other origins that may connect, such as `https://captions.example`.
 
     """
 
-    listen: str = "127.0.0.1:8770"
+    listen: str | tuple[str, ...] = ("127.0.0.1:8770", "unix:")
     token: str | None = field(default=None, repr=False)
+    tokens_file: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        address = parse_address(self.listen)
+        if not self.addresses:
+            raise ValueError("listen [] is not allowed: give at least one HOST:PORT or unix:/PATH")
+        if len(set(self.addresses)) < len(self.addresses):
+            raise ValueError(f"listen {self.listen!r} is not allowed: an address is there twice")
         if self.token is not None and not MIN_TOKEN_CHARS <= len(self.token) <= MAX_TOKEN_CHARS:
             raise ValueError(
                 f"token has {len(self.token)} characters; it must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS}"
             )
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise ValueError("token must be of printable ASCII characters")
-        if self.token is None and not address.is_loopback:
-            raise ValueError(
-                f"listen {self.listen!r} can be reached from other machines, and no token is set: "
-                "set server.token (AMANUENSIS_SERVER_TOKEN), or listen on 127.0.0.1"
-            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: set both, or neither")
 
     @property
-    def address(self) -> Address:
+    def addresses(self) -> tuple[ListenAddress, ...]:
         """`listen`, parsed."""
-        return parse_address(self.listen)
+        return tuple(parse_listen(text) for text in ((self.listen,) if isinstance(self.listen, str) else self.listen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +120,8 @@ class LimitSettings:
     Attributes:
         sessions: open at once; more get HTTP 503.
         connections: open at once, of every kind; more are closed unread.
+        connections_each: the same from one other machine (of IPv6: one /64).
+        strangers: the same, where a token is needed, that have not shown one yet.
         message_bytes: largest message.
         hello_s: a connection without hello is closed after it.
         idle_s: a speaker that sends nothing is closed after it.
@@ -162,6 +139,8 @@ class LimitSettings:
 
     sessions: int = 32
     connections: int = 256
+    connections_each: int = 64
+    strangers: int = 64
     message_bytes: int = 2**20
     hello_s: float = 5.0
     idle_s: float = 300.0
@@ -178,6 +157,8 @@ class LimitSettings:
     def __post_init__(self) -> None:
         _in_range("sessions", self.sessions, 1, 1024)
         _in_range("connections", self.connections, 1, 65536)
+        _in_range("connections_each", self.connections_each, 1, 65536)
+        _in_range("strangers", self.strangers, 1, 65536)
         _in_range("message_bytes", self.message_bytes, 4096, 2**26)
         _in_range("hello_s", self.hello_s, 0.1, 60)
         _in_range("idle_s", self.idle_s, 0.1, 86400)
@@ -215,6 +196,8 @@ class Config:
     stream: StreamConfig = field(default_factory=StreamConfig)
     limits: LimitSettings = field(default_factory=LimitSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
 
     def __post_init__(self) -> None:
         window_s = self.stream.max_window_s or LONGEST_WINDOW_S

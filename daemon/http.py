@@ -5,6 +5,8 @@ Pure but for reading the page: a request in, a `Page` out; `daemon/server.py` se
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,14 +18,16 @@ from urllib.parse import unquote, urlsplit
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.outputs import FORMATS
+from amanuensis.daemon.tokens import Role
 from amanuensis.stream.events import Word
 
 TEXT: Final = "text/plain; charset=utf-8"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
-PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; style-src 'unsafe-inline'; "
-    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+PAGE_POLICY: Final = (  # the page's own script and style by their hashes; blob: is its audio worklet
+    "default-src 'none'; script-src {script} blob:; worker-src blob:; style-src {style}; img-src data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+LOGIN: Final = "/v1/login"
 Utterances: TypeAlias = list[list[Word]]
 EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
@@ -68,6 +72,7 @@ class Site:
         readiness: whether sessions can be opened now, and the facts to tell with it.
         metrics: the text of `/metrics`.
         journal: of a session by name, or None.
+        owns: whether a token is the one by which the session of this name is resumed.
 
     """
 
@@ -75,6 +80,7 @@ class Site:
     readiness: Callable[[], tuple[bool, dict[str, Any]]]
     metrics: Callable[[], bytes]
     journal: Callable[[str], Journal | None]
+    owns: Callable[[str, str], bool]
 
 
 def websocket_route(path: str) -> Route | None:
@@ -86,9 +92,23 @@ def websocket_route(path: str) -> Route | None:
     return Route("watch", unquote(match[1])) if match else None
 
 
-def is_open(path: str) -> bool:
-    """Whether a path is answered without the token: it tells nothing of what is said."""
-    return urlsplit(path).path in ("/", "/captions", "/healthz", "/readyz", "/favicon.ico")
+def needed_role(path: str) -> Role | None:
+    """Return what somebody must be allowed to do to get a page; None: it tells nothing of what is said or done."""
+    path = urlsplit(path).path
+    if path in ("/", "/captions", "/healthz", "/readyz", "/favicon.ico") or websocket_route(path) is not None:
+        return None
+    return "watch" if EXPORT.fullmatch(path) or path == LOGIN else "admin"
+
+
+def is_login(path: str) -> bool:
+    """Whether a page asks for a cookie in the place of its token."""
+    return urlsplit(path).path == LOGIN
+
+
+def exported_session(path: str) -> str | None:
+    """Return the session whose transcript is asked for, if one is."""
+    match = EXPORT.fullmatch(urlsplit(path).path)
+    return unquote(match[1]) if match else None
 
 
 def text_page(status: int, text: str, **headers: str) -> Page:
@@ -102,17 +122,18 @@ def json_page(status: int, facts: dict[str, Any]) -> Page:
     return Page(status, "application/json", json.dumps(facts, indent=1).encode() + b"\n")
 
 
-def answer(path: str, site: Site) -> Page | Export:
-    """Answer a GET."""
+def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
+    """Answer a GET of somebody who may have this page; what runs here in detail is told to an admin only."""
     path = urlsplit(path).path
     match path:
         case "/" | "/captions":
-            return Page(200, "text/html; charset=utf-8", captions_html(), {"Content-Security-Policy": PAGE_POLICY})
+            html = captions_html()
+            return Page(200, "text/html; charset=utf-8", html, {"Content-Security-Policy": page_policy(html)})
         case "/healthz":
-            return json_page(200, {"status": "ok", "engine": site.health()})
+            return json_page(200, {"status": "ok"} | ({"engine": site.health()} if is_admin else {}))
         case "/readyz":
             ready, facts = site.readiness()
-            return json_page(200 if ready else 503, {"ready": ready} | facts)
+            return json_page(200 if ready else 503, {"ready": ready} | (facts if is_admin else {}))
         case "/metrics":
             return Page(200, METRICS, site.metrics())
     if websocket_route(path) is not None:
@@ -133,3 +154,14 @@ def _export(path: str, site: Site) -> Page | Export:
 def captions_html() -> bytes:
     """Return the captions page."""
     return resources.files("amanuensis.daemon").joinpath("page", "captions.html").read_bytes()
+
+
+def page_policy(html: bytes) -> str:
+    """Return the content security policy of a page: what stands in it may run, and nothing that gets into it."""
+    return PAGE_POLICY.format(script=_hashes(html, b"script"), style=_hashes(html, b"style"))
+
+
+def _hashes(html: bytes, element: bytes) -> str:
+    found = re.findall(rb"<%b>(.*?)</%b>" % (element, element), html, re.DOTALL)
+    digests = (base64.b64encode(hashlib.sha256(text).digest()).decode() for text in found)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)

@@ -90,10 +90,16 @@ def convert(value: Any, hint: Any, where: str) -> Any:
 
 
 def _convert_optional(value: Any, args: tuple[Any, ...], where: str) -> Any:
-    if value is None or value == "":
+    if type(None) in args and (value is None or value == ""):
         return None
-    (hint,) = (arg for arg in args if arg is not type(None))
-    return convert(value, hint, where)
+    hints = [arg for arg in args if arg is not type(None)]
+    if len(hints) == 1:
+        return convert(value, hints[0], where)
+    single, several = hints  # a setting that may be one or a list
+    is_list = isinstance(value, list) or (isinstance(value, str) and "," in value)
+    if not is_list and not isinstance(value, str):
+        raise _wrong(value, where, "text in quotes, or a list of such")
+    return convert(value, several if is_list else single, where)
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:

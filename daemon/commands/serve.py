@@ -17,16 +17,17 @@ from amanuensis.daemon.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from amanuensis.daemon.config import Address
+    from collections.abc import Sequence
 
 EXAMPLES: Final = """\
 examples:
   amanuensis serve                           on 127.0.0.1:8770; the captions page is http://127.0.0.1:8770/captions
   amanuensis serve --listen 127.0.0.1:0      on a free port, which the first line of the output names
+  amanuensis serve --listen 127.0.0.1:8770 --listen unix:/tmp/captions.sock
   amanuensis serve --check                   print the settings, and where each comes from, and leave
 
 Settings: /etc/amanuensis/config.toml, then $XDG_CONFIG_HOME/amanuensis/config.toml, then AMANUENSIS_SECTION_KEY,
-then flags. To listen on more than this machine set AMANUENSIS_SERVER_TOKEN."""
+then flags. To listen on more than this machine make a token first: `amanuensis tokens add NAME --role speak`."""
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -38,7 +39,10 @@ def add_parser(subparsers: SubParsers) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", help="where to listen (default: 127.0.0.1:8770; port 0: a free one)"
+        "--listen",
+        metavar="ADDRESS",
+        action="append",
+        help="HOST:PORT or unix:PATH; may be repeated (default: 127.0.0.1:8770, and unix: in the runtime folder)",
     )
     parser.add_argument("--check", action="store_true", help="check the settings, print them and leave")
     told = parser.add_mutually_exclusive_group()
@@ -68,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def announce(address: Address, *, with_page: bool) -> None:
+def announce(urls: Sequence[str], *, with_page: bool) -> None:
     """Say where programs and people find the daemon."""
-    print(f"listening ws://{address}/v1/session", flush=True)
-    if with_page:
-        complain(f"captions page: http://{address}/captions")
+    for url in urls:
+        print(f"listening {url}", flush=True)
+        if with_page and url.startswith("ws"):
+            complain(f"captions page: http{url.removeprefix('ws').removesuffix('/v1/session')}/captions")

@@ -8,7 +8,17 @@ import re
 import pytest
 
 from amanuensis.daemon.connection import Route
-from amanuensis.daemon.http import CONTENT_TYPES, Export, Page, Site, answer, is_open, websocket_route
+from amanuensis.daemon.http import (
+    CONTENT_TYPES,
+    Export,
+    Page,
+    Site,
+    answer,
+    captions_html,
+    needed_role,
+    page_policy,
+    websocket_route,
+)
 from amanuensis.daemon.journal import Journal, JournalLimits
 from amanuensis.daemon.outputs import FORMATS
 from amanuensis.stream.events import Commit, Word
@@ -24,12 +34,13 @@ def site(ready: bool = True) -> Site:
         lambda: (ready, {"why": "" if ready else "lost"}),
         lambda: b"x 1\n",
         {"abc": journal, "a b": journal}.get,
+        lambda name, token: False,
     )
 
 
-def page_at(path: str, site: Site) -> Page:
+def page_at(path: str, site: Site, *, is_admin: bool = True) -> Page:
     """Return the page at a path, exports written."""
-    found = answer(path, site)
+    found = answer(path, site, is_admin=is_admin)
     return found.page() if isinstance(found, Export) else found
 
 
@@ -74,6 +85,21 @@ def test_health_and_readiness() -> None:
     assert (lost.status, json.loads(lost.body)) == (503, {"ready": False, "why": "lost"})
 
 
+def test_strangers_are_told_no_details() -> None:
+    """Whoever may do nothing learns that the daemon lives and is ready, not what runs there or what went wrong."""
+    assert json.loads(page_at("/healthz", site(), is_admin=False).body) == {"status": "ok"}
+    assert json.loads(page_at("/readyz", site(False), is_admin=False).body) == {"ready": False}
+
+
+def test_the_page_runs_its_own_script_and_no_other() -> None:
+    """The policy names script and style of the page by their hashes: nothing that gets into it is run."""
+    policy = page_at("/captions", site()).headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert policy == page_policy(captions_html())
+    assert policy.count("'sha256-") == 2
+    assert page_policy(captions_html().replace(b"use strict", b"use strict ")) != policy
+
+
 def test_metrics() -> None:
     """Metrics are told in the type that Prometheus expects."""
     page = page_at("/metrics", site())
@@ -101,7 +127,7 @@ def test_exports(suffix: str, content_type: str, words: str) -> None:
 def test_export_is_as_of_now() -> None:
     """Words that are committed while a transcript is written, by another thread, do not disturb it."""
     pages = site()
-    export = answer("/v1/sessions/abc.txt", pages)
+    export = answer("/v1/sessions/abc.txt", pages, is_admin=False)
     journal = pages.journal("abc")
     assert isinstance(export, Export)
     assert journal is not None
@@ -129,10 +155,20 @@ def test_other_paths(path: str, status: int, words: str) -> None:
     assert len(page.body) < 300
 
 
-def test_only_pages_without_speech_are_open() -> None:
-    """Without the token one gets the page and health, never metrics or text."""
-    assert all(map(is_open, ("/", "/captions?x", "/healthz", "/readyz")))
-    assert not any(map(is_open, ("/metrics", "/v1/sessions/abc.txt", "/captions/x")))
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        *((path, None) for path in ("/", "/captions?x", "/healthz", "/readyz", "/v1/session", "/v1/watch/abc")),
+        *((path, "watch") for path in ("/v1/sessions/abc.txt", "/v1/sessions/latest.srt?token=x", "/v1/login")),
+        *(
+            (path, "admin")
+            for path in ("/metrics", "/v1/sessions", "/captions/x", "/v1/sessions/abc.exe", "/%6d")
+        ),
+    ],
+)
+def test_what_a_page_asks_of_who_wants_it(path: str, role: str | None) -> None:
+    """The page and health are open, what was said needs a watcher, and everything else an admin."""
+    assert needed_role(path) == role
 
 
 def test_every_format_has_a_content_type() -> None:

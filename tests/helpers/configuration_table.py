@@ -64,7 +64,7 @@ def kind(name: str, hint: Any) -> str:
         if name.endswith(suffix):
             return UNITS[suffix]
     if get_origin(hint) in (Union, UnionType):
-        return kind(name, next(arg for arg in get_args(hint) if arg is not type(None)))
+        return " or ".join(kind(name, arg) for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(hint))
     if get_origin(hint) is tuple:

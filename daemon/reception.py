@@ -1,0 +1,146 @@
+"""What comes in over HTTP: pages are answered, strangers refused, and WebSockets let through to say hello."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from amanuensis.daemon import http as pages
+from amanuensis.daemon.access import Access, Authorize, Grant, Peer, Presented, presented
+from amanuensis.daemon.attempts import Attempts
+from amanuensis.daemon.connection import NOT_ALLOWED
+from amanuensis.daemon.logins import COOKIE
+from amanuensis.daemon.metrics import Metrics
+from amanuensis.daemon.protocol import ProtocolError
+
+SAFE: Final = {  # of every answer; pages have a policy of their own
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Reception:
+    """Everybody who comes passes here.
+
+    Attributes:
+        site: what the pages are made from.
+        metrics: what is counted.
+        retry_after_s: seconds after which a speaker should try again, 0 while there is room.
+        access: the rules; may be replaced.
+        attempts: wrong tokens.
+        clock: the time of day, for tokens that expire.
+
+    """
+
+    site: pages.Site
+    metrics: Metrics
+    retry_after_s: Callable[[], float]
+    access: Access
+    attempts: Attempts = field(default_factory=Attempts)
+    clock: Callable[[], datetime] = utc_now
+
+    async def answer(self, peer: Peer, request: Request, *, secure: bool) -> Response | None:
+        """Answer what is not a WebSocket, and refuse those that cannot be served; None: it may say hello."""
+        upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
+        route = pages.websocket_route(request.path)
+        brought = presented(request.headers, request.path, by_page=not upgrade or "Origin" in request.headers)
+        page = self._refuse_outright(peer, request)
+        if page is None and not self._owns(brought, request.path):
+            page = self._refuse_guess(peer, brought)
+        if page is None and upgrade and route is not None:
+            if route.kind == "watch" or not (retry_s := self.retry_after_s()):
+                return None
+            page = pages.text_page(503, "no room for another speaker; try again later", Retry_After=f"{retry_s:.0f}")
+        if page is None:
+            page = await self._page(peer, request, brought, secure=secure)
+        if page.status >= 400:
+            self.metrics.refused.labels(f"http_{page.status}").inc()
+        return _response(page, request.method)
+
+    def authorize(self, peer: Peer, request: Request) -> Authorize:
+        """Return what says, once the hello is there, what its sender may do."""
+        brought = presented(request.headers, request.path, by_page="Origin" in request.headers)
+
+        def grant(auth: str | None) -> Grant:
+            shown = brought if auth is None else Presented(bearer=auth)
+            if (refusal := self._refuse_guess(peer, shown)) is not None:
+                raise ProtocolError("unauthorized", refusal.body.decode().strip(), NOT_ALLOWED)
+            return self.access.grant(peer, shown, self.clock())
+
+        return grant
+
+    def is_stranger(self, peer: Peer) -> bool:
+        """Whether somebody has to show a token to be let in."""
+        return not self.access.grant(peer, Presented(), self.clock()).roles
+
+    def _refuse_outright(self, peer: Peer, request: Request) -> pages.Page | None:
+        refusal = self.access.refuse(peer, request.headers)
+        if refusal is not None:
+            return pages.text_page(refusal.status, refusal.why)
+        if request.method not in ("GET", "HEAD"):
+            return pages.text_page(405, f"{request.method} is not possible here; use GET", Allow="GET, HEAD")
+        return None
+
+    def _refuse_guess(self, peer: Peer, brought: Presented) -> pages.Page | None:
+        """Refuse a token that is wrong; after a few of them, look at none for a while."""
+        if not brought.is_guess or self.access.grant(peer, Presented(), self.clock()).may("admin"):
+            return None
+        if (wait_s := self.attempts.wait_s(peer.key)) > 0:
+            seconds = f"{wait_s + 1:.0f}"
+            return pages.text_page(429, f"too many wrong tokens; try again in {seconds} s", Retry_After=seconds)
+        if self.access.grant(peer, brought, self.clock()).token is not None:
+            return None
+        self.attempts.failed(peer.key)
+        why = "this is no token of this server, or one that has expired, or one that may not stand in an address"
+        return pages.text_page(401, why, WWW_Authenticate="Bearer")
+
+    async def _page(self, peer: Peer, request: Request, brought: Presented, *, secure: bool) -> pages.Page:
+        grant = self.access.grant(peer, brought, self.clock())
+        role = pages.needed_role(request.path)
+        if role is not None and not grant.may(role) and not self._owns(brought, request.path):
+            if grant.roles:
+                return pages.text_page(403, f"{grant.holder} may not do this: it needs the role {role}")
+            return pages.text_page(401, "this asks for Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
+        if pages.is_login(request.path):
+            return self._login(grant, secure=secure)
+        answer = pages.answer(request.path, self.site, is_admin=grant.may("admin"))
+        return await asyncio.to_thread(answer.page) if isinstance(answer, pages.Export) else answer
+
+    def _owns(self, brought: Presented, path: str) -> bool:
+        """Whether somebody shows the token by which its own session is resumed; it may read what it said."""
+        session = pages.exported_session(path)
+        return session is not None and brought.bearer is not None and self.site.owns(session, brought.bearer)
+
+    def _login(self, grant: Grant, *, secure: bool) -> pages.Page:
+        """Give a page a cookie in the place of its token, which no script has to keep then."""
+        if grant.token is None:
+            return pages.text_page(200, "no token is needed here")
+        value, life_s = self.access.logins.open(grant.token, self.clock())
+        cookie = f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}" + "; Secure" * secure
+        return pages.text_page(200, "logged in", Set_Cookie=cookie)
+
+
+def _response(page: pages.Page, method: str) -> Response:
+    headers = Headers()
+    headers["Content-Type"] = page.content_type
+    headers["Content-Length"] = str(len(page.body))
+    headers["Cache-Control"] = "no-store"
+    headers["Connection"] = "close"
+    for name, value in (SAFE | page.headers).items():
+        headers[name] = value
+    return Response(page.status, HTTPStatus(page.status).phrase, headers, b"" if method == "HEAD" else page.body)
