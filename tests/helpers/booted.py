@@ -1,8 +1,8 @@
 """A real systemd to test with: this machine's own files, booted in a container, thrown away afterwards.
 
-`systemd-nspawn` boots an overlay over `/` that is read only beneath: what the container writes lies in its memory. It has
-no network but its own loopback, and runs only a target of ours. The bind of `/` stands in a mount namespace of its own,
-where no clean-up of a temporary folder can ever reach it.
+`systemd-nspawn` boots an overlay over `/` that is read only beneath: what the container writes lies in its memory. It
+has no network but its own loopback, and runs only a target of ours. The bind of `/` stands in a mount namespace of its
+own, where no clean-up of a temporary folder can ever reach it.
 """
 
 from __future__ import annotations

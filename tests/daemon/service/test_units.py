@@ -88,6 +88,6 @@ def test_folders_are_named_once() -> None:
     """A folder in another one is shown with it, and neighbours are told apart."""
     paths = [PurePosixPath(text) for text in ("/home/a/x/y", "/home/a/x", "/home/a/xy", "/home/a/x")]
     assert outermost(paths) == [PurePosixPath("/home/a/x"), PurePosixPath("/home/a/xy")]
-    assert is_home(PurePosixPath("/root/x"))
+    assert is_home(PurePosixPath("/root"))
     assert not is_home(PurePosixPath("/homes/x"))
     assert shown_homes([PurePosixPath("/home/a b")]) == 'ProtectHome=tmpfs\nBindReadOnlyPaths="/home/a b"'
