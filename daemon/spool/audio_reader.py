@@ -26,11 +26,10 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Bytes of sound that were lost; `told` when the checkpoint knows of it already."""
+    """Bytes of sound that were lost."""
 
     n_bytes: int
     why: str
-    told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +93,11 @@ class AudioHistory:
         for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):
             self._take(path)
 
-    def replay(self, position: int, known: int, index: int) -> Iterator[Item]:
+    def replay(self, position: int, index: int) -> Iterator[Item]:
         """Yield what has to be done again.
 
         Args:
-            position: bytes of sound before which everything has its fate; at a whole sample frame.
-            known: bytes of sound that the checkpoint has seen: holes before it were told.
+            position: bytes of sound that are not needed any more; at a whole sample frame.
             index: records that were there at the checkpoint: their orders were carried out.
 
         """
@@ -107,21 +105,21 @@ class AudioHistory:
             with reading(segment.path) as reader:
                 for entry in read_entries(reader):
                     if entry.order is None:
-                        yield from self._again(entry, position, known)
+                        yield from self._again(entry, position)
                         position = max(position, entry.after.position)
                     elif entry.before.index >= index:
                         yield entry.order
 
-    def _again(self, entry: Entry, position: int, known: int) -> Iterator[Item]:
+    def _again(self, entry: Entry, position: int) -> Iterator[Item]:
         """Yield the part of an entry that lies after `position`."""
         start = entry.before.position
         if start > position:  # a whole sample frame is the least that can be left out
             first = -(-start // self._frame_bytes) * self._frame_bytes
-            yield Hole(first - position, LOST_BY_SPOOL, told=False)
+            yield Hole(first - position, LOST_BY_SPOOL)
             position = first
         begin = start + entry.lost
         if entry.lost and begin > position:
-            yield Hole(begin - position, entry.why, told=begin <= known)
+            yield Hole(begin - position, entry.why)
             position = begin
         if entry.after.position > position:
             yield Sound(entry.data[position - begin :])

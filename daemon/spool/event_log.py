@@ -33,7 +33,6 @@ class Step:
         entries: numbered; none when only the checkpoint moves on.
         checkpoint: of the stream, as a plain map.
         needs_from: source samples of each channel before which no audio is needed any more.
-        received: source samples that the stream had been given.
         place: of the audio log.
         stamp: when.
         ended: why the session is over; empty while it goes on.
@@ -43,7 +42,6 @@ class Step:
     entries: Sequence[Entry]
     checkpoint: Mapping[str, Any]
     needs_from: int
-    received: int
     place: Place
     stamp: Stamp
     ended: str = ""
@@ -55,7 +53,7 @@ class Step:
             "k": "step",
             "e": [event_map(entry.event, entry.seq or 0) for entry in self.entries],
             "c": self.checkpoint,
-            "f": [self.needs_from, self.received],
+            "f": self.needs_from,
             "p": self.place.to_plain(),
             "at": self.stamp.to_plain(),
             **ended,

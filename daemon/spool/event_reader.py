@@ -84,7 +84,7 @@ class EventHistory:
         match record:
             case {"k": "said", "e": list(said)}:
                 self._add(said)
-            case {"k": "step", "e": list(said), "c": dict(), "f": [int(), int()]}:
+            case {"k": "step", "e": list(said), "c": dict(), "f": int()}:
                 step = _step(record)  # before the events are taken: all of it or nothing
                 self._add(said)
                 self.step = step
@@ -117,9 +117,8 @@ def _pair(item: object) -> tuple[int, int]:
 
 
 def _step(record: Record) -> Step:
-    needs_from, received = record["f"]
     place, stamp = Place.from_plain(record.get("p")), Stamp.from_plain(record.get("at"))
-    return Step((), record["c"], needs_from, received, place, stamp, _ended(record))
+    return Step((), record["c"], record["f"], place, stamp, _ended(record))
 
 
 def _ended(record: Record) -> str:

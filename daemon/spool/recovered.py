@@ -75,8 +75,7 @@ class RecoveredSession:
 
     def replay(self) -> Iterator[Item]:
         """Yield the sound, holes and orders that the stream has to be given again, in order."""
-        known = self.step.received * self.header.audio.frame_bytes if self.step else 0
-        return self._audio.replay(self.fed_from, known, self.step.place.index if self.step else 0)
+        return self._audio.replay(self.fed_from, self.step.place.index if self.step else 0)
 
     def reopen(self, charge: Callable[[int], None], clock: Clock) -> SessionSpool:
         """Open its logs for appending.

@@ -102,9 +102,8 @@ class SessionSpool:
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
         """Keep durable events before they are told, with the state of the stream after them."""
         checkpoint = stream.checkpoint()
-        received = stream.ledger.totals().received
         place, stamp = self._audio.place, self._clock()
-        self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, received, place, stamp))
+        self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, place, stamp))
         self._position_at_step = place.position
         self._drop_audio()
 
@@ -156,7 +155,7 @@ class SessionSpool:
         last = self._last
         place, stamp = self._audio.place, self._clock()
         received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
-        self._write(Step((), last.checkpoint if last else {}, received, received, place, stamp, ended=reason))
+        self._write(Step((), last.checkpoint if last else {}, received, place, stamp, ended=reason))
         self._audio.close_segment()
         self._drop_audio()
 

@@ -107,7 +107,7 @@ def test_what_was_written_is_played_again(
         assert (history.place, history.repairs) == (log.place, [])
         n_frames = log.place.position // fmt.frame_bytes
         position = data.draw(st.integers(0, n_frames)) * fmt.frame_bytes
-        items = list(history.replay(position, position, 0))
+        items = list(history.replay(position, 0))
         assert timeline(items, position) == expected(written, position)
         orders = [what for _, _, what in written if isinstance(what, int)]
         assert [item.content["id"] for item in items if isinstance(item, Order)] == orders
