@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,6 +30,11 @@ class Inbox:
         self.frames = 0
         self.held = False
         self._websocket = websocket
+
+    async def hold(self, busy: Awaitable[None]) -> None:
+        """Wait for what must be done before the next frame is taken."""
+        self.held = True
+        await busy
 
     async def next(self, timeout_s: float | None = None) -> str | bytes:
         """Return the next frame; TimeoutError, or ConnectionClosed at the end."""

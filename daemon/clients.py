@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
-from amanuensis.daemon.connection import NO_SESSION, Chunk, Connection
+from amanuensis.daemon.connection import NO_SESSION, Connection
+from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
-from amanuensis.daemon.live_session import END, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
+from amanuensis.daemon.live_session import NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.protocol import Configure, End, Flush, Hello, Mark, Ping, ProtocolError
+from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError
 from amanuensis.daemon.sessions import RETRY_AFTER_S, EndedSession, Sessions
-from amanuensis.stream.events import Bye, Error, Pong
+from amanuensis.stream.events import Bye, Error, Pong, Ready
 
 log = logging.getLogger(__name__)
-
-PROTOCOL_FAULT: Final = Ending("protocol_error")
 
 
 class Client:
@@ -53,6 +52,7 @@ class Client:
         self._metrics = metrics
         self._inbox = Inbox(websocket)
         self._queue = ClientQueue("json", max_events=limits.queue_events)
+        self._ending: Ending = SPEAKER_LEFT  # of the session, if this speaker does not come back
 
     async def greet(self) -> Hello:
         """Wait for the hello.
@@ -89,6 +89,10 @@ class Client:
         self._refuse(error)
         await self._run(self._wait_closed())
 
+    def dismiss(self, code: int, why: str) -> None:
+        """Close the connection at once."""
+        self._queue.abandon(code, why)
+
     async def _wait_closed(self) -> None:
         await self._websocket.wait_closed()
 
@@ -117,54 +121,62 @@ class Client:
             self._queue.close(error.close_code, str(error))
 
     async def _speak(self, hello: Hello) -> None:
-        session = self._sessions.open(hello)
-        session.speaker = self._queue
-        self._queue.replay([Entry(session.ready(for_speaker=True, limits=self._limits))])
+        session = self._sessions.open(hello) if hello.resume_token is None else self._sessions.resume(hello)
+        if isinstance(session, EndedSession):
+            await self._tell_the_end(session, session.ready_again, hello.after_seq)
+            return
+        resumed = hello.resume_token is not None
+        past = session.journal.replay(hello.after_seq) if resumed else []
+        ready = session.ready(for_speaker=True, limits=self._limits, resumed=resumed)
+        self._queue.replay([Entry(ready), *past])
+        self._connection.cursor = session.cursor
+        session.attach(self._queue)
         try:
             await self._attend(session, self._read_speaker(session))
         finally:
+            self._leave(session)
+
+    def _leave(self, session: LiveSession) -> None:
+        """A speaker that closes with 1000 leaves for good; any other may come back."""
+        closed = self._websocket.protocol.close_rcvd
+        if self._queue.closing is None and closed is not None and closed.code == NORMAL:
             session.finish(SPEAKER_LEFT)
+        self._sessions.leave(session, self._queue, self._ending)
 
     async def _read_speaker(self, session: LiveSession) -> None:
         """Act on a speaker's messages until it is gone."""
         try:
             while True:
+                await self._inbox.hold(session.room())
                 frame = await self._inbox.next(None if session.ending else self._limits.idle_s)
                 if self._queue.closing is None:
-                    await self._act(frame, session)
+                    self._act(frame, session)
         except TimeoutError:
             session.finish(SPEAKER_IDLE)
             await self._wait_closed()
         except ConnectionClosed:
             return
 
-    async def _act(self, frame: str | bytes, session: LiveSession) -> None:
+    def _act(self, frame: str | bytes, session: LiveSession) -> None:
         try:
             message = self._connection.receive(frame)
             if isinstance(message, Ping):
                 self._queue.send(Pong(message.id))
+            elif isinstance(message, Chunk):
+                session.hear(message)
             elif message is None:
                 session.acknowledge()  # a chunk came again: the client does not know that it was taken
-            elif session.ending is None:
-                await self._act_on(message, session)
+            elif not isinstance(message, Hello):
+                session.obey(message)
+                self._change_wants(message)
         except ProtocolError as error:
             self._refuse(error)
             if error.close_code is not None:
-                session.finish(PROTOCOL_FAULT)
+                self._ending = PROTOCOL_FAULT
 
-    async def _act_on(self, message: object, session: LiveSession) -> None:
-        match message:
-            case Chunk():
-                await session.hear(message)
-            case Flush(id=label):
-                session.flush(label)
-            case Mark(id=label):
-                session.mark(label)
-            case Configure():
-                session.configure(message)
-                self._queue.want = self._queue.want if message.want is None else message.want
-            case End():
-                session.finish(END)
+    def _change_wants(self, message: object) -> None:
+        if isinstance(message, Configure) and message.want is not None:
+            self._queue.want = message.want
 
     async def _watch(self, hello: Hello) -> None:
         name = self._connection.watched(hello) or ""
@@ -172,14 +184,17 @@ class Client:
         if session is None:
             why = "none goes on now" if name == "latest" else "it never was, or ended too long ago"
             raise ProtocolError("no_such_session", f"no session {name!r}: {why}", NO_SESSION)
-        past = session.journal.replay(hello.after_seq)
         if isinstance(session, EndedSession):
-            self._queue.replay([Entry(session.ready), *past, Entry(Bye(session.reason))])
-            self._queue.close(1000, session.reason)
-            await self._run(self._read_watcher())
-        else:
-            self._queue.replay([Entry(session.ready(for_speaker=False, limits=self._limits)), *past])
-            await self._attend(session, self._read_watcher())
+            await self._tell_the_end(session, session.ready, hello.after_seq)
+            return
+        past = session.journal.replay(hello.after_seq)
+        self._queue.replay([Entry(session.ready(for_speaker=False, limits=self._limits)), *past])
+        await self._attend(session, self._read_watcher())
+
+    async def _tell_the_end(self, session: EndedSession, ready: Ready, after_seq: int | None) -> None:
+        self._queue.replay([Entry(ready), *session.journal.replay(after_seq), Entry(Bye(session.reason))])
+        self._queue.close(NORMAL, session.reason)
+        await self._run(self._read_watcher())
 
     async def _read_watcher(self) -> None:
         async for frame in self._inbox.rest():
@@ -190,5 +205,4 @@ class Client:
                 continue
             if isinstance(message, Ping):
                 self._queue.send(Pong(message.id))
-            elif isinstance(message, Configure) and message.want is not None:
-                self._queue.want = message.want
+            self._change_wants(message)

@@ -5,10 +5,11 @@ Pure: it knows nothing of sockets and clocks. `ProtocolError.close_code` says wh
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from amanuensis.daemon.access import EVERYBODY, NOBODY, Authorize
+from amanuensis.daemon.cursor import Chunk, Cursor
 from amanuensis.daemon.protocol import (
     MAX_HELLO_BYTES,
     Audio,
@@ -25,7 +26,6 @@ from amanuensis.daemon.protocol import (
 )
 
 MAX_ERRORS: Final = 16  # wrong messages that a connection survives
-MAX_SKIP_S: Final = 60  # longest hole that `at` may declare: more is a broken clock, not lost audio
 
 BAD_HELLO: Final = 4400
 NOT_ALLOWED: Final = 4401
@@ -40,15 +40,6 @@ class Route:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Sound to take: chunk number, so many bytes that the client says it lost, then `data`."""
-
-    n: int
-    missing_bytes: int
-    data: bytes
-
-
 Accepted: TypeAlias = Hello | Chunk | Flush | Mark | Configure | Ping | End
 
 
@@ -57,27 +48,25 @@ class Connection:
 
     Args:
         route: from the path of the request.
-        token: what the server asks for; None: nothing.
-        authorized: the request already carried the token.
+        authorize: says what the sender of a hello may do, from its `auth`.
 
     Attributes:
         hello: None until a hello was taken.
-        next_chunk: number of the audio chunk that is wanted next.
+        grant: what its sender may do, from then on.
+        cursor: of the session that a speaker speaks in; to be set before its next frame is received.
 
     """
 
-    def __init__(self, route: Route, token: str | None = None, authorized: bool = False) -> None:
+    def __init__(self, route: Route, authorize: Authorize = lambda _: EVERYBODY) -> None:
         self.route = route
         self.hello: Hello | None = None
-        self.next_chunk = 0
-        self._token = token
-        self._authorized = authorized or token is None
-        self._position_bytes = 0  # received and lost
-        self._ended = False
+        self.cursor: Cursor | None = None
+        self.grant = NOBODY
+        self._authorize = authorize
         self._errors = 0
 
     def receive(self, frame: str | bytes) -> Accepted | None:
-        """Take one frame; None when there is nothing to do (a chunk that was taken before).
+        """Take one frame; None when there is nothing to do (a chunk that was taken before, a session that is closed).
 
         Raises:
             ProtocolError: the frame is refused; with a `close_code` the connection is over.
@@ -86,8 +75,9 @@ class Connection:
         if self.hello is None:
             return self._open(frame)
         try:
-            message = parse_text(frame) if isinstance(frame, str) else parse_binary(frame, self.hello.framing)
-            return self._take(message)
+            if isinstance(frame, bytes):
+                return self._take(parse_binary(frame, self.hello.framing))
+            return self._take_text(frame)
         except ProtocolError as error:
             self._errors += 1
             if self._errors > MAX_ERRORS and error.close_code is None:
@@ -95,6 +85,16 @@ class Connection:
                     "too_many_errors", f"{MAX_ERRORS} wrong messages; last: {error}", BAD_HELLO
                 ) from None
             raise
+
+    def _take_text(self, frame: str) -> Accepted | None:
+        counted = True
+        try:
+            message = parse_text(frame)
+            counted = not isinstance(message, Ping)
+            return self._take(message)
+        finally:
+            if counted and self.cursor is not None and not self.cursor.closed:
+                self.cursor.controls += 1  # refused ones too: a speaker counts what it sends
 
     def _open(self, frame: str | bytes) -> Hello:
         if not isinstance(frame, str):
@@ -114,23 +114,21 @@ class Connection:
         return message
 
     def _admit(self, hello: Hello) -> None:
-        if not self._authorized and not self._is_token(hello.auth):
-            message = "this server asks for its token: Authorization: Bearer TOKEN, or auth in the hello"
+        self.grant = self._authorize(hello.auth)
+        if not self.grant.roles:
+            message = "this server asks for a token: Authorization: Bearer TOKEN, or auth in the hello"
+            raise ProtocolError("unauthorized", message, NOT_ALLOWED)
+        if not self.grant.may(hello.role):
+            message = f"{self.grant.holder} may not {hello.role} here: that needs a token with the role {hello.role}"
             raise ProtocolError("unauthorized", message, NOT_ALLOWED)
         if hello.role == "speak" and self.route.kind == "watch":
             message = "hello: role is 'speak' on a path for watching; speak on /v1/session"
             raise ProtocolError("bad_hello", message, BAD_HELLO)
-        if hello.role == "speak" and (hello.session is not None or hello.resume_token is not None):
-            message = "this server does not resume sessions yet; send a hello without session and resume_token"
-            raise ProtocolError("resume_unsupported", message, NO_SESSION)
-        if hello.role == "speak" and hello.after_seq is not None:
-            raise ProtocolError("bad_hello", "hello: after_seq is for a session that exists", BAD_HELLO)
+        if hello.role == "speak":
+            _check_resume(hello)
         if hello.role == "watch" and self.watched(hello) is None:
             message = "hello: session is missing; name it here or in the path /v1/watch/{session}"
             raise ProtocolError("bad_hello", message, BAD_HELLO)
-
-    def _is_token(self, auth: str | None) -> bool:
-        return hmac.compare_digest((auth or "").encode(), (self._token or "").encode())
 
     def watched(self, hello: Hello) -> str | None:
         """Return the session that a watcher wants to see: the path's, else the hello's."""
@@ -146,39 +144,28 @@ class Connection:
             if isinstance(message, Configure) and message == Configure(want=message.want):
                 return message
             raise ProtocolError("not_allowed", "a watcher may send ping, and config with want, and nothing else")
+        assert self.cursor is not None
+        return self._take_speech(message, self.cursor)
+
+    def _take_speech(self, message: Audio | Flush | Mark | Configure | End, cursor: Cursor) -> Accepted | None:
+        if cursor.ended:
+            what = "audio after end was not taken" if isinstance(message, Audio) else "nothing but ping may follow end"
+            raise ProtocolError("ended", what)
+        if cursor.closed:
+            return None
         if isinstance(message, Audio):
-            return self._audio(message)
-        if self._ended:
-            raise ProtocolError("ended", "nothing but ping may follow end")
-        self._ended = isinstance(message, End)
+            return cursor.take(message)
+        cursor.ended = isinstance(message, End)
         return message
 
-    def _audio(self, audio: Audio) -> Chunk | None:
-        if self._ended:
-            raise ProtocolError("ended", "audio after end was not taken")
-        n = self.next_chunk if audio.n is None else audio.n
-        if n < self.next_chunk:
-            return None
-        if n > self.next_chunk:
-            message = f"audio: n is {n}, expected {self.next_chunk}: chunks are numbered without holes"
-            raise ProtocolError("chunk_hole", message, BAD_HELLO)
-        missing_bytes = self._missing_bytes(audio, n)
-        self.next_chunk = n + 1
-        self._position_bytes += missing_bytes + len(audio.data)
-        return Chunk(n, missing_bytes, audio.data)
 
-    def _missing_bytes(self, audio: Audio, n: int) -> int:
-        """Return how many bytes lie between the last chunk's end and `at`."""
-        assert self.hello is not None
-        assert self.hello.audio is not None
-        fmt = self.hello.audio
-        expected = self._position_bytes // fmt.frame_bytes
-        if audio.at is None or audio.at == expected:
-            return 0
-        if not expected < audio.at <= expected + MAX_SKIP_S * fmt.rate:
-            message = (
-                f"audio: chunk {n} has at {audio.at}, expected {expected}: at counts samples of one channel from 0, "
-                f"and may jump forward by at most {MAX_SKIP_S} s where audio was lost"
-            )
-            raise ProtocolError("at_mismatch", message, BAD_HELLO)
-        return audio.at * fmt.frame_bytes - self._position_bytes
+def _check_resume(hello: Hello) -> None:
+    """Refuse a speaker that says only a part of what coming back takes."""
+    given = {"session": hello.session is not None, "resume_token": hello.resume_token is not None}
+    missing = [name for name, is_given in given.items() if not is_given]
+    if len(missing) == 1:
+        message = f"hello: {missing[0]} is missing; a speaker that comes back gives session and resume_token"
+        raise ProtocolError("bad_hello", message, BAD_HELLO)
+    if missing and hello.after_seq is not None:
+        message = "hello: after_seq is for a session that exists; give session and resume_token too"
+        raise ProtocolError("bad_hello", message, BAD_HELLO)

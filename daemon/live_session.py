@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from amanuensis.daemon.config import LimitSettings
-from amanuensis.daemon.connection import Chunk
+from amanuensis.daemon.cursor import Chunk, Cursor
+from amanuensis.daemon.feeder import Feeder
 from amanuensis.daemon.hub import ClientQueue, Hub
 from amanuensis.daemon.journal import Entry, Journal
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.protocol import PROTO, Configure, ProtocolError
+from amanuensis.daemon.protocol import PROTO, Configure, End, Flush, Mark, ProtocolError
 from amanuensis.daemon.pump import Pump
+from amanuensis.daemon.session_store import MemoryStore, Order, SessionStore
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.stream.config import StreamConfigError
 from amanuensis.stream.events import (
@@ -29,7 +33,6 @@ from amanuensis.stream.events import (
     Stats,
     Warning,  # noqa: A004 - the name on the wire
 )
-from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import MAX_MARKS
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,8 @@ NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 INTERNAL: Final = 1011
 IDLE: Final = 4408
+TAKEN_OVER: Final = 4409
 ACK_S: Final = 0.1  # an ack for each so much audio, and once a second for what is left
-LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,60 +52,120 @@ class Ending:
     reason: str
     code: int = NORMAL  # of the watchers
     speaker_code: int = NORMAL
+    resume_until: float | None = None  # seconds since the epoch: the session itself goes on till then
 
 
 END: Final = Ending("end")
 SPEAKER_LEFT: Final = Ending("speaker_left")
 SPEAKER_IDLE: Final = Ending("idle", speaker_code=IDLE)
+PROTOCOL_FAULT: Final = Ending("protocol_error")
 SHUTDOWN: Final = Ending("shutdown", GOING_AWAY, GOING_AWAY)
 FAULT: Final = Ending("fault", INTERNAL, INTERNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a session is known.
+
+    Attributes:
+        id: its public name.
+        resume_token: what its speaker alone knows.
+
+    """
+
+    id: str = field(default_factory=lambda: secrets.token_hex(6))
+    resume_token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)  # 128 bits
+
+    def is_token(self, given: str) -> bool:
+        """Whether this is the resume token, compared in constant time."""
+        return hmac.compare_digest(given.encode(), self.resume_token.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A session without a speaker: until when it waits for one, on the clock of `Sessions`, and how it ends then."""
+
+    until_s: float
+    ending: Ending
 
 
 class LiveSession:
     """One session that goes on.
 
+    Args:
+        pump: its pipeline.
+        cursor: where it stands in what its speaker sends.
+        info: what the engine runs.
+        journal: what it has said.
+        metrics: of the daemon.
+        identity: how it is known; None: a new one.
+        store: keeps what must outlive the process.
+
     Attributes:
-        id: its public name.
-        resume_token: what its speaker alone knows.
         hub: everybody who watches, the speaker included.
-        speaker: the speaker's own queue.
+        speaker: the speaker's own queue, while there is one.
+        detached: set while there is none, and one may come back.
+        ending: set once nothing more is taken.
 
     """
 
-    def __init__(self, pump: Pump, fmt: AudioFormat, info: EngineInfo, journal: Journal, metrics: Metrics) -> None:
-        self.id = secrets.token_hex(6)
-        self.resume_token = secrets.token_urlsafe(16)  # 128 bits
+    def __init__(
+        self,
+        pump: Pump,
+        cursor: Cursor,
+        info: EngineInfo,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        identity: Identity | None = None,
+        store: SessionStore | None = None,
+    ) -> None:
+        self.identity = identity or Identity()
         self.hub = Hub()
         self.journal = journal
         self.pump = pump
+        self.cursor = cursor
+        self.store = store or MemoryStore()
+        self.feeder = Feeder(pump, cursor.format)
         self.ending: Ending | None = None
         self.speaker: ClientQueue | None = None
+        self.detached: Detached | None = None
         self.task: asyncio.Task[None] | None = None
-        self._format = fmt
+        self._format = cursor.format
         self._info = info
         self._metrics = metrics
-        self._received_bytes = 0
-        self._bytes_at_ack = 0
-        self._newest_chunk = -1
-        self._acked_chunk = -1
+        self._bytes_at_ack = cursor.position_bytes
+        self._acked_chunk = cursor.next_chunk - 1
+
+    @property
+    def id(self) -> str:
+        """Its public name."""
+        return self.identity.id
 
     async def run(self) -> Ending:
-        """Publish events until the session is over; return why it is."""
+        """Publish events until the session is over; return why it is.
+
+        When it is cancelled, it is over at once for its clients: with the `ending` that was set, else `SHUTDOWN`.
+        """
         try:
-            async for event in self.pump.events():
-                self.publish(event)
+            async for step in self.pump.steps():
+                self.publish(step)
         except asyncio.CancelledError:
-            self._say_goodbye(SHUTDOWN)
+            self._say_goodbye(self.ending or SHUTDOWN)
+            self.store.suspend()
             raise
         except Exception:
             log.exception("session %s: stopped by a fault", self.id)
             self.ending = FAULT
             message = "the session stopped because of a fault of the server; its log has the details"
-            self.publish(Error("internal", message, fatal=True))
+            self.publish([Error("internal", message, fatal=True)])
         finally:
+            self.feeder.stop()
+            self.cursor.closed = True
             self._count_fates()
         ending = self.ending or END
         self._say_goodbye(ending)
+        self.store.end()
         return ending
 
     def _count_fates(self) -> None:
@@ -111,8 +174,17 @@ class LiveSession:
         for fate in ("transcribed", "silence", "gap", "unsettled"):
             self._metrics.fates_s.labels(fate).inc(getattr(totals, fate) / self._format.rate)
 
-    def publish(self, event: Event) -> None:
-        """Number an event if it is durable, keep what is to be kept, tell everybody."""
+    def publish(self, events: Iterable[Event]) -> None:
+        """Number the durable ones, have what is to be kept kept, then tell everybody."""
+        entries = [self.journal.add(event) for event in events]
+        durable = [entry for entry in entries if entry.seq is not None]
+        if durable:
+            self.store.append_step(durable, self.pump.session)
+        for entry in entries:
+            self._count(entry.event)
+            self.hub.publish(entry)
+
+    def _count(self, event: Event) -> None:
         self._metrics.events.labels(event.type).inc()
         if isinstance(event, Commit):
             self._metrics.words.inc(len(event.words))
@@ -120,59 +192,70 @@ class LiveSession:
             self._metrics.warnings.labels(event.code).inc()
         if isinstance(event, Gap):
             self._metrics.gap_s.inc((event.end_ms - event.start_ms) / 1000)
-        self.hub.publish(self.journal.add(event))
 
-    async def hear(self, chunk: Chunk) -> None:
-        """Take a chunk; returns once there is room for the next one."""
-        if chunk.missing_bytes:
-            await self._skip(chunk.missing_bytes)
-        second = self._format.bytes_per_s  # at most so much at once: what waits stays bounded
-        for start in range(0, len(chunk.data), second):
-            await self._hear_piece(chunk.data[start : start + second])
-        self._newest_chunk = chunk.n
-        if self._received_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
+    def attach(self, speaker: ClientQueue) -> None:
+        """Have a speaker speak in the session; one that speaks already is closed, for this one is the same."""
+        if self.speaker is not None:
+            self.speaker.close(TAKEN_OVER, "another connection has taken over this session")
+        self.speaker, self.detached = speaker, None
+
+    def detach(self, speaker: ClientQueue, until_s: float, ending: Ending) -> None:
+        """Wait for the speaker to come back, if it is still this one, and the session goes on."""
+        if self.speaker is speaker:
+            self.speaker = None
+            self.detached = Detached(until_s, ending) if self.ending is None else None
+
+    async def room(self) -> None:
+        """Wait until what was taken is heard, and more may be."""
+        await self.feeder.drained()
+
+    def hear(self, chunk: Chunk) -> None:
+        """Take a chunk; `room` says when the next one may come."""
+        self.store.append_audio(chunk)
+        self._metrics.audio_s.inc(len(chunk.data) / self._format.bytes_per_s)
+        self.feeder.put(chunk)
+        if self.cursor.position_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
             self.acknowledge()
 
+    def lose(self, n_samples: int, why: str) -> None:
+        """Take note that the source lost so many samples of each channel: they become a gap."""
+        self.store.append_skip(n_samples, why)
+        n_bytes = n_samples * self._format.frame_bytes
+        self.cursor.position_bytes += n_bytes
+        self.feeder.lose(n_bytes, why)
+
     def acknowledge(self) -> None:
-        """Tell the speaker which chunks are kept, if it does not know yet."""
-        if self.speaker is not None and self._newest_chunk >= 0:
-            self.speaker.send(Ack(self._newest_chunk))
-            self._acked_chunk = self._newest_chunk
-            self._bytes_at_ack = self._received_bytes
+        """Tell the speaker which chunks are kept."""
+        if self.speaker is not None and self.cursor.next_chunk > 0:
+            self._acked_chunk = self.cursor.next_chunk - 1
+            self._bytes_at_ack = self.cursor.position_bytes
+            self.speaker.send(Ack(self._acked_chunk))
 
     @property
     def owes_ack(self) -> bool:
         """Whether chunks were taken that the speaker was not told of."""
-        return self._acked_chunk < self._newest_chunk
+        return self._acked_chunk < self.cursor.next_chunk - 1
 
-    def flush(self, label: str | int | None) -> None:
-        """Make everything heard so far final."""
-        self._check_marks()
-        self.pump.flush(label)
+    def obey(self, order: Order) -> None:
+        """Do what the speaker asks for.
 
-    def mark(self, label: str | int) -> None:
-        """Answer once everything heard so far is final."""
-        self._check_marks()
-        self.pump.mark(label)
+        Raises:
+            ProtocolError: `too_many_marks` or `bad_config`; nothing was done.
 
-    def _check_marks(self) -> None:
-        if self.pump.waiting_marks >= MAX_MARKS:
+        """
+        marks = isinstance(order, Mark) or (isinstance(order, Flush) and order.id is not None)
+        if marks and self.pump.waiting_marks >= MAX_MARKS:
             raise ProtocolError("too_many_marks", f"{MAX_MARKS} marks were not answered yet; wait for `marked`")
-
-    async def _hear_piece(self, data: bytes) -> None:
-        self._received_bytes += len(data)
-        self._metrics.audio_s.inc(len(data) / self._format.bytes_per_s)
-        self.pump.feed(data)
-        await self.pump.room()
-
-    async def _skip(self, missing_bytes: int) -> None:
-        """Leave out sound that the client lost; a sample that was cut by the loss is completed with zeros."""
-        rest = -self._received_bytes % self._format.frame_bytes
-        if rest:
-            self.pump.feed(bytes(rest))
-        self.pump.skip((missing_bytes - rest) // self._format.frame_bytes, LOST_BY_CLIENT)
-        self._received_bytes += missing_bytes
-        await self.pump.room()
+        if isinstance(order, Configure):
+            self.configure(order)
+        self.store.append_order(order, self.cursor.controls)
+        match order:
+            case Flush(id=label):
+                self.pump.flush(label)
+            case Mark(id=label):
+                self.pump.mark(label)
+            case End():
+                self.finish(END)
 
     def configure(self, message: Configure) -> None:
         """Change settings.
@@ -190,20 +273,38 @@ class LiveSession:
     def finish(self, ending: Ending) -> None:
         """Take no more audio; what was heard becomes final, then everybody is told."""
         if self.ending is None:
-            self.ending = ending
-            if self.owes_ack:
-                self.acknowledge()
-            self.pump.end()
+            self._close(ending)
+            self.feeder.end()
 
-    def ready(self, *, for_speaker: bool, limits: LimitSettings) -> Ready:
+    async def suspend(self, ending: Ending) -> None:
+        """Take no more audio, and wait until what can be decoded now is told; the session goes on elsewhere."""
+        if self.ending is None:
+            self._close(ending)
+        await self.room()
+        await self.pump.settled()
+
+    def _close(self, ending: Ending) -> None:
+        self.ending = ending
+        self.detached = None
+        self.cursor.closed = True
+        if self.owes_ack:
+            self.acknowledge()
+
+    def ready(self, *, for_speaker: bool, limits: LimitSettings, resumed: bool = False) -> Ready:
         """Return the answer to a hello; only the speaker gets the token to come back."""
         return Ready(
             session=self.id,
-            resume_token=self.resume_token if for_speaker else "",
+            resume_token=self.identity.resume_token if for_speaker else "",
             proto=PROTO,
-            limits={"message_bytes": limits.message_bytes, "idle_s": limits.idle_s, "backlog_s": limits.backlog_s},
-            next=0,
+            limits={
+                "message_bytes": limits.message_bytes,
+                "idle_s": limits.idle_s,
+                "backlog_s": limits.backlog_s,
+                "resume_s": limits.resume_s,
+            },
+            next=self.cursor.next_chunk if for_speaker else 0,
             engine=self.engine_use(),
+            controls=self.cursor.controls if resumed else None,
         )
 
     def engine_use(self) -> EngineUse:
@@ -217,7 +318,7 @@ class LiveSession:
     @property
     def audio_s(self) -> float:
         """How much was received."""
-        return self._received_bytes / self._format.bytes_per_s
+        return self.cursor.position_bytes / self._format.bytes_per_s
 
     def stats(self) -> Stats:
         """Return how far behind the captions are."""
@@ -226,6 +327,6 @@ class LiveSession:
         return Stats(session.lag_ms, session.queue_ms, self.pump.tick_ms, rtf, self.engine_use())
 
     def _say_goodbye(self, ending: Ending) -> None:
-        self.hub.publish(Entry(Bye(ending.reason)))
+        self.hub.publish(Entry(Bye(ending.reason, ending.resume_until)))
         for client in self.hub.clients:
             client.close(ending.speaker_code if client is self.speaker else ending.code, ending.reason)

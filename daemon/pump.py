@@ -122,11 +122,24 @@ class Pump:
             Exception: whatever a fault of the session or the engine raised; the stream cannot go on.
 
         """
+        async for step in self.steps():
+            for event in step:
+                yield event
+
+    async def steps(self) -> AsyncIterator[list[Event]]:
+        """Yield the events in steps: when one is yielded, the session is in the state right after its last event.
+
+        Raises:
+            Exception: whatever a fault of the session or the engine raised; the stream cannot go on.
+
+        """
         try:
             while True:
                 self._submit_due()
                 while self._out:
-                    yield self._out.popleft()
+                    step = list(self._out)
+                    self._out.clear()
+                    yield step
                 if self._fault is not None:
                     raise self._fault
                 if self.session.done:
@@ -137,6 +150,18 @@ class Pump:
                 await self._awake.wait()
         finally:
             await self.aclose()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no window is due or at the engine, and every event was yielded."""
+        over = self._closed or self._fault is not None
+        return over or not (self._jobs or self._out or self._awake.is_set())
+
+    async def settled(self) -> None:
+        """Wait until it is idle, which is when the engine has answered for all sound that may be decoded now."""
+        while not self.is_idle:
+            self._settled.clear()
+            await asyncio.sleep(0) if not self._jobs else await self._settled.wait()
 
     async def aclose(self) -> None:
         """Forget the jobs in the engine."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from amanuensis.daemon.config import Config
-from amanuensis.daemon.connection import BAD_HELLO
-from amanuensis.daemon.hub import TRY_AGAIN
+from amanuensis.daemon.connection import BAD_HELLO, NO_SESSION, NOT_ALLOWED
+from amanuensis.daemon.cursor import Cursor
+from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
-from amanuensis.daemon.live_session import SHUTDOWN, LiveSession
+from amanuensis.daemon.live_session import SHUTDOWN, Ending, Identity, LiveSession
 from amanuensis.daemon.metrics import Gauges, Metrics
 from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.pump import Pump
@@ -33,9 +34,10 @@ RETRY_AFTER_S: Final = 5.0  # a session ends now and then; sooner is not worth a
 class EndedSession:
     """What is left of a session for a while."""
 
-    id: str
+    identity: Identity
     journal: Journal
     ready: Ready  # as watchers get it
+    ready_again: Ready  # as its speaker gets it
     reason: str
     ended_s: float  # on the clock of `Sessions`
 
@@ -48,7 +50,8 @@ class Sessions:
         tokenizer: of the engine's model.
         config: defaults and limits.
         metrics: what is counted.
-        clock: seconds, for how long ended sessions are kept.
+        clock: seconds, for how long ended sessions are kept, and others wait for their speaker.
+        wall_clock: seconds since the epoch, for what clients are told.
 
     """
 
@@ -58,13 +61,16 @@ class Sessions:
         tokenizer: WordTokenizer,
         config: Config,
         metrics: Metrics,
+        *,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        self._wall_clock = wall_clock
         self._live: dict[str, LiveSession] = {}
         self._ended: OrderedDict[str, EndedSession] = OrderedDict()
         self.closing = False
@@ -96,12 +102,42 @@ class Sessions:
         backlog_ms = 1000 * self._config.limits.backlog_s
         pump = Pump(pipeline, self._engine, stream, backlog_ms, on_answer=self._metrics.tick_s.observe)
         journal = Journal(JournalLimits(self._config.limits.ring_events, self._config.limits.transcript_words))
-        session = LiveSession(pump, hello.audio, self._engine.info, journal, self._metrics)
+        session = LiveSession(pump, Cursor(hello.audio), self._engine.info, journal, self._metrics)
         self._live[session.id] = session
         session.task = asyncio.create_task(self._run(session, stream))
         self._metrics.sessions.inc()
         log.info("session %s: opened, %s", session.id, hello.audio)
         return session
+
+    def resume(self, hello: Hello) -> LiveSession | EndedSession:
+        """Return the session that a speaker comes back to.
+
+        Raises:
+            ProtocolError: `no_such_session` (close 4404), `wrong_resume_token` (4401) or `bad_hello` (4400).
+
+        """
+        session = self._live.get(hello.session or "") or self._ended.get(hello.session or "")
+        if session is None:
+            message = f"no session {hello.session!r}: it never was, or ended too long ago; begin a new one"
+            raise ProtocolError("no_such_session", message, NO_SESSION)
+        if not session.identity.is_token(hello.resume_token or ""):
+            raise ProtocolError("wrong_resume_token", f"this is not the resume_token of {hello.session!r}", NOT_ALLOWED)
+        if isinstance(session, LiveSession) and session.cursor.format != hello.audio:
+            message = f"hello.audio is not what session {session.id} began with: {session.cursor.format}"
+            raise ProtocolError("bad_hello", message, BAD_HELLO)
+        return session
+
+    def leave(self, session: LiveSession, speaker: ClientQueue, ending: Ending) -> None:
+        """Take note that a speaker's connection is over; the session waits for it to come back, else it ends so."""
+        if session.speaker is speaker and session.ending is None:
+            wait_s = self._config.limits.resume_s
+            session.detach(speaker, self._clock() + wait_s, ending)
+            log.info("session %s: its speaker is gone; waiting %g s for it", session.id, wait_s)
+            self._expire(session)
+
+    def _expire(self, session: LiveSession) -> None:
+        if session.detached is not None and session.detached.until_s <= self._clock():
+            session.finish(session.detached.ending)
 
     def _full(self) -> ProtocolError:
         return ProtocolError(
@@ -129,8 +165,15 @@ class Sessions:
         finally:
             self._engine.close_stream(stream)
             del self._live[session.id]
-        ready = session.ready(for_speaker=False, limits=self._config.limits)
-        self._ended[session.id] = EndedSession(session.id, session.journal, ready, ending.reason, self._clock())
+        limits = self._config.limits
+        self._ended[session.id] = EndedSession(
+            session.identity,
+            session.journal,
+            session.ready(for_speaker=False, limits=limits),
+            session.ready(for_speaker=True, limits=limits, resumed=True),
+            ending.reason,
+            self._clock(),
+        )
         self._forget_old()
         told = (session.id, ending.reason, session.audio_s, session.journal.last_seq)
         log.info("session %s: ended (%s), %.1f s of audio, %d events", *told)
@@ -142,8 +185,9 @@ class Sessions:
         return self._live.get(name) or self._ended.get(name)
 
     def tick(self) -> None:
-        """Once a second: tell the stats, forget what has lingered long enough."""
-        for session in self._live.values():
+        """Once a second: tell the stats, end those whose speaker stays away, forget what has lingered long enough."""
+        for session in list(self._live.values()):
+            self._expire(session)
             session.hub.publish(Entry(session.stats()))
             if session.owes_ack:
                 session.acknowledge()
@@ -155,7 +199,7 @@ class Sessions:
             oldest = next(iter(self._ended.values()))
             if len(self._ended) <= limits.ended_sessions and self._clock() - oldest.ended_s <= limits.linger_s:
                 return
-            del self._ended[oldest.id]
+            del self._ended[oldest.identity.id]
 
     def gauges(self) -> Gauges:
         """Return what stands now."""
@@ -168,15 +212,33 @@ class Sessions:
             backlog_ms=sum(pipeline.queue_ms for pipeline in pipelines),
         )
 
+    def reconfigure(self, config: Config) -> None:
+        """Open sessions with other settings from now on; those that are open keep theirs."""
+        self._config = config
+
     async def close(self, grace_s: float) -> None:
-        """End all sessions; those that are not final after `grace_s` are cut off."""
+        """Stop: sessions that can go on in another process are handed over, the others become final.
+
+        Args:
+            grace_s: for what was heard to be decoded; what is not final then is cut off.
+
+        """
         self.closing = True
-        tasks = [session.task for session in self._live.values() if session.task is not None]
-        for session in list(self._live.values()):
-            session.finish(SHUTDOWN)
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=grace_s)
-        for task in late:
+        sessions = list(self._live.values())
+        until = self._wall_clock() + self._config.limits.resume_s
+        handed_over = [
+            asyncio.create_task(session.suspend(replace(SHUTDOWN, resume_until=until)))
+            for session in sessions
+            if session.store.survives and session.ending is None
+        ]
+        for session in sessions:
+            if not session.store.survives:
+                session.finish(SHUTDOWN)
+        ending = [session.task for session in sessions if session.task is not None and not session.store.survives]
+        waiting = [*handed_over, *ending]
+        if waiting:
+            await asyncio.wait(waiting, timeout=grace_s)
+        rest = [task for task in (*handed_over, *(session.task for session in sessions)) if task and not task.done()]
+        for task in rest:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*rest, return_exceptions=True)

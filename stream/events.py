@@ -162,6 +162,7 @@ class Ready(Event):
     limits: dict[str, int | float]
     next: int  # first audio chunk wanted
     engine: EngineUse
+    controls: int | None = None  # text frames that were taken after the chunk before it; only for who comes back
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ async def test_a_burst_of_small_frames_gives_others_their_turn() -> None:
 
 async def test_client_that_answers_no_ping_is_closed() -> None:
     """A client that is gone without a word is closed with 1011 after two intervals."""
-    async with running(ping_s=0.1) as (daemon, address):
+    async with running(ping_s=0.1, resume_s=0) as (daemon, address):
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(UPGRADE.encode() + masked(json.dumps(hello())))
         raw = await reader.read()
@@ -87,7 +87,7 @@ async def test_what_came_before_the_end_is_heard() -> None:
     engine = HeldEngine()
     words = [k % 7 for k in range(9)]
     data = pcm(say(words))
-    async with running(engine, ping_s=0.1, backlog_s=1) as (_, address), AsyncExitStack() as stack:
+    async with running(engine, ping_s=0.1, backlog_s=1, resume_s=0) as (_, address), AsyncExitStack() as stack:
         speaker = await stack.enter_async_context(connected(address, hello()))
         await speaker.until(type="ready")
         watcher = await stack.enter_async_context(connected(address, hello("watch"), "/v1/watch/latest"))

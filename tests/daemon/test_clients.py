@@ -158,7 +158,7 @@ async def test_killed_speaker_leaves_only_words_already_spoken(share: float) -> 
     """When the sender dies in mid-sentence its words so far become final for the watchers, and no other."""
     data = SOUND[: int(len(SOUND) * share) // 2 * 2]
     said = sum(LEAD_S + k * (WORD_S + GAP_S) + WORD_S / 2 < len(data) / 32000 for k in range(len(WORDS)))
-    async with running() as (daemon, address), AsyncExitStack() as stack:
+    async with running(resume_s=0) as (daemon, address), AsyncExitStack() as stack:
         speaker = await stack.enter_async_context(connected(address, hello()))
         name = (await speaker.until(type="ready"))["session"]
         watcher = await stack.enter_async_context(connected(address, hello("watch"), f"/v1/watch/{name}"))
@@ -248,7 +248,7 @@ async def test_watcher_that_talks_nonsense_is_told() -> None:
 async def test_hole_between_chunks_ends_the_session_in_order() -> None:
     """A missing chunk closes the speaker with 4400; what it had said becomes final for the watchers."""
     audio = {"enc": "s16le", "rate": 16000, "ch": 1}
-    async with running() as (_, address), AsyncExitStack() as stack:
+    async with running(resume_s=0) as (_, address), AsyncExitStack() as stack:
         client = await stack.enter_async_context(connected(address, hello(audio=audio)))
         name = (await client.until(type="ready"))["session"]
         watcher = await stack.enter_async_context(connected(address, hello("watch", session=name)))
@@ -370,7 +370,7 @@ async def test_reader_that_stops_is_closed_and_nobody_else_notices() -> None:
                 await asyncio.sleep(0)
             count = 0
             while daemon.metrics.registry.get_sample_value("amanuensis_slow_clients_total") == 0:
-                session.publish(WarningEvent("test", "x" * 4000))
+                session.publish([WarningEvent("test", "x" * 4000)])
                 count += 1
                 await speaker.settled()
                 assert max(len(queue) for queue in session.hub.clients) <= 64

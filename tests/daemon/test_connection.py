@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanuensis.daemon.connection import MAX_ERRORS, Chunk, Connection, Route
+from amanuensis.daemon.access import EVERYBODY, NOBODY, Grant
+from amanuensis.daemon.connection import MAX_ERRORS, Connection, Route
+from amanuensis.daemon.cursor import Chunk, Cursor
 from amanuensis.daemon.protocol import Configure, Flush, Hello, Ping, ProtocolError
 from tests.helpers.protocol_cases import HELLO
 
@@ -22,7 +25,10 @@ TOKEN = "a-token-of-some-length"
 def opened(framing: str = "msgpack", **audio: Any) -> Connection:
     """Return a connection whose speaker has said hello."""
     connection = Connection(SPEAK)
-    connection.receive(json.dumps(HELLO | {"audio": HELLO["audio"] | audio | {"framing": framing}}))
+    hello = connection.receive(json.dumps(HELLO | {"audio": HELLO["audio"] | audio | {"framing": framing}}))
+    assert isinstance(hello, Hello)
+    assert hello.audio is not None
+    connection.cursor = Cursor(hello.audio)
     return connection
 
 
@@ -59,29 +65,43 @@ def test_token_in_hello(auth: str | None, accepted: bool) -> None:
     """A server with a token takes only a hello that has it."""
     text = json.dumps(HELLO | {"auth": auth})
     if accepted:
-        assert isinstance(Connection(SPEAK, TOKEN).receive(text), Hello)
+        assert isinstance(Connection(SPEAK, authorize).receive(text), Hello)
     else:
-        error = refused(Connection(SPEAK, TOKEN), text)
+        error = refused(Connection(SPEAK, authorize), text)
         assert (error.code, error.close_code) == ("unauthorized", 4401)
         assert TOKEN not in str(error)
 
 
-def test_token_in_request() -> None:
-    """A request that carried the token needs none in the hello."""
-    assert isinstance(Connection(SPEAK, TOKEN, authorized=True).receive(json.dumps(HELLO)), Hello)
+def authorize(auth: str | None) -> Grant:
+    """Whoever has the token may do everything."""
+    return EVERYBODY if auth == TOKEN else NOBODY
+
+
+@pytest.mark.parametrize(("route", "role"), [(SPEAK, "speak"), (WATCH, "watch")])
+def test_roles(route: Route, role: str) -> None:
+    """Who may only watch cannot speak, and the other way round; who may, is known by what was granted."""
+    text = json.dumps(HELLO if role == "speak" else {"type": "hello", "proto": "amanuensis.v1", "role": "watch"})
+    right, wrong = (Grant(frozenset({name}), "obs") for name in ((role, "watch" if role == "speak" else "speak")))
+    connection = Connection(route, lambda _: right)
+    assert isinstance(connection.receive(text), Hello)
+    assert connection.grant == right
+    error = refused(Connection(route, lambda _: wrong), text)
+    assert (error.code, error.close_code) == ("unauthorized", 4401)
+    assert f"obs may not {role} here: that needs a token with the role {role}" in str(error)
 
 
 @pytest.mark.parametrize(
     ("route", "fields", "code", "close_code"),
     [
         (WATCH, HELLO, "bad_hello", 4400),
-        (SPEAK, HELLO | {"session": "abc", "resume_token": "t"}, "resume_unsupported", 4404),
+        (SPEAK, HELLO | {"session": "abc"}, "bad_hello", 4400),
+        (SPEAK, HELLO | {"resume_token": "t", "after_seq": 3}, "bad_hello", 4400),
         (SPEAK, HELLO | {"after_seq": 3}, "bad_hello", 4400),
         (SPEAK, WATCH_HELLO, "bad_hello", 4400),
     ],
 )
 def test_roles_and_paths(route: Route, fields: dict[str, Any], code: str, close_code: int) -> None:
-    """A role that does not fit the path, and resuming, are refused with their own codes."""
+    """A role that does not fit the path, and half of what coming back takes, are refused."""
     error = refused(Connection(route), json.dumps(fields))
     assert (error.code, error.close_code) == (code, close_code)
 
@@ -115,7 +135,8 @@ def test_repeated_chunk_is_ignored() -> None:
     assert connection.receive(chunk(0)) == Chunk(0, 0, b"\0\0")
     assert connection.receive(chunk(0, b"\1\1")) is None
     assert connection.receive(chunk(1)) == Chunk(1, 0, b"\0\0")
-    assert connection.next_chunk == 2
+    assert connection.cursor is not None
+    assert connection.cursor.next_chunk == 2
 
 
 def test_hole_between_chunks_is_fatal() -> None:
@@ -161,6 +182,37 @@ def test_nothing_follows_end_but_ping() -> None:
     connection = opened()
     connection.receive('{"type":"end"}')
     assert [refused(connection, frame).code for frame in (chunk(0), '{"type":"flush"}')] == ["ended", "ended"]
+    assert connection.receive('{"type":"ping"}') == Ping()
+
+
+def test_a_speaker_comes_back_with_session_and_token() -> None:
+    """A hello with both is taken, with what it has seen."""
+    text = json.dumps(HELLO | {"session": "abc", "resume_token": "secret", "after_seq": 7})
+    hello = Connection(SPEAK).receive(text)
+    assert isinstance(hello, Hello)
+    assert (hello.session, hello.resume_token, hello.after_seq) == ("abc", "secret", 7)
+
+
+def test_text_frames_are_counted_from_chunk_to_chunk() -> None:
+    """What was taken after a chunk is counted, wrong messages too, pings not; the next chunk begins anew."""
+    connection = opened()
+    assert connection.cursor is not None
+    counts = []
+    for frame in ('{"type":"flush"}', '{"type":"ping"}', "{", chunk(0), '{"type":"mark","id":1}', chunk(0), chunk(1)):
+        with contextlib.suppress(ProtocolError):
+            connection.receive(frame)
+        counts.append(connection.cursor.controls)
+    assert counts == [1, 1, 2, 0, 1, 1, 0]
+
+
+def test_a_closed_session_takes_nothing_and_stays_where_it_is() -> None:
+    """What comes for a session that takes nothing more is ignored, and it is asked for again."""
+    connection = opened()
+    connection.receive(chunk(0))
+    assert connection.cursor is not None
+    connection.cursor.closed = True
+    assert [connection.receive(frame) for frame in (chunk(1), '{"type":"flush"}', '{"type":"end"}')] == [None] * 3
+    assert (connection.cursor.next_chunk, connection.cursor.controls, connection.cursor.ended) == (1, 0, False)
     assert connection.receive('{"type":"ping"}') == Ping()
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from amanuensis.daemon.config import LimitSettings
-from amanuensis.daemon.connection import Chunk
+from amanuensis.daemon.cursor import Cursor
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Journal, JournalLimits
 from amanuensis.daemon.live_session import END, SPEAKER_IDLE, SPEAKER_LEFT, LiveSession
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.protocol import Configure, ProtocolError
+from amanuensis.daemon.protocol import Audio, Configure, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Warning  # noqa: A004 - the name on the wire
@@ -31,10 +31,18 @@ def made(metrics: Metrics | None = None) -> LiveSession:
     engine = ToneEngine()
     pipeline = StreamSession(StreamConfig(), AudioFormat(), ToneTokenizer(), INFO)
     pump = Pump(pipeline, engine, engine.open_stream())
-    session = LiveSession(pump, AudioFormat(), INFO, Journal(JournalLimits()), metrics or Metrics())
+    session = LiveSession(pump, Cursor(AudioFormat()), INFO, Journal(JournalLimits()), metrics or Metrics())
     session.speaker = ClientQueue("json")
     session.hub.clients.add(session.speaker)
     return session
+
+
+async def hear(session: LiveSession, data: bytes) -> None:
+    """Have a session take a chunk, and wait until there is room for the next one."""
+    chunk = session.cursor.take(Audio(None, None, data))
+    assert chunk is not None
+    session.hear(chunk)
+    await session.room()
 
 
 async def said(session: LiveSession) -> list[dict[str, Any]]:
@@ -47,11 +55,11 @@ async def test_acks_come_for_every_tenth_of_a_second() -> None:
     """Small chunks are acknowledged together, and what is left when the session ends."""
     session = made()
     acks = []
-    for n, data in enumerate(cut(SOUND[:16000], [640])):  # 25 chunks of 20 ms
-        await session.hear(Chunk(n, 0, data))
+    for data in cut(SOUND[:16000], [640]):  # 25 chunks of 20 ms
+        await hear(session, data)
         acks += [event["n"] for event in await said(session) if event["type"] == "ack"]
     assert acks == [4, 9, 14, 19, 24]
-    await session.hear(Chunk(25, 0, SOUND[16000:16640]))
+    await hear(session, SOUND[16000:16640])
     assert session.owes_ack
     session.finish(END)
     assert not session.owes_ack
@@ -75,7 +83,7 @@ async def test_everything_said_is_counted() -> None:
     """Seconds of sound, words and events reach the metrics and the stats."""
     metrics = Metrics()
     session = made(metrics)
-    await session.hear(Chunk(0, 0, SOUND))
+    await hear(session, SOUND)
     session.finish(END)
     await session.run()
     value = metrics.registry.get_sample_value
@@ -98,7 +106,7 @@ async def test_warnings_are_numbered_told_and_counted() -> None:
     """A warning is a durable event, and the metrics count it by its code."""
     metrics = Metrics()
     session = made(metrics)
-    session.publish(Warning("engine_restarted", "again"))
+    session.publish([Warning("engine_restarted", "again")])
     (told,) = await said(session)
     assert told == {"type": "warning", "seq": 1, "code": "engine_restarted", "message": "again"}
     assert metrics.registry.get_sample_value("amanuensis_warnings_total", {"code": "engine_restarted"}) == 1
@@ -117,5 +125,5 @@ async def test_settings_change_or_are_refused_whole() -> None:
 async def test_ready_tells_limits_and_engine() -> None:
     """The answer to a hello carries what a client must know."""
     ready = made().ready(for_speaker=True, limits=LimitSettings(message_bytes=8192))
-    assert ready.limits == {"message_bytes": 8192, "idle_s": 300.0, "backlog_s": 10.0}
+    assert ready.limits == {"message_bytes": 8192, "idle_s": 300.0, "backlog_s": 10.0, "resume_s": 30.0}
     assert (ready.next, ready.engine.encoder, ready.engine.model) == (0, "cpu", "tones")

@@ -13,7 +13,8 @@ import pytest
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from amanuensis.daemon.config import Address, Config, ServerSettings
-from amanuensis.daemon.server import Daemon, ServeError, open_listener, stop_signal
+from amanuensis.daemon.listeners import ServeError, open_listener
+from amanuensis.daemon.server import Daemon, stop_signal
 from amanuensis.npu.engine.api import EngineLostError
 from tests.helpers.daemon_client import check_invariants, connected, cut, exchange, get, hello, pcm, running, speak
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
@@ -56,7 +57,8 @@ async def test_twenty_clients_at_once() -> None:
         (hello(audio={"enc": "s16le", "rate": 7, "ch": 1}), "bad_hello", "rate is 7"),
         (hello(lang="xx"), "bad_hello", "'xx' is not known"),
         (hello(task="translate"), "bad_hello", "English-only"),
-        (hello(session="abc"), "resume_unsupported", "does not resume"),
+        (hello(session="abc"), "bad_hello", "resume_token is missing"),
+        (hello(session="abc", resume_token="x", after_seq=0), "no_such_session", "no session 'abc'"),
         (hello("watch", session="abc"), "no_such_session", "no session 'abc'"),
     ],
 )
@@ -67,7 +69,7 @@ async def test_refused_hello(first: dict[str, object] | str | bytes, code: str, 
     (error,) = client.events
     assert (error["type"], error["code"], error["fatal"]) == ("error", code, True)
     assert words in error["message"]
-    assert close_code == {"resume_unsupported": 4404, "no_such_session": 4404}.get(code, 4400)
+    assert close_code == {"no_such_session": 4404}.get(code, 4400)
 
 
 async def test_silent_client_is_closed() -> None:

@@ -8,11 +8,10 @@ import logging
 import pytest
 
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
-from amanuensis.daemon.connection import Chunk
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.protocol import Hello, Options, ProtocolError
+from amanuensis.daemon.protocol import Audio, Hello, Options, ProtocolError
 from amanuensis.daemon.sessions import EndedSession, Sessions
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat
@@ -36,13 +35,21 @@ class Clock:
 def made(engine: ToneEngine | None = None, clock: Clock | None = None, **limits: int) -> Sessions:
     """Return an empty registry."""
     config = Config(ServerSettings(), stream=StreamConfig(prompt="alfa"), limits=LimitSettings(**limits))
-    return Sessions(engine or ToneEngine(), ToneTokenizer(), config, Metrics(), clock or Clock())
+    return Sessions(engine or ToneEngine(), ToneTokenizer(), config, Metrics(), clock=clock or Clock())
+
+
+async def hear(session: LiveSession, data: bytes) -> None:
+    """Have a session take a chunk, and wait until there is room for the next one."""
+    chunk = session.cursor.take(Audio(None, None, data))
+    assert chunk is not None
+    session.hear(chunk)
+    await session.room()
 
 
 async def spoken(sessions: Sessions) -> LiveSession:
     """Return a session that has heard three words and is over."""
     session = sessions.open(HELLO)
-    await session.hear(Chunk(0, 0, SOUND))
+    await hear(session, SOUND)
     session.finish(END)
     assert session.task is not None
     await session.task
@@ -119,7 +126,7 @@ async def test_names_and_tokens_are_not_guessable() -> None:
     """Sessions have different names, and tokens of 128 bits that are told to the speaker only."""
     sessions = made()
     opened = [sessions.open(HELLO) for _ in range(8)]
-    assert len({session.id for session in opened}) == len({session.resume_token for session in opened}) == 8
+    assert len({session.id for session in opened}) == len({session.identity.resume_token for session in opened}) == 8
     limits = LimitSettings()
     assert len(opened[0].ready(for_speaker=True, limits=limits).resume_token) >= 22
     assert opened[0].ready(for_speaker=False, limits=limits).resume_token == ""
@@ -132,7 +139,7 @@ async def test_tick_tells_stats_and_owed_acks() -> None:
     session = sessions.open(HELLO)
     session.speaker = queue = ClientQueue("json")
     session.hub.clients.add(queue)
-    await session.hear(Chunk(0, 0, SOUND[:64]))
+    await hear(session, SOUND[:64])
     assert session.owes_ack
     sessions.tick()
     assert not session.owes_ack
@@ -158,7 +165,7 @@ async def test_closing_waits_no_longer_than_it_may() -> None:
     session = sessions.open(HELLO)
     queue = ClientQueue("json")
     session.hub.clients.add(queue)
-    await session.hear(Chunk(0, 0, SOUND))
+    await hear(session, SOUND)
     await sessions.close(0)
     assert queue.closing == (1001, "shutdown")
     assert engine.open == set()
@@ -173,4 +180,4 @@ async def test_log_tells_facts_and_no_words(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.records) == 2
     assert f"session {session.id}: ended (end), 1.8 s of audio" in caplog.text
     assert "alfa" not in caplog.text
-    assert session.resume_token not in caplog.text
+    assert session.identity.resume_token not in caplog.text
