@@ -10,7 +10,7 @@ from amanuensis.daemon.settings import build, leaf_types
 
 # Everything else is in use from the start on: the engine, sockets, folders, the daemon's own input.
 CHANGEABLE: Final = ("server.", "stream.", "limits.", "log.")
-FIXED: Final = frozenset({"server.listen"})
+FIXED: Final = frozenset({"server.listen", "server.tls_cert", "server.tls_key", "limits.hello_s"})
 STREAMS: Final = "limits.sessions"  # the engine was started for so many streams
 
 

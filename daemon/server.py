@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +22,7 @@ from amanuensis.daemon import http as pages
 from amanuensis.daemon.access import Grant, Peer
 from amanuensis.daemon.addresses import Address, ListenAddress, UnixAddress
 from amanuensis.daemon.clients import Client
-from amanuensis.daemon.config import Config, ServerSettings
+from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.connection import NOT_ALLOWED, Connection, Route
 from amanuensis.daemon.engine_facts import engine_facts, engine_trouble
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
@@ -31,7 +30,6 @@ from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
 from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.pipeline import open_pipeline
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
@@ -73,15 +71,15 @@ class Daemon:
         site = pages.Site(self._health, self._readiness, self.metrics.render, self._journal, self._owns)
         self.security = security or Security.load(config.server, os.environ)
         self.reception = Reception(site, self.metrics, self._retry_after_s, self.security.access)
-        limits = config.limits
         self._gate = Gate(
-            GateLimits(limits.connections, limits.strangers, limits.connections_each),
+            _gate_limits(config.limits),
             self.reception.is_stranger,
             lambda code: self.metrics.refused.labels(code).inc(),
         )
         self._doors: list[ListenAddress] = []
         self._guests: dict[Client, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
+        self._drained = False
         self.metrics.watch_engine(engine.info, engine.stats, self.sessions.gauges)
 
     @asynccontextmanager
@@ -111,12 +109,35 @@ class Daemon:
                 yield next((door for door in self._doors if isinstance(door, Address)), Address("", 0))
             finally:
                 ticker.cancel()
-                await self.sessions.close(self.config.limits.shutdown_s)
+                await self.sessions.close(self._grace_s())
                 for server in servers:
                     server.close(code=GOING_AWAY, reason="shutdown")
                 for server in servers:
                     await server.wait_closed()
                 log.info("stopped")
+
+    async def drain(self) -> None:
+        """Take no more speakers; what was heard becomes final or waits for the next process, and everybody is told.
+
+        Leaving `listening` does the same. If this is cancelled, it cuts off what is left.
+        """
+        self._drained = True
+        await self.sessions.close(self.config.limits.shutdown_s)
+
+    def _grace_s(self) -> float:
+        return 0.0 if self._drained else self.config.limits.shutdown_s
+
+    def reconfigure(self, config: Config) -> None:
+        """Go on with other settings; new sessions and connections have them, those that are open keep theirs.
+
+        Raises:
+            as `reload_security`; all stays as it was.
+
+        """
+        self.reload_security(config.server)
+        self.config = config
+        self._gate.limits = _gate_limits(config.limits)
+        self.sessions.reconfigure(config)
 
     def reload_security(self, settings: ServerSettings) -> None:
         """Read tokens, origins and certificate again; who is no longer allowed is closed within a second.
@@ -234,40 +255,8 @@ class Daemon:
             self._greeting -= route.kind == "session"
 
 
-async def serve(config: Config, on_listening: Callable[[Sequence[str]], None]) -> None:
-    """Start the engine, serve until SIGTERM or SIGINT, stop in good order.
-
-    Args:
-        config: what to serve.
-        on_listening: called once connections are accepted, with the addresses for clients.
-
-    Raises:
-        ServeError: an address cannot be listened on.
-        amanuensis.daemon.token_file.TokenFileError: the file of tokens cannot be used.
-        amanuensis.daemon.tls.TlsError: the certificate or its key cannot be used.
-        amanuensis.npu.engine.api.EngineError: the model or the device cannot be used.
-        amanuensis.stream.config.StreamConfigError: the model cannot do what the settings ask for.
-
-    """
-    security = Security.load(config.server, os.environ)
-    security.check(config.server.addresses)
-    # Before the engine: a taken port is told at once.
-    with open_listeners(config.server.addresses, os.environ) as listeners:
-        async with open_pipeline(config, restarts=None) as pipeline:
-            stop = stop_signal()  # not before: while the model is loaded a signal ends the process as usual
-            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security)
-            async with daemon.listening(listeners):
-                on_listening(daemon.urls)
-                await stop.wait()
-
-
-def stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+def _gate_limits(limits: LimitSettings) -> GateLimits:
+    return GateLimits(limits.connections, limits.strangers, limits.connections_each)
 
 
 def _peer(websocket: ServerConnection, door: ListenAddress) -> Peer:

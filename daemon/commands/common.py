@@ -35,7 +35,9 @@ SETTINGS: Final = {  # flag: key of the configuration
     "tick_ms": "stream.tick_ms",
     "listen": "server.listen",
     "token": "server.token",
+    "log_format": "log.format",
 }
+TOKEN_VARIABLE: Final = "AMANUENSIS_SERVER_TOKEN"  # not a flag: every user of the machine can read command lines
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -69,6 +71,13 @@ def add_debug_flag(parser: argparse.ArgumentParser) -> None:
     """Let `--debug` stand after the command as well as before it."""
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks and debug messages"
+    )
+
+
+def add_ca_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --ca, for commands that connect to a daemon."""
+    parser.add_argument(
+        "--ca", metavar="FILE", help="verify a wss:// daemon with this certificate (PEM), not with the machine's"
     )
 
 

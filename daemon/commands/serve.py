@@ -19,6 +19,9 @@ from amanuensis.daemon.commands.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from amanuensis.daemon.config import Config
+    from amanuensis.daemon.logs import LogLevel
+
 EXAMPLES: Final = """\
 examples:
   amanuensis serve                           on 127.0.0.1:8770; the captions page is http://127.0.0.1:8770/captions
@@ -35,7 +38,8 @@ def add_parser(subparsers: SubParsers) -> None:
     parser = subparsers.add_parser(
         "serve",
         help="run the daemon: captions for WebSocket clients and the captions page",
-        description="Run the daemon until it is stopped (Ctrl-C or SIGTERM); what was heard by then becomes final.",
+        description="Run the daemon until it is stopped (Ctrl-C or SIGTERM): what was heard by then becomes final; a "
+        "second signal stops at once. SIGHUP reads the settings again. As a service: `amanuensis service install`.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
@@ -48,6 +52,11 @@ def add_parser(subparsers: SubParsers) -> None:
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--quiet", action="store_true", help="tell on stderr of errors only")
     told.add_argument("--verbose", action="store_true", help="tell on stderr who comes and goes")
+    parser.add_argument(
+        "--log-format",
+        choices=("auto", "text", "json", "journal"),
+        help="of what is told: the journal of systemd where stderr goes there, else text (default: auto)",
+    )
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
@@ -55,21 +64,35 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    import logging
+    import os
 
     from amanuensis.daemon.config import load_config
 
-    config, origins = load_config(config_flags(args))
+    flags = config_flags(args) | {"log.level": level_of(args)}
+    config, origins = load_config(flags)
     if args.check:
         print(config.describe(origins))
         return 0
 
-    from amanuensis.daemon.server import serve
+    from amanuensis.daemon.lifecycle import serve
+    from amanuensis.daemon.logs import set_up_daemon
+    from amanuensis.daemon.service.manager import Manager
 
-    if not args.debug:
-        logging.getLogger().setLevel(logging.INFO if args.verbose else logging.ERROR if args.quiet else logging.WARNING)
-    asyncio.run(serve(config, partial(announce, with_page=not args.quiet)))
+    set_up_daemon(config.log.format, config.log.level, os.environ)
+    manager = Manager.from_environment(os.environ, os.getpid())
+
+    def load() -> Config:
+        return load_config(flags)[0]
+
+    asyncio.run(serve(config, partial(announce, with_page=not args.quiet), load, manager))
     return 0
+
+
+def level_of(args: argparse.Namespace) -> LogLevel | None:
+    """Return the level that flags ask for."""
+    if args.debug:
+        return "debug"
+    return "info" if args.verbose else "error" if args.quiet else None
 
 
 def announce(urls: Sequence[str], *, with_page: bool) -> None:

@@ -6,14 +6,16 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from amanuensis.daemon.config import Address, Config, EngineSettings, ServerSettings
-from amanuensis.daemon.server import serve
+from amanuensis.daemon.addresses import parse_address
+from amanuensis.daemon.config import Config, EngineSettings, ServerSettings
+from amanuensis.daemon.lifecycle import serve
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.store import resolve
 from amanuensis.stream.english import normalise_english
@@ -48,11 +50,11 @@ async def test_conversation_through_the_true_engine(model: Path) -> None:
     said = [line for line in json.loads(folder.joinpath("demo.json").read_text()) if line["end_s"] < 20]
     data = pcm(sound[: 20 * rate])
     audio = {"enc": "s16le", "rate": rate, "ch": 1, "framing": "raw"}
-    listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+    listening: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
     config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), device="cpu", threads=1, nice=3))
-    serving = asyncio.create_task(serve(config, listening.set_result))
+    serving = asyncio.create_task(serve(config, listening.set_result, lambda: config))
     await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
-    address = listening.result()
+    address = parse_address(listening.result()[0].split("/")[2])
     try:
         assert os.getpriority(os.PRIO_PROCESS, 0) + 3 in map(niceness, children())
         client = await speak(address, cut(data, [rate // 5 * 2]), audio=audio)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 from contextlib import AsyncExitStack
 
@@ -14,7 +13,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from amanuensis.daemon.config import Address, Config, ServerSettings
 from amanuensis.daemon.listeners import ServeError, open_listener
-from amanuensis.daemon.server import Daemon, stop_signal
+from amanuensis.daemon.server import Daemon
 from amanuensis.npu.engine.api import EngineLostError
 from tests.helpers.daemon_client import check_invariants, connected, cut, exchange, get, hello, pcm, running, speak
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
@@ -313,12 +312,3 @@ async def test_ipv6_loopback() -> None:
             assert (await speak(address, [SOUND])).text == spell(WORDS)
     except ServeError as error:
         pytest.skip(f"no IPv6 here: {error}")
-
-
-async def test_signals_stop_the_daemon() -> None:
-    """SIGTERM and SIGINT set the event that ends `serve`."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        stop = stop_signal()
-        os.kill(os.getpid(), number)
-        await asyncio.wait_for(stop.wait(), 30)
-        asyncio.get_running_loop().remove_signal_handler(number)

@@ -1,0 +1,222 @@
+"""The life of one daemon: started, told to the service manager, reloaded, drained, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from amanuensis.daemon.config import Config, ConfigError
+from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
+from amanuensis.daemon.logs import set_up_daemon
+from amanuensis.daemon.pipeline import open_pipeline
+from amanuensis.daemon.reload import reload
+from amanuensis.daemon.security import Security
+from amanuensis.daemon.server import Daemon
+from amanuensis.daemon.service.manager import Manager
+from amanuensis.daemon.service.notify import Notifier
+from amanuensis.daemon.service.watchdog import Watchdog
+from amanuensis.daemon.signals import stop_on_signals
+from amanuensis.daemon.tls import TlsError
+from amanuensis.daemon.token_file import TokenFileError
+from amanuensis.npu.engine.api import Engine, EngineStats
+from amanuensis.stream.config import StreamConfigError
+
+log = logging.getLogger(__name__)
+
+STATUS_S: Final = 1.0
+ASK_S: Final = 5.0  # while the model is loaded the manager is asked so often ...
+MORE_TIME_S: Final = 30.0  # ... for so much more; the engine's supervision ends a process that hangs in it
+STOP_MARGIN_S: Final = 5.0  # beside limits.shutdown_s: connections are closed, the engine ends
+NO_PROGRESS_S: Final = 120.0  # by then the engine's own supervision has replaced a process that hangs
+
+
+async def serve(
+    config: Config,
+    on_listening: Callable[[Sequence[str]], None],
+    load: Callable[[], Config],
+    manager: Manager | None = None,
+) -> None:
+    """Start the engine, serve until SIGTERM or SIGINT, drain, stop.
+
+    Args:
+        config: what to serve.
+        on_listening: called once connections are accepted, with the addresses for clients.
+        load: reads the settings again, at SIGHUP.
+        manager: who has started this process, and what it handed over; None: nobody.
+
+    Raises:
+        ServeError: an address cannot be listened on, or needs a token and there is none.
+        KeyboardInterrupt: a second signal came while sessions were drained.
+        amanuensis.daemon.token_file.TokenFileError: the file of tokens cannot be used.
+        amanuensis.daemon.tls.TlsError: the certificate or its key cannot be used.
+        amanuensis.npu.engine.api.EngineError: the model or the device cannot be used.
+        amanuensis.stream.config.StreamConfigError: the model cannot do what the settings ask for.
+
+    """
+    manager = manager or Manager()
+    security = Security.load(config.server, os.environ)
+    # Sockets come before the engine: a taken port is told at once, and who connects early waits in the queue.
+    with listening_sockets(config, manager) as listeners, hangups() as hangup:
+        security.check(listener.address for listener in listeners)
+        async with starting(manager.notifier, config), open_pipeline(config, restarts=None) as pipeline:
+            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security)
+            # Not before: while the model is loaded a signal ends the process as usual.
+            with stop_on_signals() as stop:
+                async with daemon.listening(listeners):
+                    on_listening(daemon.urls)
+                    manager.notifier.ready()
+                    async with attended(Attendance(daemon, pipeline.engine, load, manager), hangup):
+                        await stop.wait()
+                    grace_s = daemon.config.limits.shutdown_s
+                    manager.notifier.stopping(grace_s + STOP_MARGIN_S)
+                    manager.notifier.status(f"stopping: {len(daemon.sessions)} sessions are drained")
+                    await daemon.drain()
+
+
+@contextmanager
+def listening_sockets(config: Config, manager: Manager) -> Iterator[list[Listener]]:
+    """Give the manager's sockets where it opened some, else those of `server.listen`."""
+    if not manager.sockets:
+        with open_listeners(config.server.addresses, os.environ) as opened:
+            yield opened
+        return
+    inherited = [adopt(one) for one in manager.sockets]
+    log.info("the service manager opened %s; server.listen is not used", ", ".join(str(it.address) for it in inherited))
+    try:
+        yield inherited
+    finally:
+        for one in inherited:
+            one.close()
+
+
+@asynccontextmanager
+async def starting(notifier: Notifier, config: Config) -> AsyncIterator[None]:
+    """Ask the manager for patience while the model is loaded: `serve` says `ready`, which ends it."""
+    notifier.status(f"loading model {config.engine.model or '(the best installed)'}")
+
+    async def ask() -> None:
+        while True:
+            notifier.extend(MORE_TIME_S)
+            await asyncio.sleep(ASK_S)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield
+    finally:
+        asking.cancel()
+
+
+@contextmanager
+def hangups() -> Iterator[asyncio.Event]:
+    """Give an event that SIGHUP sets. Where a terminal goes with it, it means what it always meant: stop."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    at_terminal = has_terminal()
+
+    def hung_up() -> None:
+        if at_terminal and not has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+        asked.set()
+
+    before = signal.getsignal(signal.SIGHUP)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    try:
+        yield asked
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)
+
+
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal that still exists."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def attended(attendance: Attendance, hangup: asyncio.Event) -> AsyncIterator[None]:
+    """Tell the status, ping the watchdog and reload while the daemon serves."""
+    tasks = [asyncio.create_task(work) for work in (attendance.tell(), attendance.watch(), attendance.follow(hangup))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Attendance:
+    """What is done beside serving, for whoever runs the daemon.
+
+    Args:
+        daemon: that serves.
+        engine: of it.
+        load: reads the settings again.
+        manager: that is told.
+
+    """
+
+    def __init__(self, daemon: Daemon, engine: Engine, load: Callable[[], Config], manager: Manager) -> None:
+        self._daemon = daemon
+        self._engine = engine
+        self._load = load
+        self._notifier = manager.notifier
+        self._watchdog_s = manager.watchdog_s
+        self._streams = daemon.config.limits.sessions  # the engine was started for so many
+
+    async def tell(self) -> None:
+        """Keep the line in `systemctl status` true."""
+        while True:
+            self._notifier.status(status_line(self._daemon, self._engine))
+            await asyncio.sleep(STATUS_S)
+
+    async def watch(self) -> None:
+        """Ping the watchdog while this loop and the engine make progress."""
+        if self._watchdog_s is None:
+            return
+        limit_s = max(self._watchdog_s, NO_PROGRESS_S)
+        await Watchdog(self._notifier, self._watchdog_s, lambda: stuck(self._engine.stats(), limit_s)).run()
+
+    async def follow(self, hangup: asyncio.Event) -> None:
+        """Reload at every SIGHUP."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            self._notifier.reloading()
+            self.reload()
+            self._notifier.ready()
+
+    def reload(self) -> None:
+        """Read the settings again and take over what can change; wrong ones change nothing."""
+        try:
+            outcome = reload(self._daemon.config, self._load(), self._streams)
+            outcome.config.stream.check_model(self._engine.info)
+            self._daemon.reconfigure(outcome.config)
+        except (ConfigError, ServeError, StreamConfigError, TlsError, TokenFileError) as error:
+            log.error("reload: the settings stay as they were: %s", error)
+            return
+        set_up_daemon(outcome.config.log.format, outcome.config.log.level, os.environ)
+        log.log(logging.WARNING if outcome.waiting else logging.INFO, "reload: %s", outcome)
+
+
+def status_line(daemon: Daemon, engine: Engine) -> str:
+    """Say in one line what goes on: sessions, clients, model, devices."""
+    gauges, info, stats = daemon.sessions.gauges(), engine.info, engine.stats()
+    where = info.encoder if info.encoder == info.decoder else f"{info.encoder} and {info.decoder}"
+    trouble = f"; engine down: {stats.down_why}" if stats.down_why else ""
+    return f"{gauges.sessions} sessions, {gauges.clients} clients; model {info.model} on {where}{trouble}"
+
+
+def stuck(stats: EngineStats, limit_s: float) -> str:
+    """Say what keeps the engine from going on, "" while it does or is being brought back."""
+    if stats.progress_age_s > limit_s:
+        return f"the engine has made no progress for {stats.progress_age_s:.0f} s"
+    return ""
