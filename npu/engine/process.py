@@ -282,6 +282,7 @@ class SupervisedEngine:
     async def _rest(self, wait_s: float) -> None:
         """Wait before the next process, in steps that show that supervision goes on."""
         end_s = time.monotonic() + wait_s
+        await asyncio.sleep(0)  # without a wait, and where starting fails at once, others have their turn all the same
         while (left_s := end_s - time.monotonic()) > 0:
             await asyncio.sleep(min(left_s, self._supervision.beat_s))
             self._made_progress()
@@ -343,11 +344,11 @@ class SupervisedEngine:
     def _check_beat(self, child: Child, doing: str, running_s: float) -> None:
         """Kill a process that beats and does not come on."""
         rules, serving = self._supervision, child is self._desk.child
-        limit_s = self._desk.limit_s() if doing == "job" else rules.loading_limit_s
+        work, limit_s = WORK[doing], self._desk.limit_s() if doing == "job" else rules.loading_limit_s
         waits = serving and not doing and not self._desk.schedule.nothing_sent
         child.idle_beats = child.idle_beats + 1 if waits else 0
         if running_s > limit_s:
-            child.kill(f"{WORK[doing]} took more than {limit_s:.0f} s")
+            child.kill(f"{work} took more than {limit_s:.0f} s")
         elif child.idle_beats > rules.silent_beats:
             child.kill(f"it did not begin with its windows in {rules.silent_beats * rules.beat_s:.0f} s")
         elif serving or self._desk.child is None:

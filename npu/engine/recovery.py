@@ -75,7 +75,7 @@ class Recovery:
 
     def wait_s(self) -> float:
         """Return how long to wait before the next process is started."""
-        doublings = min(self.crashes_in_a_row - 1, MAX_DOUBLINGS)
+        doublings = min(max(0, self.crashes_in_a_row - 1), MAX_DOUBLINGS)
         return min(self._rules.backoff_s * (2.0**doublings - 1), self._rules.max_backoff_s)
 
     def retry_in_s(self, now_s: float) -> float:

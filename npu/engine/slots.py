@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
@@ -25,9 +26,7 @@ class FeatureSlots:
 
     def __init__(self, n_slots: int, descriptor: int | None = None) -> None:
         self.n_slots = n_slots
-        self.descriptor = os.memfd_create("amanuensis-features") if descriptor is None else descriptor
-        if descriptor is None:
-            os.ftruncate(self.descriptor, n_slots * SLOT_BYTES)
+        self.descriptor = _sealed_memory(n_slots * SLOT_BYTES) if descriptor is None else descriptor
         self._memory = mmap.mmap(self.descriptor, n_slots * SLOT_BYTES)
 
     def write(self, slot: int, features: NDArray[np.float32]) -> None:
@@ -46,3 +45,11 @@ class FeatureSlots:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+def _sealed_memory(size_bytes: int) -> int:
+    """Return a memfd whose size nobody can change: one that shrank would kill whoever touches it."""
+    descriptor = os.memfd_create("amanuensis-features", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size_bytes)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return descriptor

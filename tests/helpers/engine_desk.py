@@ -14,7 +14,9 @@ from amanuensis.npu.engine.process import SupervisedEngine
 from amanuensis.npu.window import WindowJob, WindowResult
 
 HELPERS = Path(__file__).parent
-WAIT, DIE, REFUSE, FAIL, WORK, FALL = ((k,) for k in range(1, 7))  # what a job's draft makes the steered model do
+WAIT, DIE, REFUSE, FAIL, WORK, FALL, DIE_ON_DEVICE, SENSELESS = (
+    (k,) for k in range(1, 9)
+)  # what a job's draft makes the steered model do
 Starter = Callable[..., Awaitable[SupervisedEngine]]
 
 

@@ -72,6 +72,10 @@ class Steered:
                 return replace(result(()), encoder="sim", decoder="sim", encode_work=encode, decode_work=decode)
             case (6,):
                 return replace(result(()), fallback="it hung", fallback_kind="timeout")
+            case (7,) if self.info.encoder != "cpu":
+                signal_self(signal.SIGKILL)
+            case (8,):
+                return replace(result((1,)), logprobs=())
         return result((*job.prompt, round(float(np.abs(job.features).sum()))))
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
@@ -79,6 +83,29 @@ class Steered:
         with (self._folder / "told").open("a") as file:
             file.write(f"{streams}{'!' if voice else ''}\n")
         return None
+
+
+class OnDevice(Steered):
+    """Says that it computes on a device."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.info = replace(INFO, encoder="sim", decoder="sim", why="as configured")
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        """Do one job as its draft says, on the device."""
+        return replace(super().decode(job), encoder="sim", decoder="sim")
+
+
+class Careless(Steered):
+    """Hangs in the care for its device."""
+
+    def maintain(self, streams: int, *, voice: bool) -> float | None:
+        """Never return, once somebody speaks and the file `careless` exists."""
+        if voice and (self._folder / "careless").exists():
+            (self._folder / "careless").unlink()
+            wait_for_ever()
+        return super().maintain(streams, voice=voice)
 
 
 class Batching(Steered):
@@ -142,6 +169,56 @@ def resuming(config: EngineConfig) -> Steered:
     model = Steered(config.model)
     model.info = replace(model.info, why="after a crash" if config.resuming else "chosen at first")
     return model
+
+
+def on_device(config: EngineConfig) -> Steered:
+    """Open a model on a device, which dies while the file `dead` exists; asked for the CPU, on that."""
+    with (config.model / "opened").open("a") as file:
+        file.write(f"{config.encoder or config.device}\n")
+    if config.encoder == "cpu":
+        return Steered(config.model)
+    if (config.model / "dead").exists():
+        return crashing(config)
+    return OnDevice(config.model)
+
+
+def careless(config: EngineConfig) -> Steered:
+    """Open a model whose device may hang between windows."""
+    return Careless(config.model)
+
+
+def loading_for_ever(config: EngineConfig) -> Steered:
+    """Hang while loading, in a call that lets other threads run."""
+    wait_for_ever()
+
+
+def mad(config: EngineConfig) -> Steered:
+    """Send what is no answer once the file `mad` holds it."""
+    model = Steered(config.model)
+    path = config.model / "mad"
+    if path.exists():
+        control = sys.argv[sys.argv.index("--control") + 1]
+        threading.Thread(target=_rave, args=(path, int(control)), daemon=True).start()
+    return model
+
+
+def _rave(path: Path, control: int) -> None:
+    """Send the bytes of a file, once they are there to be sent, to the parent."""
+    data = path.read_bytes()
+    path.unlink()
+    os.write(control, data)
+
+
+def truncating(config: EngineConfig) -> Steered:
+    """Try to take the shared memory away, and write down what came of it."""
+    features = int(sys.argv[sys.argv.index("--features") + 1])
+    try:
+        os.ftruncate(features, 0)
+        outcome = "gone"
+    except OSError as error:
+        outcome = type(error).__name__
+    (config.model / "truncated").write_text(outcome)
+    return Steered(config.model)
 
 
 def stopping(config: EngineConfig) -> Steered:

@@ -29,7 +29,8 @@ async def start(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[St
     engines = []
 
     async def starter(model: str = "steered", max_streams: int = 64, **changes: float) -> SupervisedEngine:
-        supervision = replace(Supervision(loader=f"engine_models:{model}", backoff_s=0.0), **changes)
+        hurry = {"backoff_s": 0.0, "device_retry_s": 1e6}  # a device is tried again when a test wants it
+        supervision = replace(Supervision(loader=f"engine_models:{model}"), **(hurry | changes))
         engines.append(await start_engine(EngineConfig(desk.folder, max_streams=max_streams), supervision))
         return engines[-1]
 
