@@ -15,34 +15,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
-from urllib.parse import urlsplit
 
 import msgpack
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as ws_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.typing import Subprotocol
+from websockets.exceptions import ConnectionClosed
 
+from amanuensis.daemon.dial import OPEN_TIMEOUT_S, ClientError, open_websocket
 from amanuensis.daemon.protocol import PROTO
 from amanuensis.stream.formats import AudioFormat
 
-OPEN_TIMEOUT_S: Final = 10.0
-MAX_EVENT_BYTES: Final = 4 << 20  # a snapshot of a long session
 MAX_CHUNK_S: Final = 0.5  # more sound than this in one call is sent in several messages
 NORMAL_CLOSE: Final = (1000, 1001)
+
+__all__ = ["Client", "ClientError", "Event", "Hello", "connect", "decode_event"]
 
 Event: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["speak", "watch"]
 Want: TypeAlias = Literal["partial", "words", "stats"]
-
-
-class ClientError(Exception):
-    """The server cannot be reached, has refused, or has gone; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,54 +191,33 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, hello: Hello | None = None, *, token: str | None = None) -> AsyncIterator[Client]:
+async def connect(
+    url: str, hello: Hello | None = None, *, token: str | None = None, ca: str | None = None
+) -> AsyncIterator[Client]:
     """Connect to a daemon and open, watch or resume a session.
 
     Args:
-        url: "ws://HOST:PORT/v1/session" or ".../v1/watch/SESSION".
+        url: "ws://HOST:PORT/v1/session" or ".../v1/watch/SESSION"; or "wss://..."; or "unix:/SOCKET", to watch with
+            ":/v1/watch/SESSION" behind it.
         hello: what is asked for; None: watch.
-        token: for a daemon that listens on more than loopback.
+        token: for a daemon that asks for one.
+        ca: PEM file of the certificate that a wss:// daemon is verified with; None: those that this machine trusts.
 
     Yields:
         the client, once the server has said `ready`.
 
     Raises:
         ClientError: nobody listens there, or the server refused.
+        amanuensis.daemon.tls.TlsError: `ca` cannot be used.
 
     """
     hello = hello or Hello(role="watch")
-    socket = await _open(url, token)
+    socket = await open_websocket(url, token, ca)
     try:
         ready = await _greet(socket, hello)
         yield Client(socket, hello, ready)
     finally:
         await socket.close()
-
-
-async def _open(url: str, token: str | None) -> ClientConnection:
-    headers = {"Authorization": f"Bearer {token}"} if token else None
-    try:
-        return await ws_connect(
-            url,
-            subprotocols=[Subprotocol(PROTO)],
-            additional_headers=headers,
-            compression=None,  # sound does not shrink, and events are small
-            open_timeout=OPEN_TIMEOUT_S,
-            ping_timeout=None,  # an answer may wait behind sound that the server does not take yet
-            max_size=MAX_EVENT_BYTES,
-            proxy=None if is_loopback(url) else True,
-        )
-    except InvalidURI:
-        raise ClientError(f"{url!r} is not an address: write ws://HOST:PORT/v1/session") from None
-    except InvalidStatus as error:
-        raise ClientError(status_text(url, error)) from None
-    except InvalidHandshake as error:
-        raise ClientError(f"{url} is not an Amanuensis daemon: {error}") from None
-    except TimeoutError:
-        raise ClientError(f"{url} does not answer within {OPEN_TIMEOUT_S:.0f} s") from None
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ClientError(f"cannot connect to {url}: {why}; is the daemon running? (amanuensis serve)") from None
 
 
 async def _greet(socket: ClientConnection, hello: Hello) -> Event:
@@ -279,28 +251,6 @@ def decode_event(message: str | bytes) -> Event:
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise ClientError("the server sent something that is not an event: it has no type")
     return cast(Event, event)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether an address is on this machine, so that no proxy may come between."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def status_text(url: str, error: InvalidStatus) -> str:
-    """Say in words why the server did not open a WebSocket."""
-    status = error.response.status_code
-    if status == 503:
-        after = error.response.headers.get("Retry-After")
-        return f"{url} is full" + (f"; try again in {after} s" if after else "; try again later")
-    if status in (401, 403):
-        return f"{url} does not let us in (HTTP {status}): give the daemon's token"
-    if status == 404:
-        return f"{url}: no such path; write ws://HOST:PORT/v1/session or .../v1/watch/SESSION"
-    return f"{url} answered HTTP {status} instead of opening a WebSocket"
 
 
 def refused_text(event: Event) -> str:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "transcribe": "transcribe sound files to txt, json, srt or vtt",
     "service": "install, remove and look at the service of systemd",
     "watch": "show the captions of a running session",
+    "tokens": "make, list and revoke the tokens that let clients in",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export, prepare and remove models",
     "devices": "list compute devices and sound inputs",

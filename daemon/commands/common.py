@@ -36,6 +36,7 @@ SETTINGS: Final = {  # flag: key of the configuration
     "listen": "server.listen",
     "token": "server.token",
     "log_format": "log.format",
+    "own_input": "input.name",
 }
 TOKEN_VARIABLE: Final = "AMANUENSIS_SERVER_TOKEN"  # not a flag: every user of the machine can read command lines
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from amanuensis.daemon.commands.common import SubParsers, UsageError, complain
+from amanuensis.daemon.commands.common import TOKEN_VARIABLE, SubParsers, UsageError, add_ca_flag, complain
 
 if TYPE_CHECKING:
     from amanuensis.daemon.client import Client
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\
 examples:
   amanuensis watch                                     the newest session of the daemon on this machine
+  amanuensis watch unix:/run/amanuensis/amanuensis.sock
+  amanuensis watch wss://captions.example:8770 --ca ca.pem
   amanuensis watch ws://127.0.0.1:8770/v1/watch/3fd2a1
   amanuensis watch ws://127.0.0.1:8770 --json          every event as a JSON line"""
-DEFAULT_URL: Final = "ws://127.0.0.1:8770"
-TOKEN_VARIABLE: Final = "AMANUENSIS_SERVER_TOKEN"
 NEWEST: Final = "/v1/watch/latest"
 
 
@@ -29,31 +29,33 @@ def add_parser(subparsers: SubParsers) -> None:
     parser = subparsers.add_parser(
         "watch",
         help="show the captions of a running session",
-        description="Show the captions of a session of a running daemon, here or on another machine.",
+        description="Show the captions of a session of a running daemon, here or on another machine. "
+        f"Where it asks for a token, that is read from {TOKEN_VARIABLE}.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "url", nargs="?", default=DEFAULT_URL, help="ws://HOST:PORT[/v1/watch/SESSION] (default: %(default)s)"
+        "url", nargs="?", help="ws://HOST:PORT[/v1/watch/SESSION], wss://..., or unix:/SOCKET[:/v1/watch/SESSION]"
     )
+    add_ca_flag(parser)
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until the session ends."""
-    asyncio.run(watch(watch_url(args.url), as_json=args.json))
+    from amanuensis.daemon.dial import usual_address
+
+    asyncio.run(watch(watch_url(args.url or usual_address(os.environ)), args.ca, as_json=args.json))
     return 0
 
 
-async def watch(url: str, *, as_json: bool) -> None:
+async def watch(url: str, ca: str | None, *, as_json: bool) -> None:
     """Print the events of a session until it ends."""
     from amanuensis.daemon.client import connect
     from amanuensis.daemon.console import make_printer
     from amanuensis.daemon.signals import stop_on_signals
 
-    # The token comes from the environment: on the command line every user of the machine could read it.
-    token = os.environ.get(TOKEN_VARIABLE)
     with stop_on_signals() as stop:
-        async with connect(url, token=token) as client:
+        async with connect(url, token=os.environ.get(TOKEN_VARIABLE), ca=ca) as client:
             complain(f"watching session {client.session}")
             printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
             leaving = asyncio.create_task(leave(client, stop))
@@ -78,7 +80,11 @@ def watch_url(url: str) -> str:
         UsageError: it is not a WebSocket address.
 
     """
+    if url.startswith("unix:/"):
+        return url if ":/" in url.removeprefix("unix:") else f"{url}:{NEWEST}"
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise UsageError(f"{url!r} is not an address: write ws://HOST:PORT or ws://HOST:PORT/v1/watch/SESSION")
+        raise UsageError(
+            f"{url!r} is not an address: write ws://HOST:PORT, ws://HOST:PORT/v1/watch/SESSION or unix:/SOCKET"
+        )
     return url if parts.path.strip("/") else f"{url.rstrip('/')}{NEWEST}"

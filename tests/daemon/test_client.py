@@ -13,7 +13,7 @@ import msgpack
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from amanuensis.daemon.client import Client, ClientError, Event, Hello, connect, decode_event, is_loopback
+from amanuensis.daemon.client import Client, ClientError, Event, Hello, connect, decode_event
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.server import Daemon
 from amanuensis.stream.formats import AudioFormat
@@ -280,12 +280,3 @@ def test_events_are_read_from_both_encodings() -> None:
     """The same event in JSON and msgpack is the same map."""
     event = {"type": "gap", "from": 1, "to": 2.5, "why": "ü"}
     assert decode_event(json.dumps(event)) == decode_event(msgpack.packb(event)) == event
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [("ws://127.0.0.1:1/", True), ("ws://[::1]:1/", True), ("ws://localhost", True), ("ws://10.0.0.1", False)],
-)
-def test_no_proxy_comes_between_us_and_this_machine(url: str, expected: bool) -> None:
-    """Loopback addresses are known in all their forms."""
-    assert is_loopback(url) is expected

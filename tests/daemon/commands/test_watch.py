@@ -76,6 +76,8 @@ def test_nobody_to_watch() -> None:
         ("ws://h:1", "ws://h:1/v1/watch/latest"),
         ("ws://h:1/", "ws://h:1/v1/watch/latest"),
         ("wss://h/v1/watch/abc", "wss://h/v1/watch/abc"),
+        ("unix:/run/a.sock", "unix:/run/a.sock:/v1/watch/latest"),
+        ("unix:/run/a.sock:/v1/watch/abc", "unix:/run/a.sock:/v1/watch/abc"),
     ],
 )
 def test_without_a_path_the_newest_session_is_meant(url: str, expected: str) -> None:
