@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from amanuensis.daemon.cursor import Chunk
@@ -35,17 +35,33 @@ class Feeder:
         self.heard_bytes = heard_bytes
         self._pump = pump
         self._format = fmt
-        self._waiting: deque[bytes | tuple[int, str]] = deque()  # sound, or samples that were lost and why
+        self._waiting: deque[bytes | Callable[[], None]] = deque()  # sound, and what else is to be done in its place
+        self._ignored_bytes = 0
         self._ending = False
         self._task: asyncio.Task[None] | None = None
 
     def put(self, chunk: Chunk) -> None:
         """Take a chunk; nothing more may come until `drained`, or memory has no bound."""
-        if chunk.missing_bytes:
-            self.lose(chunk.missing_bytes, LOST_BY_CLIENT)
-        self.heard_bytes += len(chunk.data)
-        self._waiting.extend(_pieces(chunk.data, round(PIECE_S * self._format.bytes_per_s)))
+        n_missing = chunk.missing_bytes - self._ignore(chunk.missing_bytes)
+        if n_missing:
+            self.lose(n_missing, LOST_BY_CLIENT)
+        self.hear(chunk.data[self._ignore(len(chunk.data)) :])
+
+    def hear(self, data: bytes) -> None:
+        """Take sound."""
+        self.heard_bytes += len(data)
+        self._waiting.extend(_pieces(data, round(PIECE_S * self._format.bytes_per_s)))
         self._start()
+
+    def ignore(self, n_bytes: int) -> None:
+        """Leave out so many of the bytes that come next: the pump has their fate."""
+        self._ignored_bytes = n_bytes
+
+    def _ignore(self, n_bytes: int) -> int:
+        """Return how many of the next bytes are left out."""
+        n_ignored = min(self._ignored_bytes, n_bytes)
+        self._ignored_bytes -= n_ignored
+        return n_ignored
 
     def lose(self, n_bytes: int, why: str) -> None:
         """Leave out sound that was lost; a sample that was cut by the loss is completed with zeros."""
@@ -53,8 +69,14 @@ class Feeder:
         rest = min(-self.heard_bytes % frame_bytes, n_bytes)
         if rest:
             self._waiting.append(bytes(rest))
-        self._waiting.append(((n_bytes - rest) // frame_bytes, why))
+        n_samples = (n_bytes - rest) // frame_bytes
+        self._waiting.append(lambda: self._pump.skip(n_samples, why))
         self.heard_bytes += n_bytes
+        self._start()
+
+    def after(self, act: Callable[[], None]) -> None:
+        """Do something once the pump was given what came before it."""
+        self._waiting.append(act)
         self._start()
 
     def end(self) -> None:
@@ -93,7 +115,7 @@ class Feeder:
             if isinstance(item, bytes):
                 self._pump.feed(item)
             else:
-                self._pump.skip(*item)
+                item()
         self._end_if_given()
 
     def _end_if_given(self) -> None:

@@ -88,6 +88,12 @@ class Fields:
             raise self.wrong(name, f"a whole number from {low} to {high}")
         return value
 
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name)
+        if not isinstance(value, bool):
+            raise self.wrong(name, "true or false")
+        return value
+
     def label(self, name: str, max_chars: int) -> str | int:
         """Read an identifier of the client's own: a short string or a whole number."""
         value = self._values.get(name)

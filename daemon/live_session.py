@@ -7,8 +7,8 @@ import hmac
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.cursor import Chunk, Cursor
@@ -165,7 +165,7 @@ class LiveSession:
             self._count_fates()
         ending = self.ending or END
         self._say_goodbye(ending)
-        self.store.end()
+        self.store.end(ending.reason, self.pump.session)
         return ending
 
     def _count_fates(self) -> None:
@@ -214,7 +214,7 @@ class LiveSession:
         self.store.append_audio(chunk)
         self._metrics.audio_s.inc(len(chunk.data) / self._format.bytes_per_s)
         self.feeder.put(chunk)
-        if self.cursor.position_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
+        if self.owes_ack and self.cursor.position_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
             self.acknowledge()
 
     def lose(self, n_samples: int, why: str) -> None:
@@ -226,15 +226,21 @@ class LiveSession:
 
     def acknowledge(self) -> None:
         """Tell the speaker which chunks are kept."""
-        if self.speaker is not None and self.cursor.next_chunk > 0:
-            self._acked_chunk = self.cursor.next_chunk - 1
+        if self.speaker is not None and self._newest_kept >= 0:
+            self._acked_chunk = self._newest_kept
             self._bytes_at_ack = self.cursor.position_bytes
             self.speaker.send(Ack(self._acked_chunk))
 
     @property
+    def _newest_kept(self) -> int:
+        newest = self.cursor.next_chunk - 1
+        kept = self.store.newest_kept
+        return newest if kept is None else min(kept, newest)
+
+    @property
     def owes_ack(self) -> bool:
         """Whether chunks were taken that the speaker was not told of."""
-        return self._acked_chunk < self.cursor.next_chunk - 1
+        return self._acked_chunk < self._newest_kept
 
     def obey(self, order: Order) -> None:
         """Do what the speaker asks for.
@@ -249,7 +255,14 @@ class LiveSession:
         if isinstance(order, Configure):
             self.configure(order)
         self.store.append_order(order, self.cursor.controls)
+        if not isinstance(order, Configure):
+            self.carry_out(order)
+
+    def carry_out(self, order: Order) -> None:
+        """Do what was asked for before, and kept."""
         match order:
+            case Configure():
+                self.configure(order)
             case Flush(id=label):
                 self.pump.flush(label)
             case Mark(id=label):
@@ -319,6 +332,11 @@ class LiveSession:
     def audio_s(self) -> float:
         """How much was received."""
         return self.cursor.position_bytes / self._format.bytes_per_s
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what became of the audio: source samples of each channel by fate, and the same in seconds."""
+        totals, rate = asdict(self.pump.session.ledger.totals()), self._format.rate
+        return {"rate": rate, "samples": totals, "seconds": {fate: n / rate for fate, n in totals.items()}}
 
     def stats(self) -> Stats:
         """Return how far behind the captions are."""

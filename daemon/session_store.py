@@ -21,6 +21,16 @@ class SessionStore(Protocol):
         """Whether the session can be taken up again by another process."""
         ...
 
+    @property
+    def newest_kept(self) -> int | None:
+        """Number of the newest chunk that may be acknowledged; None: of the newest one that was taken."""
+        ...
+
+    @property
+    def wants_step(self) -> bool:
+        """Whether a step without events is worth being written: so much sound has come since the last one."""
+        ...
+
     def append_audio(self, chunk: Chunk) -> None:
         """Keep sound before it is acknowledged."""
         ...
@@ -41,8 +51,16 @@ class SessionStore(Protocol):
         """Let go of the session, which goes on in another process."""
         ...
 
-    def end(self) -> None:
+    async def sync(self) -> None:
+        """Called twice a second: see that what was kept is where it should be; never raises."""
+        ...
+
+    def end(self, reason: str, stream: StreamSession) -> None:
         """Take note that the session is over and everything has been told."""
+        ...
+
+    def forget(self) -> None:
+        """Remove a session that is over, unless it is kept for good."""
         ...
 
 
@@ -50,6 +68,8 @@ class MemoryStore:
     """Keeps nothing: such a session lives as long as its process."""
 
     survives = False
+    newest_kept = None
+    wants_step = False
 
     def append_audio(self, chunk: Chunk) -> None: ...
 
@@ -61,4 +81,8 @@ class MemoryStore:
 
     def suspend(self) -> None: ...
 
-    def end(self) -> None: ...
+    async def sync(self) -> None: ...
+
+    def end(self, reason: str, stream: StreamSession) -> None: ...
+
+    def forget(self) -> None: ...

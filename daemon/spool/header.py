@@ -12,6 +12,7 @@ from amanuensis.daemon.spool.event_maps import build
 from amanuensis.daemon.spool.log_file import UNFINISHED, LogFile, SpoolError, explained, reading, sync_folder
 from amanuensis.stream.formats import AudioFormat
 
+Source = Literal["client", "input"]
 NAME: Final = "session.log"
 FORMAT_VERSION: Final = 1
 
@@ -37,7 +38,7 @@ class SessionHeader:
     audio: AudioFormat
     options: Options
     model: str
-    source: Literal["client", "input"]
+    source: Source
     recorded: bool
     opened: Stamp
 

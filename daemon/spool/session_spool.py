@@ -150,12 +150,11 @@ class SessionSpool:
         if not self.header.recorded:
             remove_session(self.folder, self._charge)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, stream: StreamSession) -> None:
         """Take note that the session is over and everything has been told; the sound is needed no more."""
-        last = self._last
         place, stamp = self._audio.place, self._clock()
         received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
-        self._write(Step((), last.checkpoint if last else {}, received, place, stamp, ended=reason))
+        self._write(Step((), stream.checkpoint().to_plain(), received, place, stamp, ended=reason))
         self._audio.close_segment()
         self._drop_audio()
 
