@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from amanuensis.npu.engine.api import EngineInfo, EngineStats
+
+DOWN_S: Final = 5.0  # a process that died is replaced sooner, unless something is wrong
+
+
+def engine_trouble(stats: EngineStats) -> str:
+    """Return why the engine takes no windows, "" while it does or will in a moment."""
+    if stats.lost or stats.down_s < DOWN_S:
+        return stats.lost
+    return f"the engine has been down for {stats.down_s:.0f} s: {stats.down_why}"
 
 
 def engine_facts(info: EngineInfo, stats: EngineStats) -> dict[str, Any]:
@@ -29,5 +38,9 @@ def engine_facts(info: EngineInfo, stats: EngineStats) -> dict[str, Any]:
         "fallback": stats.fallback,
         "on_host": stats.on_host,
         "restarts": stats.restarts,
+        "poisoned": stats.poisoned,
+        "down_s": round(stats.down_s, 3),
+        "down_why": stats.down_why,
+        "progress_age_s": round(stats.progress_age_s, 3),
         "lost": stats.lost,
     }

@@ -5,11 +5,13 @@ Names say what is measured. The registry is the daemon's own, so that two daemon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
@@ -17,6 +19,9 @@ from prometheus_client.registry import Collector
 from amanuensis.npu.engine.api import EngineInfo, EngineStats
 
 TICK_BUCKETS_S: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0, 10.0)  # around the 0.5 s tick
+LATENCY_BUCKETS_S: Final = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 30.0)
+FATES: Final = ("transcribed", "silence", "gap")
+KEPT_NO_MORE: Final = ("recording_stopped", "spool_stopped")  # warnings to be alerted of: there from the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +33,55 @@ class Gauges:
     clients: int
     lag_ms: float  # of the session that is furthest behind
     backlog_ms: float  # undecoded audio of all sessions
+    detached: int = 0  # sessions that wait for their speaker
+    client_queue: int = 0  # events that wait for the client that is furthest behind
+    unsettled_s: float = 0.0  # audio that has no fate yet
+    connections: int = 0  # of every kind
+    strangers: int = 0  # of those, the ones that have not shown yet that they may come in
+    kept_bytes: Mapping[str, int] = field(default_factory=dict)  # by folder: spool, recordings
 
 
 class Metrics:
-    """The counters of one daemon."""
+    """The counters of one daemon.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds, for how long something took.
+
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.registry = CollectorRegistry(auto_describe=True)
         self.sessions = self._counter("sessions", "Sessions opened")
+        self.recovered = self._counter("sessions_recovered", "Sessions taken up again that another process has left")
         self.audio_s = self._counter("audio_seconds", "Audio received")
         self.gap_s = self._counter("gap_seconds", "Audio that was not transcribed")
-        self.fates_s = self._counter("ended_audio_seconds", "Audio of ended sessions, by what became of it", "fate")
+        self.fates_s = self._counter("ledger_seconds", "Audio by what became of it", "fate")
+        self.empty_s = self._counter("empty_speech_seconds", "Audio taken for speech in which no words were found")
         self.words = self._counter("words", "Words committed")
         self.events = self._counter("events", "Events by type, counted once a session", "type")
         self.warnings = self._counter("warnings", "Warnings told to sessions, by code", "code")
         self.refused = self._counter("refused", "Messages, connections and requests refused, by code", "code")
         self.slow_clients = self._counter("slow_clients", "Clients closed because they did not read")
         self.overtaken = self._counter("events_overtaken", "Partials, stats and acks replaced before they were sent")
-        self.tick_s = Histogram(
-            "amanuensis_tick_seconds",
-            "From the submission of a window to its answer",
-            buckets=TICK_BUCKETS_S,
-            registry=self.registry,
-        )
+        self.tick_s = self._histogram("tick", "From the submission of a window to its answer", TICK_BUCKETS_S)
+        self.commit_s = self._histogram("commit_latency", "From the arrival of a word's last sound to its commit")
+        self.final_s = self._histogram("final_latency", "From the arrival of an utterance's last sound to its final")
+        for fate in FATES:
+            self.fates_s.labels(fate)
+        for code in KEPT_NO_MORE:
+            self.warnings.labels(code)
+        ProcessCollector(namespace="amanuensis", registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets_s: tuple[float, ...] = LATENCY_BUCKETS_S) -> Histogram:
+        return Histogram(f"amanuensis_{name}_seconds", text, buckets=buckets_s, registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"amanuensis_{name}", text, labels, registry=self.registry)
 
-    def watch_engine(self, info: EngineInfo, stats: Callable[[], EngineStats], gauges: Callable[[], Gauges]) -> None:
+    def watch_engine(
+        self, info: Callable[[], EngineInfo], stats: Callable[[], EngineStats], gauges: Callable[[], Gauges]
+    ) -> None:
         """Have the engine's counters and the daemon's gauges read at every scrape."""
         self.registry.register(_Live(info, stats, gauges))
 
@@ -65,11 +91,16 @@ class Metrics:
 
 
 class _Live(Collector):
-    def __init__(self, info: EngineInfo, stats: Callable[[], EngineStats], gauges: Callable[[], Gauges]) -> None:
+    def __init__(
+        self, info: Callable[[], EngineInfo], stats: Callable[[], EngineStats], gauges: Callable[[], Gauges]
+    ) -> None:
         self._info, self._stats, self._gauges = info, stats, gauges
 
     def collect(self) -> Iterable[Metric]:
-        stats, now, info = self._stats(), self._gauges(), self._info
+        stats, now, info = self._stats(), self._gauges(), self._info()
+        build = GaugeMetricFamily("amanuensis_build_info", "Which version this is", labels=["version"])
+        build.add_metric([version("amanuensis")], 1)
+        yield build
         labels = ["model", "encoder", "decoder", "precision", "architecture", "hardware"]
         engine = GaugeMetricFamily("amanuensis_engine_info", "What runs and where", labels=labels)
         engine.add_metric([getattr(info, label) for label in labels], 1)
@@ -86,11 +117,14 @@ class _Live(Collector):
         for name, text, value in (
             ("restarts", "Engine processes restarted", stats.restarts),
             ("superseded", "Windows replaced by newer ones", stats.superseded),
+            ("poison_windows", "Windows given up because the engine died at them", stats.poisoned),
             ("busy_seconds", "Time in which the engine worked", stats.busy_s),
         ):
             yield CounterMetricFamily(f"amanuensis_engine_{name}", text, value=value)
         for name, text, value in (
-            ("engine_up", "1 while the engine works or is being restarted, 0 when it is lost", float(not stats.lost)),
+            ("engine_up", "1 while a process takes windows", float(not stats.lost and not stats.down_s)),
+            ("engine_down_seconds", "For so long no engine process takes windows, 0 while one does", stats.down_s),
+            ("engine_progress_age_seconds", "Since the engine was last seen to come on", stats.progress_age_s),
             (
                 "engine_fallen_back",
                 "1 while the CPU takes the place of a device that failed",
@@ -105,11 +139,20 @@ class _Live(Collector):
             ("engine_queued", "Windows waiting for the engine", float(stats.queued)),
             ("open_sessions", "Sessions open now", now.sessions),
             ("ended_sessions", "Ended sessions that can be exported", now.ended_sessions),
-            ("clients", "Connections open now", now.clients),
+            ("detached_sessions", "Sessions that wait for their speaker to come back", now.detached),
+            ("clients", "Clients of sessions now", now.clients),
+            ("connections", "Connections open now, of every kind", now.connections),
+            ("strangers", "Connections that have not shown yet that they may come in", now.strangers),
+            ("client_queue_events", "Events that wait for the client that is furthest behind", now.client_queue),
+            ("unsettled_seconds", "Audio of open sessions that has no fate yet", now.unsettled_s),
             ("lag_seconds", "How far the slowest session's text is behind its audio", now.lag_ms / 1000),
             ("backlog_seconds", "Undecoded audio of all sessions", now.backlog_ms / 1000),
         ):
             yield GaugeMetricFamily(f"amanuensis_{name}", text, value=value)
+        kept = GaugeMetricFamily("amanuensis_kept_bytes", "What the folders of sessions hold", labels=["folder"])
+        for folder, n_bytes in now.kept_bytes.items():
+            kept.add_metric([folder], n_bytes)
+        yield kept
 
 
 def _device_work(stats: EngineStats) -> Iterable[Metric]:

@@ -6,11 +6,14 @@ import argparse
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from amanuensis.daemon.commands.common import config_flags
 from amanuensis.daemon.config import Config, load_config
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
 from amanuensis.npu.tokenizer import Tokenizer
+
+RESTARTS: Final = 8  # half a minute: a command that somebody waits for ends then, a daemon does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,12 @@ def load(args: argparse.Namespace) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
+async def open_pipeline(config: Config, *, restarts: int | None = RESTARTS) -> AsyncIterator[Pipeline]:
     """Find the model and start an engine with it, for as many streams as there may be sessions; stop it afterwards.
+
+    Args:
+        config: what to run.
+        restarts: of the engine, in a row without an answer, after which it is lost; None: it is tried for ever.
 
     Raises:
         amanuensis.npu.engine.api.EngineError: there is no such model, or it cannot run on this device.
@@ -52,7 +59,7 @@ async def open_pipeline(config: Config) -> AsyncIterator[Pipeline]:
         settings.encoder,
         settings.decoder,
     )
-    engine = await start_engine(what, Supervision(nice=settings.nice))
+    engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
     try:
         config.stream.check_model(engine.info)
         yield Pipeline(engine, Tokenizer(folder), config)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
-from amanuensis.npu.engine.api import Engine, EngineError, SupersededError
+from amanuensis.npu.engine.api import Engine, EngineError, PoisonWindowError, SupersededError
 from amanuensis.npu.window import NO_WORK, WindowResult
 from amanuensis.stream.events import Event, Marked, Speech, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession, Ticket
@@ -44,6 +44,7 @@ class Pump:
         work: what devices other than the CPU did for this stream.
         used: the newest answer of the engine, for where it was computed.
         waiting_marks: marks that were not answered yet.
+        on_poison: called in a thread with each window that killed the engine and was given up, and what it did.
 
     """
 
@@ -63,6 +64,7 @@ class Pump:
         self.work = NO_WORK
         self.used: WindowResult | None = None
         self.waiting_marks = 0
+        self.on_poison: Callable[[Ticket, PoisonWindowError], None] = lambda *_: None
         self._engine = engine
         self._restarts = engine.stats().restarts  # known to this stream
         self._stream = stream
@@ -101,6 +103,15 @@ class Pump:
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Change settings; StreamConfigError when they are not allowed."""
         self.session.configure(changes)
+
+    def tell(self, event: Event) -> None:
+        """Have an event of the shell's own told, after those that are being told."""
+        self._emit([event])
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether the session is ahead of what was told: no step may be written for it now."""
+        return bool(self._out)
 
     async def room(self) -> None:
         """Wait until the engine has caught up so far that more audio may come; give other streams a turn anyway.
@@ -225,6 +236,10 @@ class Pump:
         except SupersededError:
             self.session.superseded(ticket.id)
             self._emit([])
+        except PoisonWindowError as error:
+            self._note_restarts()
+            self._emit(self.session.failed(ticket.id, str(error), poison=True))
+            await asyncio.to_thread(self.on_poison, ticket, error)
         except EngineError as error:
             self._note_restarts()
             self._emit(self.session.failed(ticket.id, str(error)))

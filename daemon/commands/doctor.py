@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from amanuensis.daemon.commands.common import SubParsers, complain
@@ -74,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(wanted: Literal["auto", "npu", "sim"]) -> Examination:
     """Look at the machine and test a device; "auto": the NPU, and where there is none its simulation."""
+    from amanuensis.daemon.poison import poison_folder
     from amanuensis.npu.devices.xrt.errors import DeviceError
     from amanuensis.npu.devices.xrt.opening import open_runtime
     from amanuensis.npu.devices.xrt.probe import Finding, Places, look_around
 
-    findings = list(look_around(Places.of_machine()))
+    findings = [*look_around(Places.of_machine()), poison_finding(poison_folder(os.environ))]
     try:
         runtime = open_runtime("sim" if wanted == "sim" else "npu")
     except DeviceError as error:
@@ -88,6 +91,25 @@ def examine(wanted: Literal["auto", "npu", "sim"]) -> Examination:
             findings.append(Finding("npu", "problem", str(error)))
         runtime = open_runtime("sim")
     return examine_device(findings, runtime)
+
+
+def poison_finding(folder: Path) -> Finding:
+    """Say how many windows that killed the engine are kept, and where."""
+    from amanuensis.daemon.poison import kept_windows
+    from amanuensis.npu.devices.xrt.probe import Finding
+
+    try:
+        windows = kept_windows(folder)
+    except OSError as error:
+        return Finding("poison windows", "warning", f"{folder} cannot be read ({error.strerror})")
+    if not windows:
+        return Finding("poison windows", "ok", "none: no window has killed the engine")
+    return Finding(
+        "poison windows",
+        "warning",
+        f"{len(windows)} that killed the engine, the newest {windows[-1].name}, in {folder}: "
+        "report them with the daemon's log (they hold what was said), then remove them",
+    )
 
 
 def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from amanuensis.daemon.pump import RESTARTED, Pump
-from amanuensis.npu.engine.api import EngineError, EngineLostError, SupersededError
+from amanuensis.npu.engine.api import EngineError, EngineLostError, PoisonWindowError, SupersededError
 from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Commit, Event, Final, Gap, Marked, Warning  # noqa: A004
 from amanuensis.stream.formats import AudioFormat
-from amanuensis.stream.session import StreamSession
+from amanuensis.stream.session import StreamSession, Ticket
 from tests.helpers.daemon_client import cut, pcm
 from tests.helpers.tone_engine import INFO, ToneEngine, ToneTokenizer, say, spell
 
@@ -123,6 +123,20 @@ async def test_failed_job_is_tried_again() -> None:
     events = await run(made(Odd(EngineError("a hiccup"))))
     assert text(events) == spell(WORDS)
     assert [event.code for event in events if isinstance(event, Warning)] == ["engine_failed"]
+
+
+async def test_window_that_kills_the_engine_is_a_gap_at_once() -> None:
+    """A poison window is not tried again: its gap is told at once, and who keeps such windows gets it."""
+    kept: list[tuple[Ticket, str]] = []
+    pump = made(Odd(PoisonWindowError(2, "killed by SIGSEGV")))
+    pump.on_poison = lambda ticket, error: kept.append((ticket, error.why))
+    events = await run(pump)
+    gaps = [event for event in events if isinstance(event, Gap)]
+    assert ["killed by SIGSEGV" in gap.why for gap in gaps] == [True]
+    assert not any(isinstance(event, Warning) for event in events)
+    ((ticket, why),) = kept
+    assert (why, ticket.job.features.shape[0]) == ("killed by SIGSEGV", INFO.n_mels)
+    assert ticket.audio_start_ms <= gaps[0].start_ms < gaps[0].end_ms <= ticket.audio_end_ms
 
 
 async def test_lost_engine_leaves_a_gap() -> None:

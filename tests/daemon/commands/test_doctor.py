@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from amanuensis.daemon.commands.doctor import as_map, examine_device
+from amanuensis.daemon.commands.doctor import as_map, examine_device, poison_finding
 from amanuensis.kernels.ops import OPERATORS
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.xrt.opening import open_runtime
@@ -35,7 +36,7 @@ def test_simulation_is_tested_operator_by_operator() -> None:
     assert (report["device"]["device"], report["device"]["architecture"]) == ("sim", "npu1")
     assert report["device"]["work"]["dispatches"] == len(OPERATORS)
     assert report["device"]["work"]["timing"] == "modelled"
-    assert {row["name"] for row in report["machine"]} >= {"driver", "locked memory", "pyxrt"}
+    assert {row["name"] for row in report["machine"]} >= {"driver", "locked memory", "pyxrt", "poison windows"}
 
 
 def test_the_report_for_people() -> None:
@@ -61,6 +62,17 @@ def test_a_machine_without_npu() -> None:
     assert "pyxrt" in done.stderr or "xdna-driver" in done.stderr
     assert not report["ok"]
     assert report["operators"] == []
+
+
+def test_windows_that_killed_the_engine_are_told(tmp_path: Path) -> None:
+    """Their number, the newest and the folder, and what to do with them; it is well where there are none."""
+    assert (poison_finding(tmp_path).verdict, poison_finding(tmp_path / "absent").verdict) == ("ok", "ok")
+    for name in ("20261118T110640.250000-abc", "20261119T110640.250000-def"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "window.json").touch()
+    finding = poison_finding(tmp_path)
+    assert finding.verdict == "warning"
+    assert finding.text.startswith(f"2 that killed the engine, the newest 20261119T110640.250000-def, in {tmp_path}: ")
 
 
 @pytest.mark.usefixtures("_fresh")
