@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "EngineSettings",
+    "InputSettings",
     "LimitSettings",
     "LogSettings",
     "ServerSettings",
@@ -174,6 +175,23 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSettings:
+    """What the daemon captures itself, into a session that everybody may watch (`latest`).
+
+    Attributes:
+        name: `default`, or NAME or INDEX of a microphone, `file:PATH`, `tcp:HOST:PORT` or `unix:PATH` (16-bit PCM,
+            16 kHz, mono); not set: nothing.
+
+    """
+
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name == "-":
+            raise ValueError("name '-' is not allowed: a daemon has no standard input; give a microphone or unix:PATH")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the daemon tells of itself.
 
@@ -195,6 +213,7 @@ class Config:
     engine: EngineSettings = field(default_factory=EngineSettings)
     stream: StreamConfig = field(default_factory=StreamConfig)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    input: InputSettings = field(default_factory=InputSettings)
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)

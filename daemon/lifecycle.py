@@ -7,12 +7,14 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
 from amanuensis.daemon.config import Config, ConfigError
+from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
 from amanuensis.daemon.logs import set_up_daemon
+from amanuensis.daemon.own_input import OwnInput
 from amanuensis.daemon.pipeline import open_pipeline
 from amanuensis.daemon.reload import reload
 from amanuensis.daemon.security import Security
@@ -21,6 +23,9 @@ from amanuensis.daemon.service.manager import Manager
 from amanuensis.daemon.service.notify import Notifier
 from amanuensis.daemon.service.watchdog import Watchdog
 from amanuensis.daemon.signals import stop_on_signals
+from amanuensis.daemon.sources.base import Source
+from amanuensis.daemon.sources.choose import InputRequest, open_source
+from amanuensis.daemon.sources.microphone import look_again
 from amanuensis.daemon.tls import TlsError
 from amanuensis.daemon.token_file import TokenFileError
 from amanuensis.npu.engine.api import Engine, EngineStats
@@ -53,6 +58,7 @@ async def serve(
         ServeError: an address cannot be listened on, or needs a token and there is none.
         KeyboardInterrupt: a second signal came while sessions were drained.
         amanuensis.daemon.token_file.TokenFileError: the file of tokens cannot be used.
+        amanuensis.daemon.spool.log_file.SpoolError: a folder for sessions cannot be used.
         amanuensis.daemon.tls.TlsError: the certificate or its key cannot be used.
         amanuensis.npu.engine.api.EngineError: the model or the device cannot be used.
         amanuensis.stream.config.StreamConfigError: the model cannot do what the settings ask for.
@@ -61,16 +67,21 @@ async def serve(
     manager = manager or Manager()
     security = Security.load(config.server, os.environ)
     # Sockets come before the engine: a taken port is told at once, and who connects early waits in the queue.
-    with listening_sockets(config, manager) as listeners, hangups() as hangup:
+    with (
+        listening_sockets(config, manager) as listeners,
+        hangups() as hangup,
+        closing(Keeper.open(config, os.environ)) as keeper,
+    ):
         security.check(listener.address for listener in listeners)
         async with starting(manager.notifier, config), open_pipeline(config, restarts=None) as pipeline:
-            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security)
+            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
                 async with daemon.listening(listeners):
                     on_listening(daemon.urls)
                     manager.notifier.ready()
-                    async with attended(Attendance(daemon, pipeline.engine, load, manager), hangup):
+                    attendance = Attendance(daemon, pipeline.engine, load, manager)
+                    async with attended(attendance, hangup), capturing(config, daemon):
                         await stop.wait()
                     grace_s = daemon.config.limits.shutdown_s
                     manager.notifier.stopping(grace_s + STOP_MARGIN_S)
@@ -139,6 +150,30 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+@asynccontextmanager
+async def capturing(config: Config, daemon: Daemon) -> AsyncIterator[None]:
+    """Speak the daemon's own input into a session, where it has one; what was captured by the end is heard."""
+    name = config.input.name
+    if name is None:
+        yield
+        return
+    own = OwnInput(daemon.sessions, lambda: opening(name))
+    task = asyncio.create_task(own.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def opening(name: str) -> AsyncIterator[Source]:
+    """Open the daemon's own input, also one that was plugged in again."""
+    await asyncio.to_thread(look_again)
+    async with open_source(InputRequest(name), log.info) as source:
+        yield source
 
 
 @asynccontextmanager

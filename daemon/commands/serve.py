@@ -27,6 +27,7 @@ examples:
   amanuensis serve                           on 127.0.0.1:8770; the captions page is http://127.0.0.1:8770/captions
   amanuensis serve --listen 127.0.0.1:0      on a free port, which the first line of the output names
   amanuensis serve --listen 127.0.0.1:8770 --listen unix:/tmp/captions.sock
+  amanuensis serve --input default           captions of the microphone, at /captions and for everybody who watches
   amanuensis serve --check                   print the settings, and where each comes from, and leave
 
 Settings: /etc/amanuensis/config.toml, then $XDG_CONFIG_HOME/amanuensis/config.toml, then AMANUENSIS_SECTION_KEY,
@@ -47,6 +48,13 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="ADDRESS",
         action="append",
         help="HOST:PORT or unix:PATH; may be repeated (default: 127.0.0.1:8770, and unix: in the runtime folder)",
+    )
+    parser.add_argument(
+        "--input",
+        dest="own_input",
+        metavar="INPUT",
+        help="what the daemon itself captures, for everybody who watches: default, NAME or INDEX of a microphone, "
+        "tcp:HOST:PORT, unix:PATH or file:PATH (default: nothing)",
     )
     parser.add_argument("--check", action="store_true", help="check the settings, print them and leave")
     told = parser.add_mutually_exclusive_group()

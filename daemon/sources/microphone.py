@@ -24,6 +24,7 @@ RING_S: Final = 10.0  # how long the program may be held up before samples are l
 STALL_S: Final = 5.0  # a device that delivers nothing for so long has gone; Bluetooth takes 3 s to begin
 MAX_LOSS_S: Final = 60.0  # of one hole: while a machine sleeps nothing is said to it
 CLOSE_S: Final = 2.0  # a device that has gone may never come back from being closed
+CLOSER: Final = "close microphone"
 STEREO: Final = 2
 NO_PORTAUDIO: Final = "the microphone needs PortAudio: install it, for example: sudo apt install libportaudio2"
 NO_INPUT: Final = (
@@ -140,7 +141,7 @@ class MicrophoneSource(Source):
             return
         self._closed = True
         # A daemon thread: closing a device that has gone can block for ever.
-        closer = threading.Thread(target=self._close_stream, name="close microphone", daemon=True)
+        closer = threading.Thread(target=self._close_stream, name=CLOSER, daemon=True)
         closer.start()
         await asyncio.to_thread(closer.join, CLOSE_S)
         if closer.is_alive():
@@ -211,6 +212,19 @@ def input_devices() -> list[InputDevice]:
         for row in sounddevice.query_devices()
         if row["max_input_channels"] > 0
     ]
+
+
+def look_again() -> None:
+    """Have PortAudio find what was plugged in since it was started; no stream may be open.
+
+    While a device that has gone is still being closed, PortAudio cannot be asked: then the list stays as it was.
+    """
+    if "sounddevice" not in sys.modules or any(thread.name == CLOSER for thread in threading.enumerate()):
+        return
+    sounddevice = portaudio()
+    with quiet_stderr():
+        sounddevice._terminate()
+        sounddevice._initialize()
 
 
 def choose_device(wanted: str | None, devices: list[InputDevice]) -> InputDevice:
