@@ -14,6 +14,10 @@ from typing import Final
 FIRST_WORD: Final = "listening"
 START_S: Final = 120.0  # a large model may have to be prepared first
 STOP_S: Final = 15.0  # longer than the daemon gives its sessions
+OWN_SESSIONS: Final = {  # they end with us; the folders may be those of a daemon that runs
+    "AMANUENSIS_SPOOL_ENABLED": "false",
+    "AMANUENSIS_RECORDING_MODE": "off",
+}
 PR_SET_PDEATHSIG: Final = 1  # of prctl(2)
 
 
@@ -45,6 +49,7 @@ async def serving(flags: Sequence[str]) -> AsyncIterator[str]:
         ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        env=os.environ | OWN_SESSIONS,
         start_new_session=True,  # a Ctrl-C is for us: we end the session first, then the daemon
     )
     try:

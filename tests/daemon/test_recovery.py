@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon.live_session import END, LiveSession
-from amanuensis.daemon.protocol import Flush, Hello, Mark
+from amanuensis.daemon.protocol import End, Flush, Hello, Mark
 from amanuensis.daemon.sessions import EndedSession
 from amanuensis.stream.formats import AudioFormat, Encoding
 from tests.helpers.daemon_client import cut
@@ -108,12 +108,11 @@ async def test_orders_are_carried_out_once(tmp_path: Path) -> None:
         await settle(session)
         await speak(session, chunks)
         session.obey(Mark("late"))
-        session.cursor.ended = True
-        session.finish(END)
-        session.store.append_order
+        session.obey(End())
         killed = as_killed(tmp_path / "a", tmp_path / "b")
     async with kept_sessions(killed) as sessions:
         session = only(sessions)
+        assert (session.cursor.ended, session.task is not None) == (True, True)
         await finished(session)
         marks = [entry["id"] for entry in told(session.journal.replay(0)) if entry["type"] == "marked"]
         assert marks == ["early", "late"]

@@ -70,9 +70,10 @@ def running_daemon(
     """Start a daemon on a free port and stop it at the end; it must stop in good order."""
     errors = folder / "daemon.log"
     command = [*COMMAND, "serve", "--listen", "127.0.0.1:0", "--model", str(model), "--threads", "1", *arguments]
+    own = {"AMANUENSIS_SPOOL_FOLDER": str(folder / "spool")}  # no session of another test is taken up again
     with errors.open("w") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(env or {})}
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **own, **(env or {})}
         )
     assert process.stdout is not None
     try:
