@@ -75,6 +75,10 @@ class Memory:
             raise OperandError(f"{name} is parameter {count.index} = {value}; allowed are 0 to {count.limit}")
         return value
 
+    def room(self, _count: Count) -> int | None:
+        """Return the size for which a launch is laid out, where another one may be put into its words; here none is."""
+        return None
+
     def parameter(self, index: int) -> int:
         """Return the value of a run-time parameter, as it is."""
         return self._parameters[index]

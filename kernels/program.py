@@ -42,6 +42,7 @@ class Program:
         uuid: of the configuration, in the usual text form.
         operators: names of the operators that it holds, out of `amanuensis.kernels.ops.OPERATORS`.
         n_buffers: data buffers that a dispatch takes.
+        configuration: of the array, whose launches its instructions are; empty where they are operators.
         version: of the operators' encoding and meaning.
 
     """
@@ -52,6 +53,7 @@ class Program:
     operators: tuple[str, ...]
     n_buffers: int = N_BUFFERS
     version: int = VERSION
+    configuration: str = ""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

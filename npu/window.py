@@ -73,6 +73,7 @@ class DeviceWork:
         dispatches: command streams that it ran.
         bytes_to_device, bytes_from_device: synchronised each way.
         device_us: time in which it worked, microseconds.
+        switches: dispatches to another array configuration than the one before.
         timing: whether that time was measured on a device or modelled by the emulator; "none" without dispatches.
 
     """
@@ -82,6 +83,7 @@ class DeviceWork:
     bytes_from_device: int = 0
     device_us: float = 0.0
     timing: Timing = "none"
+    switches: int = 0
 
     def __add__(self, other: DeviceWork) -> DeviceWork:
         return DeviceWork(
@@ -90,6 +92,7 @@ class DeviceWork:
             self.bytes_from_device + other.bytes_from_device,
             self.device_us + other.device_us,
             self.timing if other.timing == "none" else other.timing,
+            self.switches + other.switches,
         )
 
     def since(self, before: DeviceWork) -> DeviceWork:
@@ -101,6 +104,7 @@ class DeviceWork:
             self.bytes_from_device - before.bytes_from_device,
             self.device_us - before.device_us,
             self.timing if dispatches else "none",
+            self.switches - before.switches,
         )
 
 

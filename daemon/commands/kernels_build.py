@@ -1,4 +1,4 @@
-"""`amanuensis kernels build`: compiled programs of a model for a real NPU, where the tools are installed."""
+"""`amanuensis kernels build`: programs of a model, compiled for an NPU where the tools are, or for the emulator."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from typing import TYPE_CHECKING, Final, cast
 from amanuensis.daemon.commands.common import CONTROL, complain, say
 
 if TYPE_CHECKING:
-    from amanuensis.kernels.compile.build import Progress
+    from amanuensis.kernels.compile.build import Maker, Progress
     from amanuensis.kernels.compile.cache import Cache
     from amanuensis.kernels.compile.manifest import Manifest
+    from amanuensis.kernels.compile.toolchain import Toolchain
+    from amanuensis.kernels.compile.work import Work
     from amanuensis.kernels.program import Architecture
     from amanuensis.npu.calibration import Precision
 
 EXAMPLE: Final = "amanuensis kernels build --device npu1 --model base.en"
 ARCHITECTURES: Final = ("npu1", "npu2")
+TARGETS: Final = ("npu", "sim")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `kernels build`."""
     parser.add_argument(
         "--device", choices=ARCHITECTURES, help="architecture (default: that of the NPU here, else npu1)"
+    )
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default="npu",
+        help="npu: compiled with mlir-aie and Peano; sim: simulated, for --device sim, with no tools (default: npu)",
     )
     parser.add_argument(
         "--model",
@@ -51,14 +60,17 @@ def run(args: argparse.Namespace) -> int:
     from amanuensis.npu.store import resolve
 
     try:
-        toolchain = find_toolchain()  # before a model's weights are prepared, which takes a while
+        # The tools before a model's weights are prepared, which takes a while.
+        toolchain = find_toolchain() if args.target == "npu" else None
         architecture = cast("Architecture", args.device) or architecture_here()
         source = resolve(args.model)
         work = work_of(args.model or source.name, ModelFiles.load(source), cast("Precision", args.precision))
-        folder, cache = (args.out or user_programs()) / architecture, Cache()
-        order = Order(work, architecture, toolchain, folder, cache, DESIGNS)
+        folder, cache = (args.out or user_programs()) / architecture, Cache() if toolchain else None
+        order = Order(work, architecture, _maker(work, architecture, toolchain, cache), folder, DESIGNS)
         with shown() as progress:
             manifest = build(order, progress)
+        if cache is not None:
+            cache.prune()
     except CompileError as error:
         complain(str(error))
         if error.output:
@@ -66,6 +78,17 @@ def run(args: argparse.Namespace) -> int:
         return 1
     tell(manifest, folder, cache)
     return 0
+
+
+def _maker(work: Work, architecture: Architecture, toolchain: Toolchain | None, cache: Cache | None) -> Maker:
+    """Return the tools, or the simulator's stand-in for them."""
+    from amanuensis.kernels.compile.simulated import SimulatedMaker
+    from amanuensis.kernels.compile.tools import CompilingMaker
+    from amanuensis.kernels.compile.work import DESIGNS
+
+    if toolchain is None or cache is None:
+        return SimulatedMaker(architecture, DESIGNS, work.buffer_bytes)
+    return CompilingMaker(architecture, toolchain, cache, DESIGNS, work.buffer_bytes)
 
 
 def architecture_here() -> Architecture:
@@ -88,12 +111,16 @@ def shown() -> Iterator[Progress]:
         yield lambda _, done, total: bar.advance(done / total)
 
 
-def tell(manifest: Manifest, folder: Path, cache: Cache) -> None:
-    """Print what was compiled."""
+def tell(manifest: Manifest, folder: Path, cache: Cache | None) -> None:
+    """Print what was made."""
     for lacking in manifest.lacking:
         say(f"no design computes {lacking}")
-    print(f"{folder}: programs of {manifest.model} for {manifest.architecture}")
+    simulated = "simulated " if manifest.target == "sim" else ""
+    print(f"{folder}: {simulated}programs of {manifest.model} for {manifest.architecture}")
     for name, stored in manifest.configurations.items():
         launches = sum(launch.configuration == name for launch in manifest.launches.values())
         print(f"  {name:10} {stored.file}, {stored.n_bytes} bytes, {launches} launches")
-    print(f"{cache.made} files compiled, {cache.found} found in {cache.folder}")
+    if cache is not None:
+        print(f"{cache.made} files compiled, {cache.found} found in {cache.folder}")
+    else:
+        print("no NPU can load these; `--device sim` uses them")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 from amanuensis.kernels.compile.errors import CompileError
+
+MOST_BYTES: Final = 2 << 30  # of compiled files that are kept after a build
 
 
 def digest(*parts: str | bytes) -> str:
@@ -46,6 +50,7 @@ class Cache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _default()
         self.made = self.found = 0
+        self._counting = threading.Lock()  # several files are compiled at once
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -62,7 +67,9 @@ class Cache:
         """
         target = self.folder / f"{key}{suffix}"
         if target.is_file():
-            self.found += 1
+            with self._counting:
+                self.found += 1
+            os.utime(target)  # it was needed now
             return target
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as folder:
             part = Path(folder) / target.name
@@ -70,8 +77,26 @@ class Cache:
             if not part.is_file() or not part.stat().st_size:
                 raise CompileError(f"a tool said that all went well and did not write {target.name}")
             part.replace(target)
-        self.made += 1
+        with self._counting:
+            self.made += 1
         return target
+
+    def prune(self, most_bytes: int = MOST_BYTES) -> int:
+        """Remove the files that were needed longest ago until the rest takes no more than so many bytes.
+
+        Returns:
+            How many were removed.
+
+        """
+        files = [(path.stat(), path) for path in self.folder.iterdir() if path.is_file()]
+        files.sort(key=lambda pair: pair[0].st_mtime_ns)
+        left, removed = sum(status.st_size for status, _ in files), 0
+        for status, path in files:
+            if left <= most_bytes:
+                break
+            path.unlink(missing_ok=True)
+            left, removed = left - status.st_size, removed + 1
+        return removed
 
 
 def _default() -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,10 @@ from typing import Any, Final
 import numpy as np
 
 from amanuensis.kernels.compile.errors import CompileError
+from amanuensis.kernels.compile.patches import settings_of
+from amanuensis.kernels.compile.template import Template, Variable
 from amanuensis.kernels.compile.toolchain import run_tool
-from amanuensis.kernels.compile.work import Item, Places, launched
+from amanuensis.kernels.compile.work import Places, launched
 from amanuensis.kernels.ops import decode, encode
 from amanuensis.kernels.program import Architecture
 
@@ -26,12 +29,12 @@ SEQUENCE: Final = "runtime_sequence"  # the operation that begins what launches 
 
 
 def emit(
-    items: Sequence[Item], module: str, architecture: Architecture, buffer_bytes: Sequence[int], folder: Path
-) -> list[Path]:
-    """Write the MLIR of launches of one configuration and return the files in the same order.
+    templates: Sequence[Template], module: str, architecture: Architecture, buffer_bytes: Sequence[int], folder: Path
+) -> list[list[Path]]:
+    """Write the MLIR of launches of one configuration, each at all its settings; return the files in the same order.
 
     Args:
-        items: the launches.
+        templates: the launches.
         module: of the configuration's designs.
         architecture: of the device.
         buffer_bytes: sizes of the five buffers.
@@ -42,23 +45,41 @@ def emit(
 
     """
     launches = [
-        {"key": item.key, "words": encode(item.operators).tolist(), "parameters": list(item.parameters.items())}
-        for item in items
+        {
+            "key": template.key,
+            "words": encode(template.operators).tolist(),
+            "variables": [asdict(variable) for variable in template.variables],
+        }
+        for template in templates
     ]
-    job = {"module": module, "architecture": architecture, "buffer_bytes": list(buffer_bytes), "launches": launches}
+    name = templates[0].configuration
+    job = {
+        "module": module,
+        "configuration": name,
+        "architecture": architecture,
+        "buffer_bytes": list(buffer_bytes),
+        "launches": launches,
+    }
     (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
     command = [sys.executable, "-m", "amanuensis.kernels.compile.emit", str(folder / JOB)]
-    run_tool(command, f"making the MLIR of {items[0].configuration}", more={"AMANUENSIS_IRON": "aie"})
-    files = [folder / f"{item.key}.mlir" for item in items]
-    first = graph_of(files[0])
-    for item, file in zip(items, files, strict=True):
-        if graph_of(file) != first:
-            one, other = (f"{each} ({each.key})" for each in (item, items[0]))
+    run_tool(command, f"making the MLIR of {name}", more={"AMANUENSIS_IRON": "aie"})
+    files = [
+        [folder / _file_name(template, number) for number in range(len(settings_of(template)))]
+        for template in templates
+    ]
+    first = graph_of(files[0][0])
+    for template, mine in zip(templates, files, strict=True):
+        if any(graph_of(file) != first for file in mine):
+            one, other = (f"{each} ({each.key})" for each in (template, templates[0]))
             raise CompileError(
-                f"{item.configuration}: the launches of {one} and {other} have different graphs; they may differ in "
+                f"{name}: the launches of {one} and {other} have different graphs; they may differ in "
                 "their sequences only"
             )
     return files
+
+
+def _file_name(template: Template, number: int) -> str:
+    return f"{template.key}-{number}.mlir"
 
 
 def graph_of(file: Path) -> str:
@@ -78,12 +99,15 @@ def main(path: Path) -> None:
     device = {"npu1": _iron.NPU1, "npu2": _iron.NPU2}[job["architecture"]]
     places = Places(job["buffer_bytes"])
     for launch in job["launches"]:
-        # IRON keeps every function that was ever made and compares new ones with them: launches share none.
-        getattr(_iron.ExternalFunction, "_instances", set()).clear()
-        operators = decode(np.array(launch["words"], np.uint32))
-        memory = places.memory({int(index): int(value) for index, value in launch["parameters"]})
-        program = launched(module, operators, memory, device()).program
-        (path.parent / f"{launch['key']}.mlir").write_text(str(program.resolve_program()), encoding="utf-8")
+        variables = tuple(Variable(**fields) for fields in launch["variables"])
+        template = Template(job["configuration"], decode(np.array(launch["words"], np.uint32)), variables)
+        for number, setting in enumerate(settings_of(template)):
+            # IRON keeps every function that was ever made and compares new ones with them: launches share none.
+            getattr(_iron.ExternalFunction, "_instances", set()).clear()
+            operators, memory = places.operands(template, setting)
+            program = launched(module, operators, memory, device()).program
+            text = str(program.resolve_program())
+            (path.parent / _file_name(template, number)).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from amanuensis.kernels.compile.cache import file_digest
-from amanuensis.kernels.compile.work import launch_key
-from amanuensis.kernels.operators import Operator
+from amanuensis.kernels.compile.template import Variable
 from amanuensis.kernels.program import VERSION, Architecture
 
+Target: TypeAlias = Literal["npu", "sim"]
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _AGAIN: Final = "run `amanuensis kernels build` again"
 
 
@@ -42,13 +42,17 @@ class BuiltLaunch:
     Attributes:
         configuration: on which they run.
         what: its operators and sizes, for people.
-        instructions: the file.
+        instructions: the file: words without what varies in them.
+        patches: the file: which words depend on which variable, and how.
+        variables: what varies.
 
     """
 
     configuration: str
     what: str
     instructions: Stored
+    patches: Stored
+    variables: tuple[Variable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,11 @@ class Manifest:
 
     Attributes:
         architecture: for which it runs.
+        target: "npu", or "sim" for the emulator.
         model: whose dispatches it has.
         tools: version of each tool.
         configurations: the xclbin of each.
-        launches: by `<configuration>/<key of the operators>`.
+        launches: by `<configuration>/<key of the template>`.
         lacking: operators that no design computes, in words.
         version: of the operators' encoding and meaning (`kernels.program.VERSION`).
         format: of this description.
@@ -68,6 +73,7 @@ class Manifest:
     """
 
     architecture: Architecture
+    target: Target
     model: str
     tools: dict[str, str]
     configurations: dict[str, Stored]
@@ -76,27 +82,22 @@ class Manifest:
     version: int = VERSION
     format: int = FORMAT
 
-    def launch_of(self, configuration: str, *operators: Operator) -> BuiltLaunch | None:
-        """Return the launch of operators on a configuration; None where it was not compiled."""
-        return self.launches.get(launch_name(configuration, launch_key(operators)))
-
     def files(self) -> list[Stored]:
         """Return every file, each once."""
+        built = self.launches.values()
         return list(
             {
                 stored.file: stored
-                for stored in (*self.configurations.values(), *(one.instructions for one in self.launches.values()))
+                for stored in (
+                    *self.configurations.values(),
+                    *(file for one in built for file in (one.instructions, one.patches)),
+                )
             }.values()
         )
 
     def to_json(self) -> str:
         """Return the text of the file."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
-
-
-def launch_name(configuration: str, key: str) -> str:
-    """Return the name of a launch in the manifest."""
-    return f"{configuration}/{key}"
 
 
 def load_manifest(folder: Path, architecture: Architecture) -> Manifest:
@@ -139,7 +140,13 @@ def _read(path: Path) -> Manifest:
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     launches = {
-        name: BuiltLaunch(each["configuration"], each["what"], _stored(each["instructions"]))
+        name: BuiltLaunch(
+            each["configuration"],
+            each["what"],
+            _stored(each["instructions"]),
+            _stored(each["patches"]),
+            tuple(Variable(**variable) for variable in each["variables"]),
+        )
         for name, each in fields["launches"].items()
     }
     configurations = {name: _stored(each) for name, each in fields["configurations"].items()}

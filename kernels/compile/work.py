@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import groupby
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.kernels.compile.cache import digest
 from amanuensis.kernels.compile.errors import CompileError
+from amanuensis.kernels.compile.lowering import Covers, Part, RoomsOf, Segment, segments
+from amanuensis.kernels.compile.template import Template, ids_of, placed
 from amanuensis.kernels.memory import Memory
-from amanuensis.kernels.operands import N_BUFFERS, PARAMETERS_BYTES, Buffer
-from amanuensis.kernels.operators import Nop, Operator
-from amanuensis.kernels.ops import encode
+from amanuensis.kernels.operands import N_BUFFERS, PARAMETERS_BYTES, Buffer, Count
+from amanuensis.kernels.operators import Operator
 
-Part: TypeAlias = Literal["encoder", "decoder"]
-
-# The configurations that may compute an operator of each part of a model, in order of preference.
-CHOICES: Final[dict[Part, tuple[str, ...]]] = {
-    "encoder": ("attention", "products", "choice"),
-    "decoder": ("decoder", "choice"),
-}
+WORD_BYTES: Final = 4
+BEYOND_BYTES: Final = 1 << 22  # behind each buffer: operands are moved, and may be read by whole objects
 DESIGNS: Final = {
     "products": "amanuensis.kernels.designs.products_launch",
     "attention": "amanuensis.kernels.designs.attention_launch",
@@ -50,19 +43,12 @@ class Dispatched:
 
     Attributes:
         part: of the model.
-        pieces: the operators in order, those together that one launch may do.
-        parameters: values of the run-time parameters by index, with which instructions are made.
+        operators: in order.
 
     """
 
     part: Part
-    pieces: tuple[tuple[Operator, ...], ...]
-    parameters: Mapping[int, int]
-
-    @property
-    def operators(self) -> tuple[Operator, ...]:
-        """All operators in order."""
-        return tuple(operator for piece in self.pieces for operator in piece)
+    operators: tuple[Operator, ...]
 
 
 @dataclass(frozen=True)
@@ -72,49 +58,16 @@ class Work:
     Attributes:
         model: its name.
         sequences: that are dispatched.
+        rooms: sizes for which launches are laid out, by run-time parameter; those that are not there have one, their
+            limit.
         buffer_bytes: sizes of the five buffers of a dispatch.
 
     """
 
     model: str
     sequences: tuple[Dispatched, ...]
+    rooms: RoomsOf
     buffer_bytes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One launch that is to be compiled.
-
-    Attributes:
-        configuration: its name.
-        operators: that it computes, in order.
-        parameters: values of the run-time parameters.
-
-    """
-
-    configuration: str
-    operators: tuple[Operator, ...]
-    parameters: Mapping[int, int]
-
-    @cached_property
-    def key(self) -> str:
-        """Name of the launch: the hash of its operators as they are encoded."""
-        return launch_key(self.operators)
-
-    def __str__(self) -> str:
-        kinds = dict.fromkeys(type(operator).__name__ for operator in self.operators)
-        return (
-            next(iter(kinds)) if len(self.operators) == 1 else f"{len(self.operators)} operators ({', '.join(kinds)})"
-        )
-
-    def apart(self) -> list[Item]:
-        """Return a launch for each operator."""
-        return [Item(self.configuration, (operator,), self.parameters) for operator in self.operators]
-
-
-def launch_key(operators: Iterable[Operator]) -> str:
-    """Return the name under which a launch of operators is found: a hash of their encoding."""
-    return digest(encode(operators).tobytes())[:24]
 
 
 def launched(designs: Designs, operators: Sequence[Operator], memory: Memory, device: Any) -> Any:
@@ -129,35 +82,32 @@ def load_designs(modules: Mapping[str, str] = DESIGNS) -> dict[str, Designs]:
     return {name: cast(Designs, import_module(path)) for name, path in modules.items() if find_spec(path) is not None}
 
 
-def items(work: Work, designs: Mapping[str, Designs]) -> tuple[list[Item], list[str]]:
-    """Return the launches of all sequences, each once, and the operators that no design computes, as words."""
-    found: dict[tuple[str, str], Item] = {}
+def covers_of(designs: Mapping[str, Designs]) -> Covers:
+    """Return what each configuration computes."""
+    return {name: each.COVERS for name, each in designs.items()}
+
+
+def wanted(work: Work, covers: Covers) -> tuple[list[Segment], list[str]]:
+    """Return the segments of all sequences, each once, and the operators that no design computes, as words."""
+    found: dict[Segment, None] = {}
     lacking: dict[str, None] = {}
     for sequence in work.sequences:
-        for piece in sequence.pieces:
-            some = (operator for operator in piece if not isinstance(operator, Nop))
-            chosen = ((configuration_of(operator, sequence.part, designs), operator) for operator in some)
-            for name, run in groupby(chosen, lambda pair: pair[0]):
-                operators = tuple(operator for _, operator in run)
-                if name is None:
-                    lacking |= dict.fromkeys(
-                        f"{type(operator).__name__} of the {sequence.part}" for operator in operators
-                    )
-                else:
-                    item = Item(name, operators, sequence.parameters)
-                    together = hasattr(designs[name], "launch_sequence")
-                    for each in [item] if together else item.apart():
-                        found.setdefault((name, each.key), each)
-    return list(found.values()), list(lacking)
+        made, left = segments(sequence.operators, sequence.part, covers)
+        found |= dict.fromkeys(made)
+        lacking |= dict.fromkeys(f"{type(operator).__name__} of the {sequence.part}" for operator in left)
+    return list(found), list(lacking)
 
 
-def configuration_of(operator: Operator, part: Part, designs: Mapping[str, Designs]) -> str | None:
-    """Return the configuration that computes an operator of a part; None where there is none."""
-    return next((name for name in CHOICES[part] if name in designs and type(operator) in designs[name].COVERS), None)
+class LaidOut(Memory):
+    """Memory of a launch that is made and not run: with room for the limit of each run-time size."""
+
+    def room(self, count: Count) -> int:
+        """Return the limit."""
+        return count if isinstance(count, int) else count.limit
 
 
 class Places:
-    """Buffers of a size, for launches that are made and not run: their memory is never touched.
+    """Buffers of a size, for launches that are made and not run: their memory is hardly touched.
 
     Args:
         buffer_bytes: of the five buffers.
@@ -167,12 +117,19 @@ class Places:
     def __init__(self, buffer_bytes: Sequence[int]) -> None:
         if len(buffer_bytes) != N_BUFFERS:
             raise CompileError(f"{len(buffer_bytes)} sizes of buffers; a dispatch has {N_BUFFERS}")
-        self._buffers: list[NDArray[np.uint8]] = [np.zeros(n_bytes, np.uint8) for n_bytes in buffer_bytes]
+        sizes = (n_bytes // WORD_BYTES * WORD_BYTES + BEYOND_BYTES for n_bytes in buffer_bytes)
+        self._buffers: list[NDArray[np.uint8]] = [np.zeros(n_bytes, np.uint8) for n_bytes in sizes]
 
-    def memory(self, parameters: Mapping[int, int]) -> Memory:
-        """Return the memory in which the parameters have these values."""
-        block = self._buffers[Buffer.INPUT][:PARAMETERS_BYTES].view(np.int32)
+    def operands(self, template: Template, settings: Sequence[int]) -> tuple[tuple[Operator, ...], LaidOut]:
+        """Return the operators of a template at some settings, and the memory that they then read."""
+        operators, given = placed(template, settings), self._buffers[Buffer.INPUT]
+        block = given[:PARAMETERS_BYTES].view(np.int32)
         block[:] = 0
-        for index, value in parameters.items():
-            block[index] = value
-        return Memory(self._buffers)
+        pairs = list(zip(template.variables, settings, strict=True))
+        for variable, setting in pairs:
+            if variable.kind in ("parameter", "tap"):
+                block[variable.index] = setting
+        ids = [setting for variable, setting in pairs if variable.kind == "id"]
+        for (_, place), setting in zip(ids_of(operators), ids, strict=True):
+            given[place : place + WORD_BYTES].view(np.int32)[:] = setting
+        return operators, LaidOut(self._buffers)

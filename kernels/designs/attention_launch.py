@@ -88,6 +88,7 @@ class _Work:
     keys: int
     heads: int
     first: int | None
+    room: int | None
 
     @property
     def blocks(self) -> int:
@@ -96,8 +97,20 @@ class _Work:
 
     @property
     def shown(self) -> int:
-        """Keys that at least one row sees."""
+        """Keys that are brought: those that at least one row sees, or all for which there is room."""
+        if self.room is not None:
+            return self.room
         return self.keys if self.first is None else min(self.keys, self.first + self.rows)
+
+    @property
+    def held(self) -> int:
+        """Keys that lie there."""
+        return self.keys if self.room is None else self.room
+
+    @property
+    def counting(self) -> int:
+        """Keys that count."""
+        return self.keys if self.room is not None else self.shown
 
 
 def launch(operator: Operator, memory: Memory, device: Device) -> Launch:
@@ -145,6 +158,8 @@ def _work(operator: Attention, memory: Memory) -> _Work:
     first = memory.count(operator.first, "first") if operator.causal else None
     if rows and not keys:
         raise OperandError("there are no keys to attend to")
+    room = memory.room(operator.keys)
+    held = keys if room is None else room
 
     def matrix(region: Region, count: int, name: str, pitch: int = 0) -> _Matrix:
         width = operator.heads * operator.size
@@ -155,13 +170,14 @@ def _work(operator: Attention, memory: Memory) -> _Work:
 
     work = _Work(
         q=matrix(operator.q, rows, "q", operator.q_pitch),
-        k=matrix(operator.k, keys, "k", operator.kv_pitch),
-        v=matrix(operator.v, keys, "v", operator.kv_pitch),
+        k=matrix(operator.k, held, "k", operator.kv_pitch),
+        v=matrix(operator.v, held, "v", operator.kv_pitch),
         dst=matrix(operator.dst, rows, "dst"),
         rows=rows,
         keys=keys,
         heads=operator.heads,
         first=first,
+        room=room,
     )
     if rows:
         _check_apart(work)
@@ -171,7 +187,7 @@ def _work(operator: Attention, memory: Memory) -> _Work:
 def _check_apart(work: _Work) -> None:
     """Refuse a result that lies where operands do: rows are written while others are still to be read."""
     mine = _span(work.dst, work.rows, work.heads)
-    for name, matrix, count in (("q", work.q, work.rows), ("k", work.k, work.keys), ("v", work.v, work.keys)):
+    for name, matrix, count in (("q", work.q, work.rows), ("k", work.k, work.held), ("v", work.v, work.held)):
         other = _span(matrix, count, work.heads)
         if matrix.buffer == work.dst.buffer and max(mine.start, other.start) < min(mine.stop, other.stop):
             raise OperandError(
@@ -243,7 +259,7 @@ class _Sequence:
                 plan[FIRST_BLOCK] = units.start % work.blocks
                 plan[BLOCKS] = work.blocks
                 plan[KEY_BLOCKS] = -(-work.shown // KEY_BLOCK)
-                plan[KEYS] = work.shown
+                plan[KEYS] = work.counting
                 plan[SEEN] = work.keys if work.first is None else work.first + 1 + core * CORE_ROWS
                 plan[STEP] = step
                 plan[ADVANCE] = step * UNIT_ROWS

@@ -38,13 +38,16 @@ class _Planner:
         within(op, "size", op.size, HEAD, HEAD)
         within(op, "heads", op.heads, CORES, 1 << 10)
         within(op, "keys", self.keys, 1, 1 << 20)
+        room = memory.room(op.keys)
+        self._is_final = room is None
+        self.held = self.keys if room is None else room  # keys that are brought; those beyond `keys` count for nothing
         width = op.heads * op.size
         q_pitch, kv_pitch = op.q_pitch or 2 * width, op.kv_pitch or 2 * width
         multiple(op, "q_pitch", q_pitch, 4)
         multiple(op, "kv_pitch", kv_pitch, 4)
         memory.read(op.q, BFLOAT16, (self.rows, width), "q", pitch=q_pitch)
         for region, name in ((op.k, "k"), (op.v, "v")):
-            memory.read(region, BFLOAT16, (self.keys, width), name, pitch=kv_pitch)
+            memory.read(region, BFLOAT16, (self.held, width), name, pitch=kv_pitch)
         memory.write(op.dst, BFLOAT16, (self.rows, width), "dst")
         self.q, self.k, self.v = place(memory, op.q, "q"), place(memory, op.k, "k"), place(memory, op.v, "v")
         self.dst = place(memory, op.dst, "dst")
@@ -72,8 +75,8 @@ class _Planner:
         }
 
     def shown(self) -> int:
-        """Return how many keys any row sees."""
-        return min(self.first + self.rows, self.keys) if self.op.causal else self.keys
+        """Return how many keys are brought: those that any row sees, or all for which there is room."""
+        return min(self.first + self.rows, self.held) if self.op.causal and self._is_final else self.held
 
     def queries(self, head: int, heads: int) -> list[Move]:
         """Return the moves of four rows of each head at a time."""
@@ -97,7 +100,7 @@ class _Planner:
         apart = self.v.start - self.k.start
         if self.k.buffer == self.v.buffer and apart > 0:
             move = self.k.move("blocks", start, (CORES, core), (2, apart), (KEY_BLOCK, self.kv_pitch), (HEAD_WORDS, 1))
-            if last <= self.keys or move.end <= self._sizes[move.buffer]:
+            if last <= self.held or move.end <= self._sizes[move.buffer]:
                 return [move]
         return [
             part
@@ -108,17 +111,17 @@ class _Planner:
 
     def _rows(self, stream: Stream, matrix: Place, head: int, first: int) -> list[Move]:
         """Return 32 rows of a head, as many as there are and then padding."""
-        there = min(max(self.keys - first, 0), KEY_BLOCK)
+        there = min(max(self.held - first, 0), KEY_BLOCK)
         start = first * self.kv_pitch + head * HEAD_WORDS
         moves = [matrix.move(stream, start, (there, self.kv_pitch), (HEAD_WORDS, 1))] if there else []
         return [*moves, *padding(stream, (KEY_BLOCK - there) * HEAD_WORDS)]
 
     def all_keys(self, head: int) -> list[Move]:
         """Return the keys of a head, by whole blocks."""
-        whole = self.keys // KEY_BLOCK
+        whole = self.held // KEY_BLOCK
         rows = (whole, KEY_BLOCK * self.kv_pitch), (KEY_BLOCK, self.kv_pitch)
         moves = [self.k.move("loads", head * HEAD_WORDS, *rows, (HEAD_WORDS, 1))] if whole else []
-        return [*moves, *self._rows("loads", self.k, head, whole * KEY_BLOCK)] if self.keys % KEY_BLOCK else moves
+        return [*moves, *self._rows("loads", self.k, head, whole * KEY_BLOCK)] if self.held % KEY_BLOCK else moves
 
 
 def plan_attention(op: Attention, memory: Memory, columns: int) -> list[Phase]:
@@ -148,10 +151,10 @@ def _kept(planner: _Planner, memory: Memory, columns: int) -> list[Phase]:
     op = planner.op
     assert op.probabilities is not None
     multiple(op, "pitch", op.pitch, GROUP)
-    within(op, "keys", planner.keys, 1, op.pitch)
+    within(op, "keys", planner.held, 1, op.pitch)
     memory.write(op.probabilities, np.float32, (len(op.kept_heads), planner.rows, op.pitch), "probabilities")
     dst = place(memory, op.probabilities, "probabilities")
-    loads = planner.row_blocks + -(-planner.keys // KEY_BLOCK) * KEY_BLOCK // KEYS_A_LOAD
+    loads = planner.row_blocks + -(-planner.held // KEY_BLOCK) * KEY_BLOCK // KEYS_A_LOAD
     order = {
         **planner.order(PROBABILITIES),
         Word.TILES: op.pitch // GROUP,
@@ -166,7 +169,7 @@ def _kept(planner: _Planner, memory: Memory, columns: int) -> list[Phase]:
         for first in range(0, op.pitch, GROUP):
             start = number * planner.rows * op.pitch + first
             given = dst.move("given", start, (planner.rows, op.pitch), (JOINED_WORDS, 1))
-            tiles.append([given, *planner.block(head, first if first < planner.keys else 0, 0, KEY_BLOCK)])
+            tiles.append([given, *planner.block(head, first if first < planner.held else 0, 0, KEY_BLOCK)])
         tiles[0][1:1] = [*planner.queries(head, 1), *planner.all_keys(head)]
         return Run(order, tiles)
 

@@ -8,23 +8,23 @@ behind the three taps of each row go zeros, which cores make.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from amanuensis.kernels.designs.launch import LaunchError
-from amanuensis.kernels.designs.products import ROWS, Way
+from amanuensis.kernels.designs.products import ROWS, Core, Way
 from amanuensis.kernels.designs.products_operands import LANES, MOST_ROWS, WORD_BYTES, Places, rows_of_a_chunk
-from amanuensis.kernels.designs.products_rows import RowJob, copying, together
+from amanuensis.kernels.designs.products_rows import RowJob, Run, copying, together
 from amanuensis.kernels.designs.products_sequence import Part, Tap, Unit, repeats
 from amanuensis.kernels.designs.products_tiles import Place
-from amanuensis.kernels.designs.products_words import Kind
+from amanuensis.kernels.designs.products_words import Kind, Words
 from amanuensis.kernels.dtypes import BFLOAT16
 from amanuensis.kernels.entries_products import OBJECT_WORDS, OUT_WORDS
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operators import Im2col
-from amanuensis.kernels.reference.conv1d import TAPS, out_rows
+from amanuensis.kernels.reference.conv1d import TAPS, cut_tap, out_rows
 
 JOINED_WORDS: Final = ROWS * OUT_WORDS  # that the cores of a column give at a time
 ZERO_COLUMN: Final = 0  # whose cores make zeros
@@ -43,19 +43,36 @@ class _Patch:
         return self.rows * self.words
 
 
-def part_of(op: Im2col, memory: Memory, rows: int, columns: int) -> Part:
-    """Return the one part of an Im2col of so many rows of the source.
+def parts_of(op: Im2col, memory: Memory, rows: int, columns: int) -> list[Part]:
+    """Return the parts of an Im2col of so many rows of the source: one, or where it is laid out for more a second.
+
+    Laid out for more rows, all of them are taken, and then what lies behind those that count is overwritten with zeros
+    where a row that counts sees it; the rows of the matrix behind those hold what the source holds there.
 
     Raises:
         LaunchError: a width that is cut into words badly, more rows than the matrix has, or matrix and source overlap.
         OperandError: an operand is not inside its buffer.
 
     """
-    matrix = _Matrix.of(op, memory, rows)
+    room = memory.room(op.rows)
+    matrix = _Matrix.of(op, memory, rows if room is None else min(room, op.dst_rows * op.stride))
     runs = [run for job in matrix.copies() for run in copying(job, columns, 0, job.count)]
     patches = [patch for patch in matrix.zeros() if patch.size]
     zeros = -(-sum(patch.size for patch in patches) // JOINED_WORDS)
-    return together(runs, [matrix.zero_unit(patches)], lambda core: zeros if core.column == ZERO_COLUMN else 0)
+    part = together(runs, [matrix.zero_unit(patches)], lambda core: zeros if core.column == ZERO_COLUMN else 0)
+    return [part] if room is None else [part, _cut(matrix, runs[0], rows)]
+
+
+def _cut(matrix: _Matrix, run: Run, rows: int) -> Part:
+    """Return the part that overwrites the tap behind so many rows."""
+    patch = matrix.behind(rows)
+    zeros = -(-patch.size // JOINED_WORDS)
+
+    def words(core: Core) -> Words:
+        extras = zeros if core.column == ZERO_COLUMN else 0
+        return replace(run.row_words(core.column), rounds=0, extras=extras).words()
+
+    return Part(words, [matrix.zero_unit([patch])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,11 @@ class _Matrix:
             dst=dst,
             width=OBJECT_WORDS // self.at_a_time,
         )
+
+    def behind(self, rows: int) -> _Patch:
+        """Return the tap that is behind so many rows of the source, or another one that is zero."""
+        row, tap = cut_tap(rows, self.op.stride)
+        return _Patch(self.dst.word + row * self._pitch + tap * self._out, 1, self._out)
 
     def zeros(self) -> Iterator[_Patch]:
         """Yield what is zero: taps outside the source, the rest of the rows, and the rest of the matrix."""

@@ -58,6 +58,6 @@ def _parts(operator: Operator, memory: Memory, columns: int) -> tuple[int, list[
         return rows, products_rows.parts_of(job_of(operator, memory, rows), columns) if rows else []
     if isinstance(operator, Im2col):
         rows = memory.count(operator.rows, "rows")
-        return rows, [products_im2col.part_of(operator, memory, rows, columns)] if rows else []
+        return rows, products_im2col.parts_of(operator, memory, rows, columns) if rows else []
     covered = ", ".join(sorted(kind.__name__ for kind in COVERS))
     raise LaunchError(f"is not in the configuration products, which has {covered}")

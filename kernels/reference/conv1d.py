@@ -17,6 +17,16 @@ def out_rows(rows: int, stride: int) -> int:
     return -(-rows // stride)
 
 
+def cut_tap(rows: int, stride: int) -> tuple[int, int]:
+    """Return row and tap of the matrix, among the rows of `rows` rows, that would be the row behind them.
+
+    There is one at most; where there is none it is the first, which is before the first row: both are zero.
+    """
+    last = out_rows(rows, stride) - 1
+    tap = rows + 1 - last * stride
+    return (last, tap) if tap < TAPS else (0, 0)
+
+
 def im2col(x: Float32, stride: int, k_padded: int) -> Float32:
     """Return the matrix whose product with the weight is the convolution.
 

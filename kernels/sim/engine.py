@@ -188,6 +188,12 @@ class Engine:
             self._listed.discard(entity)
             entity.step()
 
+    def load(self, design: Design) -> None:
+        """Take the sequence of another design on the same graph."""
+        self.design = design
+        self.tensors[:] = [np.empty(0, np.uint32)] * len(design.data)
+        self.sequence = Sequence(self, design)
+
     def dispatch(self, tensors: list[Data]) -> None:
         """Run the sequence once over the tensors, as words.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels.sim.check import check
+from amanuensis.kernels.sim.check_sequence import sequence_problems
 from amanuensis.kernels.sim.engine import Engine, Speed
 from amanuensis.kernels.sim.errors import DesignError, UnbalancedError
 from amanuensis.kernels.sim.functions import Function
 from amanuensis.kernels.sim.plan import Design
 from amanuensis.kernels.sim.ports import Data
 from amanuensis.kernels.sim.program import Program
-from amanuensis.kernels.sim.runtime import Await, Start
+from amanuensis.kernels.sim.runtime import Await, Command, RuntimeData, Start
 from amanuensis.kernels.sim.trace import TaskTrace, Trace
 from amanuensis.kernels.sim.types import WORD_BYTES
 from amanuensis.kernels.sim.walk import runs
@@ -57,6 +59,22 @@ class Simulation:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def load(self, commands: Sequence[Command], tensors: Sequence[RuntimeData]) -> None:
+        """Let further dispatches run another sequence on the same array.
+
+        Args:
+            commands: of the sequence.
+            tensors: that it reads and writes.
+
+        Raises:
+            DesignError: the sequence passes a limit of the device.
+
+        """
+        self.design = replace(self.design, commands=list(commands), data=list(tensors))
+        if problems := list(sequence_problems(self.design)):
+            raise DesignError("\n".join(problems))
+        self._engine.load(self.design)
 
     def run(self, *tensors: NDArray[Any]) -> Trace:
         """Dispatch once: read and write the tensors, in the order of the sequence's types.

@@ -20,6 +20,7 @@ EXECUTE_TRANSACTION: Final = 3  # the opcode of a transaction stream
 DATA_BANK: Final = 0  # HOST
 INSTRUCTION_BANK: Final = 1  # SRAM
 NO_BANK: Final = 0xFFFF  # of an argument that is a number, or that does not exist
+SHARED_SLOT: Final = 0  # contexts count from 1
 SLOT_SHIFT: Final = 16  # in a group id: bank in bits 0 to 15, slot in bits 16 to 23 (xcl_bo_flags, xrt_mem.h)
 SLOT_MASK: Final = 0xFF
 _log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Arguments:
         if self._npu.strict:
             _check_buffer(index, span)
         bank, slot = bank_of(index, self._n), self._context.slot & SLOT_MASK
-        foreign = span.bank != bank or (self._npu.strict and span.slot != slot)
+        # XRT looks at the bank alone; one that belongs to no context is for all of them, as mlir-aie's own tensors are.
+        foreign = span.bank != bank or (self._npu.strict and span.slot not in (SHARED_SLOT, slot))
         self._values[index] = self._clone(index, span, bank, slot) if foreign else span
 
     def set_number(self, index: int, value: int) -> None:

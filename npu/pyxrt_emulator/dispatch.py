@@ -69,6 +69,8 @@ def submit(npu: EmulatedNpu, context: Context, call: Call) -> Command:
     _strike_before(npu, fault)
     command = _schedule(npu, context, call, fault)
     npu.tally.dispatches += 1
+    npu.tally.switches += npu.newest_slot not in (0, context.slot)
+    npu.newest_slot = context.slot
     npu.tally.failed += command.outcome is not CommandState.ERT_CMD_STATE_COMPLETED
     context.gone |= fault.kind == "context_lost"
     context.commands.append(command)
@@ -145,7 +147,7 @@ def _execute(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> tu
                 buffers[span.buffer][span.start : span.stop] = 0
 
     try:
-        work = npu.execute(context.program, words, buffers, spoil)
+        work = context.execute(context.program, words, buffers, spoil)
     except ValueError as error:
         if npu.strict:
             raise StrictError(f"the device cannot execute the stream: {error}") from error

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CREATE_CONTEXT: Final = "DRM_IOCTL_AMDXDNA_CREATE_HWCTX IOCTL failed"
 MAP_LOCKED_SHARED: Final = 0x2001  # flags of mmap
 
+Execute: TypeAlias = Callable[..., Work]  # as `amanuensis.kernels.machine.execute`
+
 
 @dataclass(eq=False, slots=True)
 class Context:
@@ -33,6 +35,7 @@ class Context:
     Attributes:
         slot: its number, from 1, never used twice.
         program: that runs in it.
+        execute: executes a stream of it on device memory.
         lies: answers zeros, because the program is for another architecture.
         gone: nothing can be started in it any more.
         restart_ns: until when a hung command holds it; the driver restarts it then.
@@ -42,6 +45,7 @@ class Context:
 
     slot: int
     program: Program
+    execute: Execute
     lies: bool = False
     gone: bool = False
     restart_ns: int | None = None
@@ -62,9 +66,6 @@ class ContextHandle:
         weakref.finalize(self, npu.close_context, context).atexit = False
 
 
-Execute: TypeAlias = Callable[..., Work]  # as `amanuensis.kernels.machine.execute`
-
-
 class EmulatedNpu:
     """One device.
 
@@ -72,7 +73,7 @@ class EmulatedNpu:
         settings: how it is.
 
     Attributes:
-        execute: executes a stream on device memory.
+        execute: executes a stream of operators on device memory.
         array: that of the designs, where they execute.
 
     """
@@ -88,6 +89,7 @@ class EmulatedNpu:
         self.registered: dict[str, Program] = {}  # by uuid
         self.lost_openings = 0  # how many more openings fail because the device is away
         self.execute: Execute = execute
+        self.newest_slot = 0  # of the context that was given the newest command
         self.array: SimulatedArray | None = None
         self._pool = MemoryPool(settings.device_memory_bytes)
         self._draw = random.Random(settings.seed)
@@ -137,10 +139,23 @@ class EmulatedNpu:
             raise ShimError(-errno.ENOENT, CREATE_CONTEXT)
         self.clock.spend(COLD_CONTEXT_NS)
         self.tally.contexts += 1
-        context = Context(self.tally.contexts, program, lies=not fits)
+        context = Context(self.tally.contexts, program, self._execution(program), lies=not fits)
         self.contexts[context.slot] = context
         self.timeline.last_ns = max(self.timeline.last_ns, self.clock.now_ns)
         return ContextHandle(self, context)
+
+    def _execution(self, program: Program) -> Execute:
+        """Return what executes streams of a program; RuntimeError where its configuration cannot be simulated."""
+        if not program.configuration:
+            return self.execute
+        from amanuensis.kernels.designs.loaded import LoadedConfiguration  # with the compiler that it needs
+        from amanuensis.kernels.host.build import BuildError
+        from amanuensis.kernels.sim.errors import DesignError
+
+        try:
+            return LoadedConfiguration(program.architecture, program.configuration).execute
+        except (BuildError, DesignError) as error:
+            raise RuntimeError(f"the array cannot be simulated: {error}") from error
 
     def close_context(self, context: Context) -> None:
         """Abort what still runs in a context and forget it."""

@@ -14,6 +14,7 @@ class Counters:
     Attributes:
         dispatches: commands that were started.
         failed: of these, the ones that ended, or will end, in another state than COMPLETED.
+        switches: of these, the ones that were given to another context than the command before.
         bytes_to_device: moved by `sync` towards the device.
         bytes_from_device: moved by `sync` from the device.
         syncs: calls of `sync`.
@@ -43,6 +44,7 @@ class Counters:
     elapsed_us: float
     operators: Mapping[str, int]
     faults: Mapping[str, int]
+    switches: int = 0
 
     @property
     def busy_share(self) -> float:
@@ -66,6 +68,7 @@ class Tally:
     overhead_ns: int = 0
     blocked_ns: int = 0
     operators: Counter[str] = field(default_factory=Counter)
+    switches: int = 0
 
     def snapshot(self, elapsed_ns: int, faults: Mapping[str, int]) -> Counters:
         """Return the counts as they are now."""
@@ -84,4 +87,5 @@ class Tally:
             elapsed_us=elapsed_ns / 1e3,
             operators=dict(self.operators),
             faults=dict(faults),
+            switches=self.switches,
         )

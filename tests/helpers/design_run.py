@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from amanuensis.kernels.compile.work import Designs, Part, configuration_of, launched, load_designs
+from amanuensis.kernels.compile.lowering import Part, configuration_of
+from amanuensis.kernels.compile.work import Designs, covers_of, launched, load_designs
 from amanuensis.kernels.designs.launch import run_launch
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operators import Operator
@@ -47,7 +48,7 @@ class DesignRun(DeviceRun):
             ours[:] = theirs
 
     def _run(self, operators: Iterable[Operator]) -> None:
-        for name, part in groupby(operators, lambda op: configuration_of(op, self._part, self._designs)):
+        for name, part in groupby(operators, lambda op: configuration_of(op, self._part, covers_of(self._designs))):
             assert name is not None
             run = tuple(part)
             together = hasattr(self._designs[name], "launch_sequence")

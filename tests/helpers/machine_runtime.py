@@ -38,6 +38,7 @@ class MachineRuntime:
 
     device_name = "sim"
     architecture = "npu1"
+    package = None
 
     def __init__(self, memory_bytes: int = 1 << 40) -> None:
         self.dispatches = 0
@@ -54,7 +55,7 @@ class MachineRuntime:
         """Return a stand-in for a loaded program."""
         return name
 
-    def allocate(self, _loaded: str, n_bytes: int, kind: str) -> MachineBuffer:
+    def allocate(self, _loaded: str | None, n_bytes: int, kind: str) -> MachineBuffer:
         """Allocate poisoned memory."""
         if self.allocated_bytes + n_bytes > self.memory_bytes:
             raise DeviceMemoryError(f"allocating {n_bytes} bytes for {kind} failed; choose a smaller model")

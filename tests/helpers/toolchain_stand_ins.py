@@ -1,7 +1,8 @@
 """Stand-ins for tools that are not installed here: mlir-aie's Python package, its aiecc, and Peano's clang++.
 
 The package gives the simulator's IRON under the real names, with a `Program` that resolves to text in the place of
-MLIR. The two executables check their command lines, append them to a log and write files, or fail when told to.
+MLIR, the simulator's words of the sequence at its end. The two executables check their command lines, append them to a
+log and write files, or fail when told to.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PACKAGE = {
     "aie/iron/__init__.py": """
 from amanuensis.kernels.sim import iron
 from amanuensis.kernels.sim.iron import *
+from amanuensis.kernels.sim.stream import assembled
 
 def text(command):
     # a transfer by fifo and place, a word that is written by index and value
@@ -38,10 +40,11 @@ class Program(iron.Program):
     def resolve_program(self, device_name="main"):
         design = super().resolve_program(device_name)
         graph = [f"fifo {plan.name}" for plan in design.fifos] + [f"core {place}" for place in design.places.values()]
-        return "\\n".join([*graph, "aie.runtime_sequence", *map(text, design.commands)])
+        words = "".join(f"\\\\0{byte:03o}" for byte in assembled(self).tobytes())
+        return "\\n".join([*graph, "aie.runtime_sequence", *map(text, design.commands), f"words {words}", ""])
 """,
 }
-AIECC = """#!/bin/sh
+AIECC = r"""#!/bin/sh
 # stand-in for aiecc
 case "$1" in --aie-version) echo "stand-in aiecc 1"; exit 0;; esac
 echo "aiecc $*" >> "$STAND_IN_LOG"
@@ -59,7 +62,9 @@ for word in "$@"; do
 done
 [ -x "$peano/bin/clang++" ] && [ -n "$get" ] && [ -f "$mlir" ] && [ "$(dirname "$mlir")" = "$(pwd)" ] || exit 4
 ls ./*.o > /dev/null || exit 5
-[ -n "$AIECC_WRITES_NOTHING" ] || { echo "$get"; cat "$mlir"; } > "$target"
+[ -z "$AIECC_WRITES_NOTHING" ] || exit 0
+if [ "$get" = npu-insts ]; then printf %b "$(sed -n 's/^words //p' "$mlir")" > "$target"
+else { echo "$get"; cat "$mlir"; } > "$target"; fi
 """
 CLANG = """#!/bin/sh
 # stand-in for Peano's clang++

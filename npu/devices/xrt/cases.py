@@ -7,13 +7,14 @@ arithmetic costs; integers and copies must agree exactly.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels import layout
+from amanuensis.kernels.compile.template import mapped
 from amanuensis.kernels.dtypes import BFLOAT16, Float32, to_bf16, to_f32
 from amanuensis.kernels.operands import ALIGNMENT_BYTES, PARAMETERS_BYTES
 from amanuensis.kernels.ops import (
@@ -128,6 +129,24 @@ def cases() -> Iterator[Case]:
         _energy_gate,
     ):
         yield make(np.random.default_rng(SEED))
+
+
+def filled(case: Case) -> list[Operator]:
+    """Return the operators of a case with its parameters filled in: compiled launches of such sizes have none."""
+    block = np.frombuffer(bytes(case.inputs[Buffer.INPUT][:PARAMETERS_BYTES]), np.int32)
+
+    def number(value: Any) -> Any:
+        return int(block[value.index]) if isinstance(value, Parameter) else value
+
+    def region(value: Region) -> Region:
+        moved = 0 if value.index is None else number(value.index) * value.stride
+        return Region(value.buffer, value.offset + moved)
+
+    found = []
+    for operator in case.operators:
+        still = mapped(operator, region)
+        found.append(replace(still, **{f.name: number(getattr(still, f.name)) for f in fields(still)}))
+    return found
 
 
 def _normal(random: np.random.Generator, *shape: int) -> Float32:

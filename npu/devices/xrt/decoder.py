@@ -102,12 +102,12 @@ class DecoderSession:
         if self._streams is not None and self._streams.vocabulary == words:
             return
         self._streams = streams = DecoderStreams(self.memory, resident.weights, words, self._heads)
-        self._forward = {bucket: resident.stream(streams.forward(bucket)) for bucket in self.memory.buckets}
-        self._score_again = resident.stream(streams.score_again())
+        self._forward = {bucket: resident.stream(streams.forward(bucket), "decoder") for bucket in self.memory.buckets}
+        self._score_again = resident.stream(streams.score_again(), "decoder")
         self._short_steps.clear()
         if short is not None:
             self._short_steps = {
-                bucket: resident.stream(streams.short_step(bucket, short)) for bucket in self.memory.buckets
+                bucket: resident.stream(streams.short_step(bucket, short), "decoder") for bucket in self.memory.buckets
             }
         self._steps.clear()
         self._steps_together.clear()
@@ -124,11 +124,22 @@ class DecoderSession:
         self._set_forward(encoding, slot, first, tokens)
         passes = _passes(rows)
         scores = self._scores(self._forward[encoding.bucket], rows, passes[0])
-        attention = self._attention(encoding, len(tokens))
+        attention = self._attention(encoding, self._room(len(tokens)))[:, : len(tokens)]
         for chosen in passes[1:]:
             assert self._score_again is not None
             scores |= self._scores(self._score_again, rows, chosen)
         return [scores[place] for place in range(len(rows))], attention
+
+    def block(self, length: int, left: int) -> int:
+        """Return how many of `left` tokens are appended at once to a cache of `length` rows: there is room for them.
+
+        The device may compute surplus rows behind them, which must not lie in the next cache.
+        """
+        positions = self.memory.dimensions.text_positions
+        return next(n for n in range(min(left, BLOCK_ROWS), 0, -1) if n == 1 or length + self._room(n) <= positions)
+
+    def _room(self, rows: int) -> int:
+        return self._resident.room(par.ROWS, rows, BLOCK_ROWS)
 
     def remember(self, tokens: Sequence[int]) -> None:
         """Take note of the text that a window begins with."""
@@ -148,7 +159,7 @@ class DecoderSession:
         found = self._scores(self._short_steps[encoding.bucket], [Row(0, local)], [0])[0]
         width = self.memory.dimensions.width
         hidden = self._resident.read(self._output, (width,), ml_dtypes.bfloat16, self._output_area.offset("hidden"))
-        attention = self._attention(encoding, 1)
+        attention = self._attention(encoding, self._room(1))[:, :1]
         whole = short.answer(rules, found, hidden.astype(np.float32))
         if whole is None:
             assert self._score_again is not None
@@ -163,7 +174,7 @@ class DecoderSession:
         key = (encoding.bucket, beams)
         if key not in self._steps:
             assert self._streams is not None
-            self._steps[key] = self._resident.stream(self._streams.step(*key))
+            self._steps[key] = self._resident.stream(self._streams.step(*key), "decoder")
         positions = self.memory.dimensions.text_positions
         words = {par.FIRST: first, par.KEYS: first + 1}
         for beam, slot in enumerate(slots):
@@ -180,7 +191,7 @@ class DecoderSession:
         key = (bucket, len(rows))
         if key not in self._steps_together:
             assert self._streams is not None
-            self._steps_together[key] = self._resident.stream(self._streams.step_together(*key))
+            self._steps_together[key] = self._resident.stream(self._streams.step_together(*key), "decoder")
         ids, rules, tag = given.view("ids", np.int32), given.view("rules", RULES), self._next_tag(len(rows))
         positions, words = self.memory.dimensions.text_positions, given.parameters
         for place, row in enumerate(rows):
@@ -208,7 +219,7 @@ class DecoderSession:
         count = len(pairs)
         if count not in self._copies:
             assert self._streams is not None
-            self._copies[count] = self._resident.stream(self._streams.copy(count))
+            self._copies[count] = self._resident.stream(self._streams.copy(count), "decoder")
         parameters = self._given.parameters
         parameters[par.KEYS] = length
         for copy, (source, target) in enumerate(pairs):
@@ -260,6 +271,7 @@ class DecoderSession:
         return first
 
     def _attention(self, encoding: XrtEncoding, rows: int) -> Float32:
+        """Return the attention of so many rows, as the device computed them: float32 [heads, rows, frames]."""
         if not self.n_heads:
             return np.zeros((0, rows, encoding.n_frames), np.float32)
         shape = (self.n_heads, rows, encoding.bucket)
@@ -303,14 +315,16 @@ class XrtDecoder:
             self._session.remember(tokens)
         scores: dict[int, RowScores] = {}
         parts: list[Float32] = []
-        for start in range(0, len(tokens), BLOCK_ROWS):
-            block = tokens[start : start + BLOCK_ROWS]
+        start = 0
+        while start < len(tokens):
+            block = tokens[start : start + self._session.block(self.length, len(tokens) - start)]
             places = [place for place, row in enumerate(rows) if start <= row.index < start + len(block)]
             own = [Row(rows[place].index - start, rows[place].rules) for place in places]
             found, attention = self._session.forward(self._encoding, self._slots[0], self.length, block, own)
             scores |= zip(places, found, strict=True)
             parts.append(attention)
             self.length += len(block)
+            start += len(block)
         joined = np.concatenate(parts, axis=1)[:, None]
         return DecoderOutput(tuple(scores[place] for place in range(len(rows))), joined)
 

@@ -50,7 +50,7 @@ class EncoderSession:
         self._streams = streams
         self._inputs = [resident.input(memory.encoder_input(longest)) for _ in range(memory.encodings)]
         self._outputs = [resident.output(memory.encoder_output(longest)) for _ in range(memory.encodings)]
-        self._encoding = {bucket: resident.stream(streams.encoding(bucket)) for bucket in memory.buckets}
+        self._encoding = {bucket: resident.stream(streams.encoding(bucket), "encoder") for bucket in memory.buckets}
         self._crossing: dict[int, Stream] = {}
         self._states_input: Input | None = None
         self._features = [
@@ -102,7 +102,7 @@ class EncoderSession:
         if self._states_input is None:  # first use; models whose encoder runs here too never need it
             self._states_input = self._resident.input(self._memory.states_input(self._memory.buckets[-1]))
         if bucket not in self._crossing:
-            self._crossing[bucket] = self._resident.stream(self._streams.crossing(bucket))
+            self._crossing[bucket] = self._resident.stream(self._streams.crossing(bucket), "encoder")
         given = self._states_input
         given.view("states", ml_dtypes.bfloat16)[: states.size] = states.ravel()
         given.parameters[[par.FRAMES, par.ENCODING]] = frames, place

@@ -1,27 +1,38 @@
-"""All that the engine dispatches of a model, for compiling it ahead: sequences, run-time parameters, sizes of buffers.
-
-Beam searches (steps of several beams, copies of caches) are left out: one sequence for each number of beams and window.
-"""
+"""All that the engine dispatches of a model, for compiling it ahead: streams, rooms of sizes, bytes of buffers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
+from amanuensis.kernels.compile.lowering import RoomsOf
 from amanuensis.kernels.compile.work import Dispatched, Work
-from amanuensis.kernels.operands import Buffer, Parameter, Region
-from amanuensis.kernels.operators import Operator
+from amanuensis.kernels.operands import Buffer, Region
+from amanuensis.kernels.operators import Nop
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.device_weights import WeightMap, device_weights
 from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.cases import cases, filled
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
-from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory, aligned
-from amanuensis.npu.devices.xrt.stream_parts import Piece
+from amanuensis.npu.devices.xrt.memory import Memory, aligned
+from amanuensis.npu.devices.xrt.stream_parts import operators_of
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.row_rules import N_MASKS
 from amanuensis.npu.tokenizer import Tokenizer
+
+ROW_ROOMS: Final = (1, 2, 4, 8, 16, 32)  # rows of tokens, or of logits
+KEY_ROOMS: Final = (64, 128, 256)  # positions of a cache, below all of them
+BEAMS: Final = 5  # of the widest search that is compiled
+
+
+def rooms_of(memory: Memory) -> RoomsOf:
+    """Return the sizes for which launches are laid out, by run-time parameter; the others have one, their limit."""
+    rows = dict.fromkeys((par.ROWS, par.WANTED), ROW_ROOMS)
+    keys = dict.fromkeys((par.KEYS, *(par.KEYS_OF_ROWS + row for row in range(memory.encodings))), KEY_ROOMS)
+    return rows | keys
 
 
 def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work:
@@ -47,38 +58,47 @@ def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work
         no_speech=tokenizer.no_speech,
     )
     heads = tuple(sorted(files.generation.alignment_heads))
-    streams = EncoderStreams(memory, weights), DecoderStreams(memory, weights, words, heads)
-    return Work(name, tuple(_sequences(memory, *streams)), _buffer_bytes(memory, weights))
+    encoder, decoder = EncoderStreams(memory, weights), DecoderStreams(memory, weights, words, heads)
+    sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), *_self_test())
+    return Work(name, sequences, rooms_of(memory), _buffer_bytes(memory, weights))
 
 
-def _sequences(memory: Memory, encoder: EncoderStreams, decoder: DecoderStreams) -> Iterator[Dispatched]:
+def _encoder(memory: Memory, streams: EncoderStreams) -> Iterator[Dispatched]:
     for bucket in memory.buckets:
-        values = _values(memory, bucket)
-        yield Dispatched("encoder", (tuple(encoder.encoding(bucket)),), values)
-        yield Dispatched("encoder", (tuple(encoder.crossing(bucket)),), values)
-        layers = decoder.pieces(bucket, Parameter(par.ROWS, BLOCK_ROWS))
-        yield Dispatched("decoder", _by_layer(decoder.forward(bucket), 1, layers), values)
+        yield Dispatched("encoder", tuple(streams.encoding(bucket)))
+        yield Dispatched("encoder", tuple(streams.crossing(bucket)))
+
+
+def _decoder(memory: Memory, streams: DecoderStreams) -> Iterator[Dispatched]:
+    for bucket in memory.buckets:
+        yield Dispatched("decoder", tuple(streams.forward(bucket)))
+        if short := _short(streams):
+            yield Dispatched("decoder", tuple(streams.short_step(bucket, short)))
         for rows in range(2, memory.encodings + 1):
-            layers = decoder.pieces(bucket, rows, own_windows=True)
-            yield Dispatched("decoder", _by_layer(decoder.step_together(bucket, rows), rows, layers), values)
-    yield Dispatched("decoder", (tuple(decoder.score_again()),), _values(memory, memory.buckets[-1]))
+            yield Dispatched("decoder", tuple(streams.step_together(bucket, rows)))
+        for beams in range(2, BEAMS + 1):
+            yield Dispatched("decoder", tuple(streams.step(bucket, beams)))
+    for copies in range(1, BEAMS):
+        yield Dispatched("decoder", tuple(streams.copy(copies)))
+    yield Dispatched("decoder", tuple(streams.score_again()))
+    yield Dispatched("decoder", tuple(operators_of([("", [Nop()])])))
 
 
-def _by_layer(
-    operators: Sequence[Operator], embeddings: int, layers: Iterable[Piece]
-) -> tuple[tuple[Operator, ...], ...]:
-    """Return a forward of the decoder in pieces: the embeddings, each layer, and what makes scores of the last."""
-    ends = list(accumulate((embeddings, *(len(layer) for _, layer in layers))))
-    return tuple(tuple(operators[start:stop]) for start, stop in pairwise([0, *ends, len(operators)]))
+def _short(streams: DecoderStreams) -> Vocabulary | None:
+    """Return what choosing from the shortlist takes, where the model has one: as `shortlist.Shortlist.load` does."""
+    short, words = streams.weights.short_vocabulary, streams.vocabulary
+    if short is None or (words.eot, streams.memory.dimensions.vocabulary) != (short.eot, short.size):
+        return None
+    begin = short.place(words.timestamp_begin, ())
+    assert begin is not None
+    whole_bytes = aligned(N_MASKS * -(-streams.memory.dimensions.vocabulary // 8))
+    masks = Region(Buffer.WEIGHTS, words.masks.offset + whole_bytes)
+    return replace(words, masks=masks, eot=short.local_eot, timestamp_begin=begin, no_speech=-1)
 
 
-def _values(memory: Memory, bucket: int) -> Mapping[int, int]:
-    """Return the parameters of a whole window and a block of tokens at the beginning of a cache."""
-    values = {par.ROWS: BLOCK_ROWS, par.KEYS: BLOCK_ROWS, par.WANTED: BLOCK_ROWS}
-    values |= {par.FRAMES: bucket, par.MEL_FRAMES: 2 * bucket}
-    for row in range(memory.encodings):
-        values |= {par.KEYS_OF_ROWS + row: 1, par.FRAMES_OF_ROWS + row: bucket}
-    return values
+def _self_test() -> Iterator[Dispatched]:
+    for case in cases():
+        yield Dispatched("any", tuple(filled(case)))
 
 
 def _buffer_bytes(memory: Memory, weights: WeightMap) -> tuple[int, ...]:
@@ -92,8 +112,10 @@ def _buffer_bytes(memory: Memory, weights: WeightMap) -> tuple[int, ...]:
         memory.together_input(),
     )
     outputs = memory.encoder_output(longest), memory.decoder_output()
+    short = weights.short_vocabulary
+    more = 0 if short is None else aligned(N_MASKS * -(-short.local_size // 8))
     return (
-        aligned(weights.n_bytes) + aligned(masks),
+        aligned(weights.n_bytes) + aligned(masks) + more,
         memory.scratch().n_bytes,
         memory.cache().n_bytes,
         max(area.n_bytes for area in inputs),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from amanuensis.npu.devices.xrt.clock import Clock
 from amanuensis.npu.devices.xrt.probe import Places, find_pyxrt, open_device
-from amanuensis.npu.devices.xrt.programs import program_folder
+from amanuensis.npu.devices.xrt.programs import find_programs, sequence_programs, simulated_programs
 from amanuensis.npu.devices.xrt.runtime import Target, XrtRuntime
 
 
@@ -25,8 +25,8 @@ def open_runtime(device: Literal["npu", "sim"]) -> XrtRuntime:
 def _real() -> XrtRuntime:
     xrt = find_pyxrt(Places.of_machine())
     found = open_device(xrt)
-    programs = program_folder(found.architecture, simulated=False)
-    return XrtRuntime(xrt, Target(found.device, "npu", found.name, found.architecture, programs))
+    package = find_programs(found.architecture, "npu")
+    return XrtRuntime(xrt, Target(found.device, "npu", found.name, found.architecture, package.folder, package))
 
 
 def _simulated() -> XrtRuntime:
@@ -35,8 +35,11 @@ def _simulated() -> XrtRuntime:
 
     npu = control.current()
     found = open_device(pyxrt_emulator)
-    programs = program_folder(found.architecture, simulated=True)
-    target = Target(found.device, "sim", found.name, found.architecture, programs, npu.settings.device_memory_bytes)
+    # Designs executed from operators need no compiled launches.
+    package = simulated_programs(found.architecture) if npu.settings.execution == "operators" else None
+    programs = package.folder if package else sequence_programs(found.architecture)
+    memory_bytes = npu.settings.device_memory_bytes
+    target = Target(found.device, "sim", found.name, found.architecture, programs, package, memory_bytes)
     # In virtual time a look at a run lets time pass by itself; to sleep on top of that would count twice.
     sleep = npu.clock.sleep if npu.settings.time == "real" else _no_sleep
     return XrtRuntime(pyxrt_emulator, target, Clock(npu.clock.monotonic, sleep, lambda: npu.counters().device_us))

@@ -1,40 +1,36 @@
 """Where the compiled programs of a device lie.
 
-For the simulated NPU the program is a container that says so of itself (`amanuensis.kernels.program`), written into the
-user's cache when it is first needed. For a real one they are compiled with mlir-aie (`amanuensis kernels build`) and
-looked for in the folder that AMANUENSIS_PROGRAMS names, then in the user's data folder, then in the package: an xclbin
-for each array configuration and instructions for each launch, in a folder for each architecture, with a manifest.
+They are made by `amanuensis kernels build`, with mlir-aie for an NPU and without it for the emulated one, and looked
+for in the folder that AMANUENSIS_PROGRAMS names, then in the user's data folder, then in the package: an xclbin for
+each array configuration and instructions for each launch, in a folder for each architecture, with a manifest.
+
+The emulated NPU needs none: it then runs one program that takes operators as they are, a container that says so of
+itself (`amanuensis.kernels.program`), written into the user's cache when it is first needed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from amanuensis.kernels.compile.manifest import Manifest, ManifestError, load_manifest
+from amanuensis.kernels.compile.manifest import MANIFEST, ManifestError, Target, load_manifest
 from amanuensis.kernels.ops import OPERATORS
 from amanuensis.kernels.program import KERNEL_NAME, Program
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.npu.devices.xrt.errors import ProgramError
+from amanuensis.npu.devices.xrt.package import Package
 from amanuensis.npu.devices.xrt.probe import Architecture
 
 PROGRAM: Final = "whisper"
 FOLDER_VARIABLE: Final = "AMANUENSIS_PROGRAMS"
 PACKAGED: Final = Path(__file__).with_name("compiled")
+_KINDS: Final[dict[Target, str]] = {"npu": "for an NPU", "sim": "simulated, for --device sim"}
 NAMESPACE: Final = uuid.UUID("6a6f0f2e-7d1f-5b59-9f57-3b1a1d0c9a11")  # of the names of simulated programs
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPrograms:
-    """Compiled programs that were checked: every file is there as it was compiled."""
-
-    folder: Path
-    manifest: Manifest
 
 
 def user_programs() -> Path:
@@ -42,12 +38,16 @@ def user_programs() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "amanuensis" / "programs"
 
 
-def find_programs(architecture: Architecture) -> FoundPrograms:
+def find_programs(architecture: Architecture, target: Target) -> Package:
     """Return the first compiled programs for an architecture.
 
+    Args:
+        architecture: of the device.
+        target: "npu", or "sim" for the emulator, whose programs no NPU can load.
+
     Raises:
-        ProgramError: there are none, or the first that were found are damaged, incomplete, or of another architecture
-            or version; the message names the file.
+        ProgramError: there are none, or the first that were found are damaged, incomplete, or of another architecture,
+            version or target; the message names the file.
 
     """
     roots = list(_roots())
@@ -58,30 +58,37 @@ def find_programs(architecture: Architecture) -> FoundPrograms:
             f"`amanuensis kernels build --device {architecture}` makes them; until then use --device cpu, or sim"
         )
     try:
-        return FoundPrograms(folder, load_manifest(folder, architecture))
+        package = Package(folder, load_manifest(folder, architecture))
     except ManifestError as error:
         raise ProgramError(str(error)) from None
+    if package.manifest.target != target:
+        raise ProgramError(
+            f"{folder}: these programs are {_KINDS[package.manifest.target]}, not {_KINDS[target]}; "
+            f"`amanuensis kernels build --device {architecture} --target {target}` makes others, and "
+            f"{FOLDER_VARIABLE} names their folder"
+        )
+    return package
 
 
-def program_folder(architecture: Architecture, *, simulated: bool) -> Path:
-    """Return the folder of the programs for an architecture, `<program>.xclbin` each.
+def simulated_programs(architecture: Architecture) -> Package | None:
+    """Return compiled programs for the emulator; None where the first that are found are not for it, or none are.
 
     Raises:
-        ProgramError: there are none that this version can use.
-        amanuensis.npu.atomic.WriteError: the simulated one cannot be written.
+        ProgramError: they are damaged, incomplete, or of another version.
 
     """
-    if simulated:
-        return _simulated(architecture)
-    found = find_programs(architecture)
-    manifest = found.manifest
-    if PROGRAM not in manifest.configurations:
-        held = f"{', '.join(manifest.configurations)}; {len(manifest.launches)} launches of {manifest.model}"
-        raise ProgramError(
-            f"{found.folder} has sound programs ({held}), but the engine of this version dispatches sequences to one "
-            f"program, {PROGRAM}, and no launches yet; use --device cpu, or sim"
-        )
-    return found.folder
+    folder = next((root / architecture for root in _roots() if (root / architecture).is_dir()), None)
+    if folder is None or _target(folder) != "sim":
+        return None
+    return find_programs(architecture, "sim")
+
+
+def _target(folder: Path) -> object:
+    """Return for what the programs of a folder say that they are; None where they say nothing."""
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("target")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _roots() -> Iterator[Path]:
@@ -91,8 +98,13 @@ def _roots() -> Iterator[Path]:
     yield PACKAGED
 
 
-def _simulated(architecture: Architecture) -> Path:
-    """Return the folder of the simulated program, writing it when it is not there."""
+def sequence_programs(architecture: Architecture) -> Path:
+    """Return the folder of the emulator's program that takes operators, writing it when it is not there.
+
+    Raises:
+        amanuensis.npu.atomic.WriteError: it cannot be written.
+
+    """
     name = f"{architecture} {' '.join(OPERATORS)}"
     key = hashlib.sha256(name.encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -10,18 +10,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.kernels.compile.lowering import Part
 from amanuensis.kernels.operands import PARAMETERS_BYTES, Region
 from amanuensis.kernels.operands import Buffer as Argument
 from amanuensis.kernels.operators import Nop, Operator
-from amanuensis.kernels.ops import encode
 from amanuensis.npu.device_weights import WeightMap
 from amanuensis.npu.devices.xrt import parameters as par
-from amanuensis.npu.devices.xrt.dispatches import cut
 from amanuensis.npu.devices.xrt.errors import AGAIN, DeviceMemoryError, WrongAnswerError
 from amanuensis.npu.devices.xrt.host_operators import run_on_host
+from amanuensis.npu.devices.xrt.launches import rooms_of
 from amanuensis.npu.devices.xrt.memory import RECEIPT_BYTES, Area, Memory, aligned
-from amanuensis.npu.devices.xrt.programs import PROGRAM
-from amanuensis.npu.devices.xrt.runtime import Buffer, Loaded, Pending, XrtRuntime
+from amanuensis.npu.devices.xrt.runner import Prepared, input_words, runner_of
+from amanuensis.npu.devices.xrt.runtime import Buffer, Pending, XrtRuntime
 from amanuensis.npu.devices.xrt.stream_parts import operators_of
 from amanuensis.npu.row_rules import N_MASKS, Selection
 
@@ -34,7 +34,8 @@ class Input:
     def __init__(self, buffer: Buffer, area: Area) -> None:
         self.buffer = buffer
         self.bytes = np.zeros(area.n_bytes, np.uint8)
-        self.parameters = self.bytes[:PARAMETERS_BYTES].view(np.int32)
+        self.words = input_words(self.bytes)
+        self.parameters = self.words[: PARAMETERS_BYTES // 4]
         self._area = area
 
     def view(self, name: str, dtype: Any) -> NDArray[Any]:
@@ -45,16 +46,23 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPart:
+    """Operators that the host computes."""
+
+    operators: tuple[Operator, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """A sequence of operators, ready to be run.
 
     Attributes:
-        parts: in order: instructions on the device, and operators that the host computes in its place. The last one
-            is on the device and brings the receipt.
+        parts: in order: what the device runs, and operators that the host computes in its place. The last one is on the
+            device and brings the receipt.
 
     """
 
-    parts: tuple[Buffer | tuple[Operator, ...], ...]
+    parts: tuple[Prepared | HostPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +99,12 @@ class Resident:
         self.short_masks_offset = self.masks_offset + _masks_bytes(memory.dimensions.vocabulary)
         weights_bytes = self.short_masks_offset + (_masks_bytes(short.local_size) if short else 0)
         _check_room(runtime, weights_bytes + memory.resident_bytes())
-        self._loaded: Loaded = runtime.load(PROGRAM)
+        self._runner = runner_of(runtime, rooms_of(memory))
         self._number = 0
         self._newest: Pending | None = None
-        self._weights = runtime.allocate(self._loaded, weights_bytes, "weights")
-        self._scratch = runtime.allocate(self._loaded, memory.scratch().n_bytes, "scratch")
-        self._cache = runtime.allocate(self._loaded, memory.cache().n_bytes, "cache")
+        self._weights = runtime.allocate(None, weights_bytes, "weights")
+        self._scratch = runtime.allocate(None, memory.scratch().n_bytes, "scratch")
+        self._cache = runtime.allocate(None, memory.cache().n_bytes, "cache")
 
     def write_weights(self, data: NDArray[np.uint8]) -> None:
         """Write the weights, once everything else is allocated too."""
@@ -130,32 +138,36 @@ class Resident:
 
     def input(self, area: Area) -> Input:
         """Allocate an INPUT buffer."""
-        return Input(self._runtime.allocate(self._loaded, area.n_bytes, "input"), area)
+        given = Input(self._runtime.allocate(None, area.n_bytes, "input"), area)
+        if self._runner.whole_inputs:
+            self._runtime.write(given.buffer, given.bytes)
+        return given
 
     def output(self, area: Area) -> Buffer:
         """Allocate an OUTPUT buffer."""
-        return self._runtime.allocate(self._loaded, area.n_bytes, "output")
+        return self._runtime.allocate(None, area.n_bytes, "output")
 
-    def stream(self, operators: Sequence[Operator]) -> Stream:
-        """Encode a sequence and put it on the device, without what the host computes; long ones as several."""
-        parts: list[Buffer | tuple[Operator, ...]] = []
-        for on_host, part in groupby(operators, lambda operator: type(operator).__name__ in self._on_host):
-            alike = tuple(part)
-            if on_host:
-                parts.append(alike)
-            else:
-                parts += [self._instructions(each) for each in cut(alike, self._runtime.architecture)]
+    def stream(self, operators: Sequence[Operator], part: Part) -> Stream:
+        """Put a sequence on the device, without what the host computes.
+
+        Raises:
+            ProgramError: the compiled programs cannot do it.
+            DeviceError: the device has not the memory, or fails.
+
+        """
+        parts: list[Prepared | HostPart] = []
+        for on_host, run in groupby(operators, lambda operator: type(operator).__name__ in self._on_host):
+            alike = tuple(run)
+            parts.append(HostPart(alike) if on_host else self._runner.prepare(alike, part))
         return Stream(tuple(parts))
 
-    def _instructions(self, operators: Iterable[Operator]) -> Buffer:
-        words = encode(operators)
-        buffer = self._runtime.allocate(self._loaded, words.nbytes, "instructions")
-        self._runtime.write(buffer, words)
-        return buffer
+    def room(self, index: int, size: int, limit: int) -> int:
+        """Return how many rows or keys the device computes where so many are asked for: answers lie accordingly."""
+        return self._runner.room(index, size, limit)
 
     def awake_stream(self) -> Stream:
         """Return a dispatch of nothing but the receipt."""
-        return self.stream(operators_of([("", [Nop()])]))
+        return self.stream(operators_of([("", [Nop()])]), "decoder")
 
     def start(self, stream: Stream, given: Input, n_bytes: int, output: Buffer) -> Dispatch:
         """Write the first bytes of an INPUT and start a stream; what the host computes of it is done at once."""
@@ -166,12 +178,12 @@ class Resident:
         buffers = (self._weights, self._scratch, self._cache, given.buffer, output)
         pending: Pending | None = None
         for part in stream.parts:
-            if isinstance(part, tuple):
+            if isinstance(part, HostPart):
                 if pending is not None:
                     self._runtime.wait(pending)
-                run_on_host(self._runtime, buffers, part)
+                run_on_host(self._runtime, buffers, part.operators)
             else:
-                pending = self._runtime.run(self._loaded, part, buffers)
+                pending = self._runner.start(part, given.words, buffers) or pending
         assert pending is not None
         self._newest = pending
         return Dispatch(pending, output, self._number)

@@ -35,6 +35,7 @@ from amanuensis.npu.devices.xrt.errors import (
     NoResponseError,
     ProgramError,
 )
+from amanuensis.npu.devices.xrt.package import Package
 from amanuensis.npu.devices.xrt.probe import Architecture
 from amanuensis.npu.window import DeviceWork
 
@@ -45,6 +46,7 @@ DATA_KINDS: Final[tuple[DataKind, ...]] = get_args(DataKind)  # in the order of 
 OPCODE: Final = 3  # of a kernel made by mlir-aie: execute a transaction stream
 FIRST_DATA_ARGUMENT: Final = 3  # after opcode, instructions and their count
 KERNEL_PREFIX: Final = "MLIR_AIE"
+SHARED_GROUP: Final = 0  # bank 0, of no context: XRT compares banks alone, and mlir-aie's own tensors are allocated so
 LINE_BYTES: Final = 64  # what `sync` flushes at least: a cache line of the host
 MAX_OUTSTANDING: Final = 4  # commands in a context (HWCTX_MAX_CMDS of the driver)
 MAX_RUNS: Final = 512  # run objects kept of a program; each holds a page of the driver's memory
@@ -65,6 +67,7 @@ class Target:
         hardware: the name that the device gives itself.
         architecture: which programs it runs.
         programs: folder of the compiled programs for it.
+        package: what they are, where they run launches; None where one runs sequences of operators.
         memory_bytes: what all buffers together may take; None where nobody can tell.
 
     """
@@ -74,6 +77,7 @@ class Target:
     hardware: str
     architecture: Architecture
     programs: Path
+    package: Package | None = None
     memory_bytes: int | None = None
 
 
@@ -126,7 +130,7 @@ class XrtRuntime:
         deadline_s: longest wait for one dispatch.
 
     Attributes:
-        device_name, hardware, architecture, memory_bytes: as in Target.
+        device_name, hardware, architecture, memory_bytes, package: as in Target.
         clock: where time comes from.
         lost: why nothing more can be done; None while the device works.
 
@@ -137,6 +141,7 @@ class XrtRuntime:
         self.hardware = target.hardware
         self.architecture = target.architecture
         self.memory_bytes = target.memory_bytes
+        self.package = target.package
         self.lost: DeviceError | None = None
         self._xrt = xrt
         self._device = target.device
@@ -144,7 +149,8 @@ class XrtRuntime:
         self.clock = clock or Clock()
         self._deadline_s = deadline_s
         self._loaded: dict[str, Loaded] = {}
-        self._dispatches = 0
+        self._current: Loaded | None = None  # to which the newest dispatch was given
+        self._dispatches = self._switches = 0
         self._bytes = {"to": 0, "from": 0}
         self._measured_us = 0.0
         self._modelled_before_us = self.clock.modelled_us() if self.clock.modelled_us else 0.0
@@ -159,10 +165,10 @@ class XrtRuntime:
         us = modelled() - self._modelled_before_us if modelled else self._measured_us
         timing: Literal["none", "modelled", "measured"] = "modelled" if modelled else "measured"
         done = (self._dispatches, self._bytes["to"], self._bytes["from"], us)
-        return DeviceWork(*done, timing if self._dispatches else "none")
+        return DeviceWork(*done, timing if self._dispatches else "none", self._switches)
 
     def load(self, name: str) -> Loaded:
-        """Load the program `name`.xclbin in a context of its own; the same one again when it is loaded already.
+        """Load the program of a name in a context of its own; the same one again when it is loaded already.
 
         Raises:
             ProgramError: there is no such file, or no kernel of ours in it.
@@ -170,12 +176,12 @@ class XrtRuntime:
 
         """
         if name not in self._loaded:
-            path = self._programs / f"{name}.xclbin"
+            path = self.package.array(name) if self.package else self._programs / f"{name}.xclbin"
             with self._guarded(f"loading {path}", ProgramError, OTHER_PROGRAM):
-                self._loaded[name] = self._load(path)
+                self._loaded[name] = self._load(name, path)
         return self._loaded[name]
 
-    def _load(self, path: Path) -> Loaded:
+    def _load(self, name: str, path: Path) -> Loaded:
         if not path.is_file():
             raise ProgramError(f"{path}: no such compiled program; `amanuensis doctor` says what this version has")
         binary = self._xrt.xclbin(str(path))
@@ -184,10 +190,15 @@ class XrtRuntime:
         if found is None:
             raise ProgramError(f"{path}: no kernel {KERNEL_PREFIX} in it (it has {names}); build the programs again")
         context = self._xrt.hw_context(self._device, self._device.register_xclbin(binary))
-        return Loaded(path.stem, context, self._xrt.kernel(context, found))
+        return Loaded(name, context, self._xrt.kernel(context, found))
 
-    def allocate(self, loaded: Loaded, n_bytes: int, kind: BufferKind) -> Buffer:
-        """Allocate device memory for one argument of a program; what it holds is undefined.
+    def allocate(self, loaded: Loaded | None, n_bytes: int, kind: BufferKind) -> Buffer:
+        """Allocate device memory for one argument of a program, or of all; what it holds is undefined.
+
+        Args:
+            loaded: the program; None for data that all programs share.
+            n_bytes: how much.
+            kind: of the argument.
 
         Raises:
             DeviceMemoryError: there is not so much.
@@ -198,8 +209,9 @@ class XrtRuntime:
         flags, argument = self._xrt.bo.flags.cacheable, 1
         if kind != "instructions":
             flags, argument = self._xrt.bo.flags.host_only, FIRST_DATA_ARGUMENT + DATA_KINDS.index(kind)
+        group = loaded.kernel.group_id(argument) if loaded else SHARED_GROUP
         with self._guarded(f"allocating {n_bytes} bytes for {kind}", DeviceMemoryError, MORE_MEMORY):
-            bo = self._xrt.bo(self._device, _whole_lines(n_bytes), flags, loaded.kernel.group_id(argument))
+            bo = self._xrt.bo(self._device, _whole_lines(n_bytes), flags, group)
             return Buffer(kind, n_bytes, bo, np.frombuffer(bo.map(), np.uint8))
 
     def write(self, buffer: Buffer, array: NDArray[Any], offset: int = 0) -> None:
@@ -239,6 +251,8 @@ class XrtRuntime:
     def run(self, loaded: Loaded, instructions: Buffer, buffers: Sequence[Buffer]) -> Pending:
         """Start a dispatch and return at once; the context does its dispatches in the order of their start.
 
+        Nothing orders the dispatches of two contexts, so those of another one are waited for first.
+
         Args:
             loaded: the program.
             instructions: the stream to run.
@@ -249,6 +263,7 @@ class XrtRuntime:
 
         """
         _check_arguments(instructions, buffers)
+        self._switch(loaded)
         with self._guarded("preparing a dispatch"):
             run = self._run_object(loaded, instructions, buffers)
         while len(loaded.outstanding) >= MAX_OUTSTANDING or any(p.run is run for p in loaded.outstanding):
@@ -273,17 +288,31 @@ class XrtRuntime:
             self._finish(queue[0])
             queue.popleft()
 
+    def forget(self, loaded: Loaded, instructions: Buffer) -> None:
+        """Let go of the runs of a stream that no dispatch is using, so that its memory can be given back."""
+        for key in [key for key in loaded.runs if key[0] == id(instructions)]:
+            del loaded.runs[key]
+
     def close(self) -> None:
         """Let go of everything, in the order that the driver wants: runs before contexts before the device."""
         for loaded in self._loaded.values():
             loaded.outstanding.clear()
             loaded.runs.clear()
             loaded.kernel = loaded.context = None
+        self._current = None
         self._loaded.clear()
         self.lost = self.lost or ContextLostError("the device was closed")
         self._device = None
 
     # -- dispatches
+
+    def _switch(self, loaded: Loaded) -> None:
+        """Wait for what another context does, and count the change."""
+        if self._current is not None and self._current is not loaded:
+            for pending in [*self._current.outstanding]:
+                self.wait(pending)
+            self._switches += 1
+        self._current = loaded
 
     def _run_object(self, loaded: Loaded, instructions: Buffer, buffers: Sequence[Buffer]) -> Any:
         key = (id(instructions), *map(id, buffers))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from amanuensis.kernels.ops import Buffer as Argument
-from amanuensis.kernels.ops import encode
-from amanuensis.npu.devices.xrt.cases import Case, cases, relative_error
+from amanuensis.npu.devices.xrt.cases import Case, cases, filled, relative_error
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
 from amanuensis.npu.devices.xrt.host_operators import HEAVY, MUST_WORK
-from amanuensis.npu.devices.xrt.programs import PROGRAM
-from amanuensis.npu.devices.xrt.runtime import DATA_KINDS, Buffer, Loaded, XrtRuntime
+from amanuensis.npu.devices.xrt.runner import SURPLUS_BYTES, Runner, runner_of
+from amanuensis.npu.devices.xrt.runtime import DATA_KINDS, Buffer, XrtRuntime
 
 POISON = 0xFF  # what a device that writes nothing leaves: NaN as a float, -1 as an integer
 
@@ -51,15 +50,16 @@ def operator_checks(runtime: XrtRuntime) -> Iterator[Check]:
         DeviceError: the device does not run it at all.
 
     """
-    loaded, made = runtime.load(PROGRAM), list(cases())
+    runner, made = runner_of(runtime), list(cases())
     sizes = dict.fromkeys(DATA_KINDS, 64)
     for case in made:
         for argument, content in case.inputs.items():
             sizes[DATA_KINDS[argument]] = max(sizes[DATA_KINDS[argument]], len(content))
         sizes["output"] = max(sizes["output"], case.output_bytes)
-    buffers = tuple(runtime.allocate(loaded, size, kind) for kind, size in sizes.items())
+    surplus = SURPLUS_BYTES if runner.whole_inputs else 0
+    buffers = tuple(runtime.allocate(None, size + surplus, kind) for kind, size in sizes.items())
     for case in made:
-        yield _check(runtime, loaded, buffers, case)
+        yield _check(runtime, runner, buffers, case)
 
 
 def failing_operators(runtime: XrtRuntime) -> dict[str, str]:
@@ -85,16 +85,16 @@ def failing_operators(runtime: XrtRuntime) -> dict[str, str]:
     return {check.operator: str(check) for check in first}
 
 
-def _check(runtime: XrtRuntime, loaded: Loaded, buffers: tuple[Buffer, ...], case: Case) -> Check:
-    words = encode(case.operators)
-    stream = runtime.allocate(loaded, words.nbytes, "instructions")
-    runtime.write(stream, words)
+def _check(runtime: XrtRuntime, runner: Runner, buffers: tuple[Buffer, ...], case: Case) -> Check:
+    stream = runner.prepare(filled(case) if runner.whole_inputs else case.operators, "any")
     for argument, content in case.inputs.items():
         runtime.write(buffers[argument], np.frombuffer(content, np.uint8))
     if case.output_bytes:
         runtime.write(buffers[Argument.OUTPUT], np.full(case.output_bytes, POISON, np.uint8))
     before = runtime.work.device_us
-    runtime.wait(runtime.run(loaded, stream, buffers))
+    pending = runner.start(stream, np.frombuffer(bytes(case.inputs[Argument.INPUT]), np.int32), buffers)
+    if pending is not None:
+        runtime.wait(pending)
     us = runtime.work.device_us - before
     errors = [(0.0, 0.0)]
     for answer in case.answers:

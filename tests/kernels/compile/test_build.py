@@ -12,10 +12,12 @@ from amanuensis.kernels.compile.build import Order, build
 from amanuensis.kernels.compile.cache import Cache
 from amanuensis.kernels.compile.errors import CompileError
 from amanuensis.kernels.compile.manifest import MANIFEST, Manifest, load_manifest
+from amanuensis.kernels.compile.template import bound
 from amanuensis.kernels.compile.toolchain import find_toolchain
+from amanuensis.kernels.compile.tools import CompilingMaker
 from amanuensis.kernels.compile.work import DESIGNS, Dispatched, Work
 from amanuensis.kernels.operands import PARAMETERS_BYTES, Buffer, Parameter, Region
-from amanuensis.kernels.operators import Attention, CopyRows, LayerNorm, Nop
+from amanuensis.kernels.operators import Attention, CopyRows, LayerNorm, Nop, Operator
 from amanuensis.kernels.program import Architecture
 from tests.helpers.toolchain_stand_ins import StandIns, install
 from tests.kernels.cores import needs_compiler
@@ -26,8 +28,8 @@ PLACES = [Region(Buffer.SCRATCH, n << 20) for n in range(4)]
 
 
 def attention(rows: int, size: int = 64) -> Attention:
-    """Return an attention whose number of keys is known at run time."""
-    keys = Parameter(3, 1024)
+    """Return an attention whose number of keys is known at run time, up to 40."""
+    keys = Parameter(3, 40)
     return Attention(*PLACES, rows, keys, heads=2, size=size, causal=False, first=0, scale=size**-0.5)
 
 
@@ -35,7 +37,7 @@ def work(*rows: int) -> Work:
     """Return attentions of an encoder, twice each, and what is no work for the array."""
     operators = tuple(attention(n) for n in (*rows, *rows))
     sizes = (64, 4 << 20, 64, PARAMETERS_BYTES, 64)
-    return Work("small", (Dispatched("encoder", ((Nop(), *operators),), {3: 40}),), sizes)
+    return Work("small", (Dispatched("encoder", (Nop(), *operators)),), {}, sizes)
 
 
 @pytest.fixture
@@ -49,8 +51,16 @@ def order(
 ) -> Order:
     """Return what to compile, with the designs of this version."""
     chosen = {"attention": DESIGNS["attention"]} if modules is None else modules
-    folder, cache = tmp_path / "out" / architecture, Cache(tmp_path / "cache")
-    return Order(made, architecture, find_toolchain(), folder, cache, chosen)
+    cache = Cache(tmp_path / "cache")
+    maker = CompilingMaker(architecture, find_toolchain(), cache, chosen, made.buffer_bytes)
+    return Order(made, architecture, maker, tmp_path / "out" / architecture, chosen)
+
+
+def named(*operators: Operator, configuration: str = "attention") -> str:
+    """Return the name of the launch of operators."""
+    made = bound(configuration, operators, {})
+    assert made is not None
+    return made.template.name
 
 
 def build_it(tmp_path: Path, *rows: int, architecture: Architecture = "npu1") -> Manifest:
@@ -69,11 +79,11 @@ def test_a_configuration_and_its_launches(
     assert load_manifest(folder, architecture) == made
     assert (set(made.configurations), len(made.launches), made.lacking) == ({"attention"}, 2, ())
     whats = sorted(launch.what for launch in made.launches.values())
-    assert whats == [f"Attention of {n} rows, 40 keys, 2 heads of 64" for n in (300, 9)]
-    launch = made.launch_of("attention", attention(9))
-    assert launch is not None
-    assert "runtime_sequence" in (folder / launch.instructions.file).read_text()
-    assert made.launch_of("attention", attention(10)) is None
+    assert whats == [f"Attention of {n} rows, 1 keys, 2 heads of 64" for n in (300, 9)]
+    launch = made.launches[named(attention(9))]
+    assert [str(variable) for variable in launch.variables] == ["base 1", "parameter 0"]
+    assert (folder / launch.instructions.file).stat().st_size % 4 == 0
+    assert named(attention(10)) not in made.launches
     assert seen == [("attention: kernels", 0, 4), ("attention: array", 1, 4)] + [
         ("attention: Attention", done, 4) for done in (2, 3)
     ]
@@ -83,7 +93,7 @@ def test_a_configuration_and_its_launches(
     assert all(f"--target={target}-none-unknown-elf" in call and "-std=c++20" in call for call in compiled)
     assert all(include in call for call in compiled)
     gets = [next(word for word in call.split() if word.startswith("--get")) for call in stand_ins.calls("aiecc")]
-    assert gets == ["--get-xclbin", "--get-npu-insts", "--get-npu-insts"]
+    assert gets == ["--get-xclbin", *["--get-npu-insts"] * 8]  # each of two launches at four settings
     assert made.tools == {"aiecc": "stand-in aiecc 1", "mlir-aie": "not installed by pip", "peano": "stand-in clang 1"}
 
 
@@ -94,7 +104,7 @@ def test_what_is_compiled_is_kept(tmp_path: Path, stand_ins: StandIns) -> None:
     assert build_it(tmp_path, *ROWS) == first
     assert len(stand_ins.log.read_text().splitlines()) == calls
     more = build_it(tmp_path, 17, 300)
-    assert len(stand_ins.log.read_text().splitlines()) == calls + 1
+    assert len(stand_ins.log.read_text().splitlines()) == calls + 4  # settings of the one that is new
     assert more.configurations == first.configurations
     held = {path.name for path in (tmp_path / "out" / "npu1").iterdir()}
     assert held == {MANIFEST, *(stored.file for stored in more.files())}
@@ -105,8 +115,10 @@ def test_another_version_of_a_tool_compiles_anew(tmp_path: Path, stand_ins: Stan
     wanted = order(tmp_path, work(9))
     build(wanted)
     calls = len(stand_ins.log.read_text().splitlines())
-    newer = replace(wanted.toolchain, versions=wanted.toolchain.versions | {"peano": "stand-in clang 2"})
-    build(replace(wanted, toolchain=newer))
+    assert isinstance(wanted.maker, CompilingMaker)
+    tools = wanted.maker.toolchain
+    newer = replace(tools, versions=tools.versions | {"peano": "stand-in clang 2"})
+    build(replace(wanted, maker=replace(wanted.maker, toolchain=newer)))
     assert len(stand_ins.log.read_text().splitlines()) == 2 * calls
 
 
@@ -133,8 +145,11 @@ def test_a_failure_leaves_the_old_programs(
     """All that the tool said is told, and the folder is as it was; nothing half done is kept."""
     first = build_it(tmp_path, 9)
     monkeypatch.setenv(variable, "too big")
+    again = order(tmp_path, work(9, 300))
+    assert isinstance(again.maker, CompilingMaker)
+    fresh = replace(again, maker=replace(again.maker, cache=Cache(tmp_path / "empty")))
     with pytest.raises(CompileError, match=message) as error:
-        build(replace(order(tmp_path, work(9, 300)), cache=Cache(tmp_path / "empty")))
+        build(fresh)
     assert output in error.value.output
     assert load_manifest(tmp_path / "out" / "npu1", "npu1") == first
     assert not [path for path in (tmp_path / "empty").rglob("*") if path.suffix not in (".o", ".xclbin")]
@@ -145,7 +160,7 @@ def test_operators_without_a_design_are_told(tmp_path: Path) -> None:
     """An operator that no design covers, or that its design refuses, is named; the others are compiled."""
     norm = LayerNorm(*PLACES, rows=4, width=64)
     operators = (attention(9), attention(9, size=24), norm)
-    mixed = replace(work(9), sequences=(Dispatched("encoder", (operators,), {3: 40}),))
+    mixed = replace(work(9), sequences=(Dispatched("encoder", operators),))
     made = build(order(tmp_path, mixed))
     assert len(made.launches) == 1
     assert made.lacking[0] == "LayerNorm of the encoder"
@@ -155,15 +170,15 @@ def test_operators_without_a_design_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("stand_ins")
 def test_operators_that_one_launch_may_do_are_one_launch(tmp_path: Path) -> None:
-    """A piece of the decoder is one launch; where it has an operator that is refused, the others are launches alone."""
+    """A run of the decoder is one launch; where it has an operator that is refused, the others are launches alone."""
     norm = LayerNorm(*PLACES, rows=4, width=256)
     narrow = replace(norm, width=8)
     copy = CopyRows(PLACES[0], PLACES[1], rows=4, row_bytes=64, src_pitch=64, dst_pitch=64)
-    pieces = (norm, copy), (copy, narrow)
-    mixed = replace(work(9), sequences=(Dispatched("decoder", pieces, {}),))
+    sequences = Dispatched("decoder", (norm, copy)), Dispatched("decoder", (copy, narrow))
+    mixed = replace(work(9), sequences=sequences)
     made = build(order(tmp_path, mixed, modules={"decoder": DESIGNS["decoder"]}))
-    assert made.launch_of("decoder", norm, copy) is not None
-    assert made.launch_of("decoder", copy) is not None
+    assert named(norm, copy, configuration="decoder") in made.launches
+    assert named(copy, configuration="decoder") in made.launches
     assert len(made.launches) == 2
     (refused,) = made.lacking
     assert refused.startswith("LayerNorm on decoder (LayerNorm.width is 8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,15 @@ def test_a_cache_without_a_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CompileError, match=r"no place for compiled files: .*Not a directory; set XDG_CACHE_HOME"):
         Cache(tmp_path / "file" / "cache")
+
+
+def test_what_was_needed_longest_ago_goes_first(tmp_path: Path) -> None:
+    """Until the rest is small enough; what was found again counts as needed now."""
+    cache = Cache(tmp_path)
+    made = [cache.file(name, ".o", lambda target: target.write_bytes(bytes(100))) for name in ("a", "b", "c")]
+    for age_s, path in enumerate(reversed(made)):
+        os.utime(path, (1000 - age_s, 1000 - age_s))
+    cache.file("a", ".o", lambda _: pytest.fail("it is there"))
+    assert (cache.prune(250), cache.prune(250)) == (1, 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.o", "c.o"]
+    assert cache.prune(0) == 2

@@ -14,16 +14,13 @@ from amanuensis.kernels.compile.manifest import (
     Manifest,
     ManifestError,
     Stored,
-    launch_name,
     load_manifest,
 )
-from amanuensis.kernels.compile.work import launch_key
-from amanuensis.kernels.operands import Region
-from amanuensis.kernels.operators import AddRows
+from amanuensis.kernels.compile.template import Variable
 from amanuensis.kernels.program import VERSION
 from tests.helpers.toolchain_stand_ins import changed
 
-OPERATOR = AddRows(Region(0, 0), Region(1, 0), Region(2, 0), rows=3, width=8)
+VARIABLES = (Variable("base", 1, 0, 1 << 20, 64), Variable("parameter", 0, 1, 448))
 
 
 def programs(folder: Path) -> Manifest:
@@ -31,13 +28,16 @@ def programs(folder: Path) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "a.xclbin").write_bytes(b"array")
     (folder / "b.insts").write_bytes(b"instructions")
-    launch = BuiltLaunch("products", "AddRows of 3 rows", Stored.of(folder / "b.insts"))
+    (folder / "c.patch").write_bytes(b"patches")
+    files = Stored.of(folder / "b.insts"), Stored.of(folder / "c.patch")
+    launch = BuiltLaunch("products", "AddRows of 3 rows", *files, VARIABLES)
     made = Manifest(
         architecture="npu1",
+        target="npu",
         model="small",
         tools={"peano": "1"},
         configurations={"products": Stored.of(folder / "a.xclbin")},
-        launches={launch_name("products", launch_key([OPERATOR])): launch},
+        launches={"products/abc": launch},
         lacking=("Select of the decoder",),
     )
     (folder / MANIFEST).write_text(made.to_json())
@@ -45,14 +45,12 @@ def programs(folder: Path) -> Manifest:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """All of it, and a launch is found by its operator."""
+    """All of it, what varies in the words of a launch too."""
     made = programs(tmp_path)
     found = load_manifest(tmp_path, "npu1")
     assert found == made
-    launch = found.launch_of("products", OPERATOR)
-    assert launch is not None
-    assert launch.instructions.file == "b.insts"
-    assert found.launch_of("decoder", OPERATOR) is None
+    assert found.launches["products/abc"].variables == VARIABLES
+    assert [stored.file for stored in found.files()] == ["a.xclbin", "b.insts", "c.patch"]
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -73,8 +71,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: changed(folder / MANIFEST, version=VERSION + 1),
         f"version {VERSION + 1}, and this Amanuensis takes {VERSION}",
     ),
-    "format": (lambda folder: changed(folder / MANIFEST, format=9), "format 9, and this Amanuensis takes 1"),
+    "format": (lambda folder: changed(folder / MANIFEST, format=9), "format 9, and this Amanuensis takes 2"),
     "missing": (lambda folder: (folder / "b.insts").unlink(), "b.insts: missing, though manifest.json names it"),
+    "unpatched": (lambda folder: (folder / "c.patch").unlink(), "c.patch: missing, though manifest.json names it"),
     "truncated": (lambda folder: (folder / "a.xclbin").write_bytes(b"arr"), "a.xclbin: 3 bytes, and 5 were compiled"),
     "changed": (lambda folder: (folder / "a.xclbin").write_bytes(b"arraz"), "a.xclbin: changed since it was compiled"),
 }

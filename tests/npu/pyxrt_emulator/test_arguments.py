@@ -60,11 +60,26 @@ def test_group_ids_encode_bank_and_slot(program: Path) -> None:
     assert second.group_id(8) & 0xFFFF == 0xFFFF
 
 
+def test_a_buffer_of_no_context_is_for_all_of_them(program: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two contexts read and write the same one, without a copy: XRT compares banks alone."""
+    first, second = Rig(program), Rig(program)
+    shared = pyxrt.bo(first.device, 4096, pyxrt.bo.flags.host_only, 0)
+    shared.write(bytes([7]) * 4096, 0)
+    shared.sync(TO)
+    for rig in (first, second):
+        run = rig.run()
+        run.set_arg(3 + INPUT, shared)
+        run.start()
+        finish(run)
+        assert rig.take() == bytes([7]) * 256
+    assert (pyxrt.counters().clone_copies, pyxrt.counters().switches, caplog.text) == (0, 1, "")
+
+
 def test_buffer_of_a_foreign_bank_is_cloned(program: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A buffer of another bank or slot works, with a warning, on a copy of what it held when it was set."""
     rig = Rig(program)
     rig.give(bytes([1]) * 256)
-    foreign = pyxrt.bo(rig.device, 4096, pyxrt.bo.flags.host_only, 0)  # slot 0, while the context has slot 1
+    foreign = pyxrt.bo(rig.device, 4096, pyxrt.bo.flags.host_only, 2 << 16)  # slot 2, while the context has slot 1
     foreign.write(bytes([2]) * 4096, 0)
     foreign.sync(TO)
     run = rig.run()

@@ -1,25 +1,33 @@
-"""What is compiled ahead of a model is what the engine dispatches."""
+"""What is compiled ahead of a model is all that the engine dispatches, at every size of a window and of a draft."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 
-from amanuensis.kernels.compile.work import Places, Work
-from amanuensis.kernels.machine import run_operator
-from amanuensis.kernels.operands import Parameter, Region
-from amanuensis.kernels.operators import Nop, Operator
+from amanuensis.kernels.compile.build import laid_out
+from amanuensis.kernels.compile.lowering import Segment, rooms_up_to
+from amanuensis.kernels.compile.template import sizes_of
+from amanuensis.kernels.compile.work import Work, covers_of, load_designs, wanted
+from amanuensis.kernels.operators import Operator
 from amanuensis.npu.devices.xrt import parameters as par
-from amanuensis.npu.devices.xrt import resident
-from amanuensis.npu.devices.xrt.launches import work_of
+from amanuensis.npu.devices.xrt import runner
+from amanuensis.npu.devices.xrt.chains import room_for
+from amanuensis.npu.devices.xrt.launches import BEAMS, work_of
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory
 from amanuensis.npu.devices.xrt.model import XrtModel
 from amanuensis.npu.devices.xrt.opening import open_runtime
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.rules import make_selection
 from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
+
+COVERS = covers_of(load_designs())
+MOST_LAUNCHES = 400  # of a model: each is compiled a few times over
 
 
 @pytest.fixture(scope="module")
@@ -34,47 +42,61 @@ def work(files: ModelFiles) -> Work:
     return work_of("builtin", files)
 
 
-def parameters(operator: Operator) -> Iterator[Parameter]:
-    """Yield the run-time parameters that an operator reads."""
-    for name in operator.__dataclass_fields__:
-        value = getattr(operator, name)
-        if isinstance(value, Region) and value.index is not None:
-            yield value.index
-        elif isinstance(value, Parameter):
-            yield value
+def compiled(work: Work) -> set[str]:
+    """Return the names of all launches."""
+    parts, lacking = wanted(work, COVERS)
+    made, refused = laid_out(work, "npu1", load_designs(), parts)
+    assert (lacking, refused) == ([], [])
+    return {each.template.name for each in made}
 
 
-def test_parameters_are_within_their_limits(work: Work) -> None:
-    """Each value can be what an operator reads at run time."""
-    for sequence in work.sequences:
-        for operator in sequence.operators:
-            for each in parameters(operator):
-                assert 0 <= sequence.parameters.get(each.index, 0) <= each.limit
+def test_every_window_and_every_draft_has_its_launches(files: ModelFiles, work: Work) -> None:
+    """Of 1 to 30 s, 1 to 32 tokens anywhere in a cache, alone, together and in beams: none is missing or refused."""
+    names = compiled(work)
+    memory = Memory.plan(files.dimensions, len(files.generation.alignment_heads))
+    parts, _ = wanted(work, COVERS)
+    for segment in parts:
+        for rooms in asked(segment, work):
+            launches = segment.bound(rooms)
+            assert not launches or any(launch.template.name in names for launch in launches)
+    assert {memory.bucket(frames) for frames in range(50, 1501)} == set(memory.buckets)
+    assert work.rooms[par.ROWS][-1] == BLOCK_ROWS
+    assert len(names) <= MOST_LAUNCHES
 
 
-def test_the_buffers_are_large_enough(work: Work) -> None:
-    """The machine takes the decoder's whole sequence with these sizes and values: nothing is out of bounds."""
-    places = Places(work.buffer_bytes)
-    sequence = next(each for each in work.sequences if each.part == "decoder")
-    for operator in sequence.operators:
-        run_operator(operator, places.memory(sequence.parameters))
-    assert sequence.parameters[par.ROWS] == 32
+def asked(segment: Segment, work: Work) -> Iterator[dict[int, int]]:
+    """Yield the rooms that the engine asks for: those of each size that there may be, with those of each other."""
+    limits = {size.index: size.limit for operator in segment.operators for size in sizes_of(operator)}
+    each = []
+    for index, limit in limits.items():
+        rooms = rooms_up_to(work.rooms.get(index, ()), limit)
+        each.append({(index, room_for(size, rooms)) for size in range(1, limit + 1)})
+    yield from (dict(chosen) for chosen in product(*each))
+
+
+def test_launches_are_few(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    """Layers, caches, windows and positions share them."""
+    names = compiled(work)
+    counts = Counter(name.partition("/")[0] for name in names)
+    assert sum(len(sequence.operators) for sequence in work.sequences) > 5 * len(names)
+    with capsys.disabled():
+        print(f" [{len(names)} launches of the built-in model: {dict(counts)}]", end="")
 
 
 def test_the_engine_dispatches_nothing_else(files: ModelFiles, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each operator of the streams that a model opens with is among those that are compiled, at the same places."""
-    put: list[Operator] = []
-    encode = resident.encode
+    """Each stream that a model opens with, and a step of each number of beams, is among those that are compiled."""
+    put: list[tuple[Operator, ...]] = []
+    encode = runner.encode
 
     def recorded(operators: Iterable[Operator]) -> Any:
-        put.extend(operators := tuple(operators))
-        return encode(operators)
+        put.append(tuple(operators))
+        return encode(put[-1])
 
-    monkeypatch.setattr(resident, "encode", recorded)
+    monkeypatch.setattr(runner, "encode", recorded)
     runtime = open_runtime("sim")
     model = XrtModel.open(files, runtime)
     model.load_selection(make_selection(files.generation, Tokenizer(files.folder), files.dimensions.vocabulary))
     runtime.close()
-    compiled = {operator for sequence in work.sequences for operator in sequence.operators}
-    assert len(put) > 100
-    assert {operator for operator in put if operator not in compiled} <= {Nop()}
+    assert len(put) > 10
+    assert set(put) <= {sequence.operators for sequence in work.sequences}
+    assert BEAMS >= 5

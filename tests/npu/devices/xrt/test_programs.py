@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.kernels.compile.manifest import MANIFEST, Manifest, Stored
+from amanuensis.kernels.compile.manifest import MANIFEST, Manifest, Stored, Target
 from amanuensis.kernels.program import Program
 from amanuensis.npu.devices.xrt import programs
 from amanuensis.npu.devices.xrt.errors import ProgramError
-from amanuensis.npu.devices.xrt.programs import FOLDER_VARIABLE, PROGRAM, find_programs, program_folder, user_programs
+from amanuensis.npu.devices.xrt.programs import (
+    FOLDER_VARIABLE,
+    PROGRAM,
+    find_programs,
+    sequence_programs,
+    simulated_programs,
+    user_programs,
+)
 
 
-def put(folder: Path, model: str, *configurations: str) -> Path:
+def put(folder: Path, model: str, *configurations: str, target: Target = "npu") -> Path:
     """Write programs with these configurations."""
     folder.mkdir(parents=True)
     stored = {}
@@ -21,7 +28,7 @@ def put(folder: Path, model: str, *configurations: str) -> Path:
         path = folder / f"{name}.xclbin"
         path.write_bytes(name.encode())
         stored[name] = Stored.of(path)
-    made = Manifest(architecture="npu1", model=model, tools={}, configurations=stored, launches={})
+    made = Manifest(architecture="npu1", target=target, model=model, tools={}, configurations=stored, launches={})
     (folder / MANIFEST).write_text(made.to_json())
     return folder
 
@@ -40,7 +47,7 @@ def test_the_first_place_that_has_programs_counts(places: tuple[Path, Path, Path
     """The folder that the variable names, the user's, the package's."""
     for place in reversed(places):
         put(place / "npu1", place.name, "products")
-        found = find_programs("npu1")
+        found = find_programs("npu1", "npu")
         assert (found.folder, found.manifest.model) == (place / "npu1", place.name)
 
 
@@ -48,7 +55,7 @@ def test_no_programs_is_one_line(places: tuple[Path, Path, Path]) -> None:
     """It names every place and the command that makes them; those of another architecture are none."""
     put(places[1] / "npu1", "small", "products")
     with pytest.raises(ProgramError, match="no compiled programs for npu2") as error:
-        find_programs("npu2")
+        find_programs("npu2", "npu")
     assert all(str(place) in str(error.value) for place in places)
     assert "`amanuensis kernels build --device npu2` makes them" in str(error.value)
 
@@ -59,34 +66,47 @@ def test_damaged_programs_are_not_passed_over(places: tuple[Path, Path, Path]) -
     mine = put(places[1] / "npu1", "mine", "products")
     (mine / "products.xclbin").unlink()
     with pytest.raises(ProgramError, match=r"products.xclbin: missing"):
-        find_programs("npu1")
+        find_programs("npu1", "npu")
 
 
 def test_a_folder_that_lies_about_its_architecture(places: tuple[Path, Path, Path]) -> None:
     """The manifest counts, not the name of the folder."""
     put(places[0] / "npu2", "small", "products")
     with pytest.raises(ProgramError, match="for npu1, and the device is npu2"):
-        find_programs("npu2")
+        find_programs("npu2", "npu")
 
 
-def test_the_engine_says_that_it_has_no_use_for_launches_yet(places: tuple[Path, Path, Path]) -> None:
-    """Sound programs of the three configurations are found, and it is told why they are not run."""
-    put(places[1] / "npu1", "base", "products", "attention", "decoder")
-    with pytest.raises(ProgramError, match=r"sound programs \(attention, decoder, products; 0 launches of base\), but"):
-        program_folder("npu1", simulated=False)
+def test_simulated_programs_are_none_for_an_npu(places: tuple[Path, Path, Path]) -> None:
+    """They are refused in one line that says what they are, and the emulator takes no others for its own."""
+    put(places[0] / "npu1", "small", "products", target="sim")
+    with pytest.raises(ProgramError, match="these programs are simulated, for --device sim, not for an NPU") as error:
+        find_programs("npu1", "npu")
+    assert "\n" not in str(error.value)
+    found = simulated_programs("npu1")
+    assert found is not None
+    assert found.array("products") == places[0] / "npu1" / "products.xclbin"
+    with pytest.raises(ProgramError, match=r"no configuration decoder \(it has products\); build it again"):
+        found.array("decoder")
 
 
-def test_the_one_program_of_the_engine_is_taken(places: tuple[Path, Path, Path]) -> None:
-    """A folder whose manifest has it is what the runtime loads from."""
-    folder = put(places[0] / "npu1", "base", PROGRAM)
-    assert program_folder("npu1", simulated=False) == folder
+def test_the_emulator_runs_without_programs_of_its_own(places: tuple[Path, Path, Path]) -> None:
+    """None are there, or the first ones are for an NPU; damaged ones of its own are told."""
+    assert simulated_programs("npu1") is None
+    put(places[1] / "npu1", "small", "products", target="sim")
+    put(places[0] / "npu1", "small", "products")
+    assert simulated_programs("npu1") is None
+    (places[0] / "npu1" / MANIFEST).write_text("{")
+    assert simulated_programs("npu1") is None
+    put(places[0] / "npu2", "small", "products", target="sim")
+    with pytest.raises(ProgramError, match="for npu1, and the device is npu2"):
+        simulated_programs("npu2")
 
 
 def test_the_simulated_program_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lies in the cache and says for which architecture it is."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = program_folder("npu2", simulated=True)
+    folder = sequence_programs("npu2")
     assert Program.load(folder / f"{PROGRAM}.xclbin").architecture == "npu2"
     before = (folder / f"{PROGRAM}.xclbin").stat()
-    assert program_folder("npu2", simulated=True) == folder
+    assert sequence_programs("npu2") == folder
     assert (folder / f"{PROGRAM}.xclbin").stat() == before
