@@ -148,4 +148,5 @@ class Journal:
         """Return the newest committed words as one event."""
         start = max(0, len(self._words) - self._limits.snapshot_words)
         words = tuple(word for _, _, word in islice(self._words, start, None))
-        return Snapshot(self.last_seq, "".join(word.text for word in words).strip(), words)
+        text = "".join(word.text for word in words).strip()
+        return Snapshot(self.last_seq, text, words, self.words_dropped + start)

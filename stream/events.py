@@ -221,3 +221,4 @@ class Snapshot(Event):
     seq: int
     text: str
     words: tuple[Word, ...] = field(default=())
+    first: int = 0  # words that were committed before these

@@ -39,6 +39,13 @@ PARSED = {
         events="msgpack",
         auth="0123456789abcdef",
     ),
+    "hello_again": Hello(
+        role="speak",
+        audio=AudioFormat("s16le", 16000, 1),
+        session="4f0c2e9a71d3",
+        resume_token="c2VjcmV0LXRva2VuLTEyMw",
+        after_seq=12,
+    ),
     "hello_watch": Hello("watch", session="4f0c2e9a71d3", after_seq=12),
     "flush": Flush("f-1"),
     "flush_bare": Flush(),

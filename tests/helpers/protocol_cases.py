@@ -20,6 +20,10 @@ SERVER: dict[str, tuple[ev.Event, int | None]] = {
         ev.Ready("4f0c2e9a71d3", "c2VjcmV0LXRva2VuLTEyMw", "amanuensis.v1", {"message_bytes": 1048576}, 0, ENGINE),
         None,
     ),
+    "ready_again": (
+        ev.Ready("4f0c2e9a71d3", "c2VjcmV0LXRva2VuLTEyMw", "amanuensis.v1", {"resume_s": 30.0}, 42, ENGINE, 1),
+        None,
+    ),
     "ready_watch": (ev.Ready("4f0c2e9a71d3", "", "amanuensis.v1", {"message_bytes": 1048576}, 0, ENGINE), None),
     "speech": (ev.Speech(True, 140.0), 1),
     "partial": (ev.Partial(0, 3, " guten Tag", 450.0, 1200.0), None),
@@ -36,7 +40,8 @@ SERVER: dict[str, tuple[ev.Event, int | None]] = {
     "pong_bare": (ev.Pong(), None),
     "error": (ev.Error("full", "all 32 sessions are taken; try again later", True, 5.0), None),
     "bye": (ev.Bye("end"), None),
-    "snapshot": (ev.Snapshot(6, "guten Tag — “été”", WORDS), None),
+    "bye_shutdown": (ev.Bye("shutdown", 1790000030.5), None),
+    "snapshot": (ev.Snapshot(6, "guten Tag — “été”", WORDS, 40), None),
 }
 
 HELLO = {
@@ -58,6 +63,7 @@ CLIENT_TEXT: dict[str, dict[str, Any]] = {
         "events": "msgpack",
         "auth": "0123456789abcdef",
     },
+    "hello_again": HELLO | {"session": "4f0c2e9a71d3", "resume_token": "c2VjcmV0LXRva2VuLTEyMw", "after_seq": 12},
     "hello_watch": {
         "type": "hello",
         "proto": "amanuensis.v1",

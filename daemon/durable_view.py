@@ -1,0 +1,80 @@
+"""What a client knows of a session for good, from the events of however many connections.
+
+Pure. Events that come again change nothing; a snapshot is joined to the words that are known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final, TypeAlias
+
+Event: TypeAlias = dict[str, Any]
+MAX_WORDS: Final = 100_000  # ten hours of speech; older ones are forgotten
+
+
+class ViewError(Exception):
+    """The server has left something out; the message says what."""
+
+
+class DurableView:
+    """The durable events and committed words of one session.
+
+    Args:
+        seq: number of the newest durable event that is known before the first one is taken.
+
+    Attributes:
+        seq: number of the newest durable event.
+        committed: words that were committed, those that are not kept or were never told included.
+        untold: of these, words that a snapshot had no room for.
+
+    """
+
+    def __init__(self, seq: int = 0) -> None:
+        self.seq = seq
+        self.committed = 0
+        self.untold = 0
+        self._words: deque[Event] = deque(maxlen=MAX_WORDS)
+
+    def take(self, event: Event) -> bool:
+        """Take any event; False for a durable one that came before.
+
+        Raises:
+            ViewError: durable events are missing before it, or the server has forgotten some.
+
+        """
+        if event["type"] == "snapshot":
+            self._join(event)
+            return True
+        seq = event.get("seq")
+        if seq is None:
+            return True
+        if seq <= self.seq:
+            return False
+        if seq > self.seq + 1:
+            raise ViewError(f"event {seq} came after event {self.seq}: the server has left {seq - self.seq - 1} out")
+        self.seq = seq
+        if event["type"] == "commit":
+            self._words.extend(event["words"])
+            self.committed += len(event["words"])
+        return True
+
+    def _join(self, snapshot: Event) -> None:
+        """Take the words of a snapshot that are not known yet."""
+        if snapshot["seq"] < self.seq:
+            raise ViewError(f"the server knows events up to {snapshot['seq']}; it had told event {self.seq}")
+        self.seq = snapshot["seq"]
+        first = int(snapshot.get("first", 0))
+        self.untold += max(0, first - self.committed)
+        new = snapshot["words"][max(0, self.committed - first) :]
+        self._words.extend(new)
+        self.committed = first + len(snapshot["words"])
+
+    @property
+    def words(self) -> list[Event]:
+        """The committed words that are kept, as they came."""
+        return list(self._words)
+
+    @property
+    def text(self) -> str:
+        """The committed words that are kept, as one line."""
+        return "".join(word["text"] for word in self._words).strip()
