@@ -47,6 +47,7 @@ class Gate:
 
     Attributes:
         tickets: of the open connections, by descriptor.
+        strangers: how many of them have not shown yet that they may come in.
 
     """
 
@@ -58,7 +59,7 @@ class Gate:
         self._is_stranger = is_stranger
         self._on_refused = on_refused
         self._admitted: set[int] = set()  # ids of tickets
-        self._strangers = 0
+        self.strangers = 0
         self._each: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -71,14 +72,14 @@ class Gate:
             return None
         ticket = Ticket(peer, self._is_stranger(peer))
         self._admitted.add(id(ticket))
-        self._strangers += ticket.is_stranger
+        self.strangers += ticket.is_stranger
         self._each[peer.key] += 1
         return ticket
 
     def _full(self, peer: Peer) -> str | None:
         if len(self._admitted) >= self.limits.total:
             return "connections"
-        if self._strangers >= self.limits.strangers and self._is_stranger(peer):
+        if self.strangers >= self.limits.strangers and self._is_stranger(peer):
             return "strangers"
         if not peer.is_here and self._each[peer.key] >= self.limits.each:
             return "connections_each"
@@ -90,7 +91,7 @@ class Gate:
             self._know(ticket)
 
     def _know(self, ticket: Ticket) -> None:
-        self._strangers -= ticket.is_stranger
+        self.strangers -= ticket.is_stranger
         ticket.is_stranger = False
 
     def left(self, ticket: Ticket) -> None:

@@ -91,11 +91,12 @@ async def test_everything_said_is_counted() -> None:
     assert value("amanuensis_audio_seconds_total") == pytest.approx(len(SOUND) / 32000)
     assert value("amanuensis_events_total", {"type": "final"}) == 1
     fates = {
-        fate: value("amanuensis_ended_audio_seconds_total", {"fate": fate})
-        for fate in ("transcribed", "silence", "gap", "unsettled")
+        fate: value("amanuensis_ledger_seconds_total", {"fate": fate}) for fate in ("transcribed", "silence", "gap")
     }
     assert sum(filter(None, fates.values())) == pytest.approx(len(SOUND) / 32000)
-    assert (fates["gap"], fates["unsettled"]) == (0, 0)
+    assert (fates["gap"], session.unsettled_s) == (0, 0)
+    assert value("amanuensis_commit_latency_seconds_count") == len(WORDS)
+    assert value("amanuensis_final_latency_seconds_count") == 1
     assert session.journal.snapshot().text == spell(WORDS)
     stats = session.stats()
     assert (stats.lag_ms, stats.queue_ms, stats.engine.model) == (0.0, 0.0, "tones")

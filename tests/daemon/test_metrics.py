@@ -19,7 +19,7 @@ def test_metrics_say_where_windows_really_ran() -> None:
     work = {"npu": DeviceWork(40, 5000, 600, 2_500_000.0, "measured")}
     stats = EngineStats({"npu": 5, "cpu": 2}, {"cpu": 7}, 1, 3, 4, 2.5, "", work, 0.25, {"timeout": 2}, "it hung")
     stats = replace(stats, poisoned=3, progress_age_s=0.5)
-    metrics.watch_engine(info, lambda: stats, lambda: Gauges(1, 2, 3, 1500.0, 250.0))
+    metrics.watch_engine(lambda: info, lambda: stats, lambda: Gauges(1, 2, 3, 1500.0, 250.0))
     metrics.words.inc(9)
     metrics.refused.labels("full").inc()
     samples = {
@@ -55,7 +55,7 @@ def test_an_engine_that_is_down_is_not_up() -> None:
         EngineStats({}, {}, 9, 0, 0, 0.0, lost="it died 9 times in a row"),
     ):
         metrics = Metrics()
-        metrics.watch_engine(INFO, lambda stats=stats: stats, lambda: Gauges(0, 0, 0, 0.0, 0.0))  # type: ignore[misc]
+        metrics.watch_engine(lambda: INFO, lambda stats=stats: stats, lambda: Gauges(0, 0, 0, 0.0, 0.0))  # type: ignore[misc]
         assert metrics.registry.get_sample_value("amanuensis_engine_up") == 0
         assert metrics.registry.get_sample_value("amanuensis_engine_down_seconds") == stats.down_s
 
