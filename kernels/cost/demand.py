@@ -149,7 +149,8 @@ def _product(operator: _Gemm, rows: int, load: Load, array: Array) -> Demand:
     rides = 0
     if not isinstance(operator, kinds.GemmRequantise) and operator.epilogue.residual is not None:
         rides = rows * operator.n * 4
-    streamed = max(traffic[0] / min(array.rows, array.columns), (traffic[1] + rides) / array.columns)
+    rows_of_a = ceil(array.rows / array.columns)  # of the column that brings a for most rows of cores
+    streamed = max(traffic[0] * rows_of_a / array.rows, (traffic[1] + rides) / array.columns)
     return Demand(array.cores, float(product.macs), 1.0, streamed, _transfers(product, traffic, load))
 
 

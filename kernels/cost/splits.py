@@ -40,9 +40,13 @@ READ_GB_S: Final = 20.0  # from device memory to the CPU: flushing and copying (
 
 # What the ways need that are not built.
 IN_ONE_PROGRAM: Final = "two graphs in one program, each on columns of its own"
+A_OTHERWISE: Final = "columns of the products that bring a for two rows of cores, or for none"
+NO_METER: Final = "a choice of tokens without the column that measures frames"
+SAME_CORES: Final = frozenset({IN_ONE_PROGRAM, A_OTHERWISE, NO_METER})  # which no core's program knows of
 ROW_ATTENDS: Final = "objects of attention on the streams of products, which the other rows of cores let pass"
 ROW_CHOOSES: Final = "logits on the decoder's stream of activations, which the other rows of cores let pass"
-WIDE: Final = "activations that one column brings for all, so that both channels bring weights; heads on all columns"
+ACTIVATIONS_ONCE: Final = "activations that one column brings for all, so that both channels bring weights"
+HEADS_ROUND: Final = "heads of the decoder on all columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Split:
         places: of each kind of work.
         cpu_rows: the CPU chooses the tokens of so many rows or fewer.
         is_built: whether the array's graphs are there.
-        needs: what is not there, or why it is not better, in words.
+        needs: what is not there, in words.
 
     """
 
@@ -92,7 +96,12 @@ class Split:
     places: dict[Work, Place]
     cpu_rows: int = 0
     is_built: bool = True
-    needs: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def keeps_cores(self) -> bool:
+        """Whether every core runs a program that is built, also where the graph around it is not."""
+        return SAME_CORES.issuperset(self.needs)
 
     @property
     def configurations(self) -> int:
@@ -214,26 +223,27 @@ def splits(architecture: Architecture) -> Iterator[Split]:
                 places={**encoder[1], **decoder.places},
                 cpu_rows=decoder.cpu_rows,
                 is_built=is_built and decoder.is_built,
-                needs="; ".join(part for part in (needs, decoder.needs) if part),
+                needs=tuple(dict.fromkeys((*needs, *decoder.needs))),
             )
 
 
-def _encoders(whole: Array) -> Iterator[tuple[tuple[str, dict[Work, Place]], bool, str]]:
+def _encoders(whole: Array) -> Iterator[tuple[tuple[str, dict[Work, Place]], bool, tuple[str, ...]]]:
     """Yield ways for the encoder: name and places, whether they are built, what they need."""
     apart: dict[Work, Place] = {"products": Place("products", whole), "attention": Place("attention", whole)}
-    yield ("encoder apart", apart), True, ""
+    yield ("encoder apart", apart), True, ()
     for columns in range(whole.columns // 2, whole.columns):
         left = whole.columns - columns
         beside: dict[Work, Place] = {
             "products": Place("encoder", replace(whole, columns=columns)),
             "attention": Place("encoder", replace(whole, columns=left)),
         }
-        yield (f"encoder on {columns}+{left} columns", beside), False, IN_ONE_PROGRAM
+        needs = (IN_ONE_PROGRAM,) if columns % whole.rows == 0 else (IN_ONE_PROGRAM, A_OTHERWISE)
+        yield (f"encoder on {columns}+{left} columns", beside), False, needs
     mixed: dict[Work, Place] = {
         "products": Place("encoder", replace(whole, rows=whole.rows - 1)),
         "attention": Place("encoder", replace(whole, rows=1)),
     }
-    yield (f"encoder on {whole.rows - 1}+1 rows", mixed), False, ROW_ATTENDS
+    yield (f"encoder on {whole.rows - 1}+1 rows", mixed), False, (ROW_ATTENDS,)
 
 
 def _decoders(whole: Array) -> Iterator[Split]:
@@ -243,16 +253,18 @@ def _decoders(whole: Array) -> Iterator[Split]:
     yield Split("single choices on the CPU", apart, cpu_rows=1)
     yield Split("choices on the CPU", {"decoder": Place("decoder", whole)}, cpu_rows=SMALL_ROWS)
     beside = _chosen_beside(replace(whole, columns=whole.columns - 1), replace(whole, columns=1))
-    yield Split("choice on a column", beside, is_built=False, needs=IN_ONE_PROGRAM)
+    yield Split("choice on a column", beside, is_built=False, needs=(IN_ONE_PROGRAM, NO_METER))
     rows = replace(whole, rows=whole.rows - 1), replace(whole, rows=1)
-    yield Split("choice on a row", _chosen_beside(*rows), is_built=False, needs=ROW_CHOOSES)
+    yield Split("choice on a row", _chosen_beside(*rows), is_built=False, needs=(ROW_CHOOSES,))
     wide = replace(whole, weight_channels=2, spreads_heads=True)
     apart = {"decoder": Place("decoder", wide), "choice": Place("choice", whole)}
-    yield Split("single choices on the CPU, wide decoder", apart, 1, is_built=False, needs=WIDE)
+    yield Split(
+        "single choices on the CPU, wide decoder", apart, 1, is_built=False, needs=(ACTIVATIONS_ONCE, HEADS_ROUND)
+    )
     mixed = _chosen_beside(replace(wide, rows=whole.rows - 1), rows[1])
-    needs = f"{ROW_CHOOSES}; {WIDE}"
+    needs = ROW_CHOOSES, ACTIVATIONS_ONCE, HEADS_ROUND
     name = "choice on a row, wide decoder"
-    yield Split(name, mixed, is_built=False, needs=needs)
+    yield Split(name, mixed, is_built=False, needs=(ROW_CHOOSES, *needs))
 
 
 def _chosen_beside(decoder: Array, choice: Array) -> dict[Work, Place]:

@@ -293,6 +293,11 @@ class Plan:
         return min((way for way in self.ways if way.tick.split.is_built), key=lambda way: way.tick.time.middle)
 
     @property
+    def nearest(self) -> Way:
+        """The best way, in the middle, in which every core runs a program that is built."""
+        return min((way for way in self.ways if way.tick.split.keeps_cores), key=lambda way: way.tick.time.middle)
+
+    @property
     def best(self) -> Way:
         """The best way that was found, in the middle, built or not."""
         return min(self.ways, key=lambda way: way.tick.time.middle)

@@ -21,7 +21,6 @@ from amanuensis.npu.devices.xrt.plan import (
 )
 
 TARGETS: Final = {("base", "npu1"): (25.0, 220.0)}  # ms of a tick at most, realtime factor of the encoder above
-SHOWN: Final = 3  # ways that are not built, the best ones
 
 
 def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
@@ -49,6 +48,7 @@ def as_map(name: str, planner: Planner, plan: Plan) -> dict[str, Any]:
         "switches": plan.built.tick.switches,
         "switch_us": plan.built.tick.switch_us.as_map(),
         "best_built": _way_map(plan.best_built),
+        "nearest": _way_map(plan.nearest),
         "best": _way_map(plan.best),
         "ways": [_way_map(way) for way in plan.ways],
         "device_memory_bytes": plan.resident_bytes,
@@ -62,7 +62,7 @@ def _way_map(way: Way) -> dict[str, Any]:
     return {
         "name": split.name,
         "built": split.is_built,
-        "needs": split.needs,
+        "needs": list(split.needs),
         "configurations": split.configurations,
         "switches": way.tick.switches,
         "dispatches": way.tick.dispatches,
@@ -186,30 +186,31 @@ def _arithmetic(planner: Planner, plan: Plan) -> Iterator[str]:
 
 def _ways(plan: Plan) -> Iterator[str]:
     """Show how the work of a tick can be split over configurations: those that are built, and the best ones besides."""
-    built = [way for way in plan.ways if way.tick.split.is_built]
-    others = sorted((way for way in plan.ways if way not in built), key=lambda way: way.tick.time.middle)[:SHOWN]
+    shown = [way for way in plan.ways if way.tick.split.is_built or way in (plan.nearest, plan.best)]
     change = plan.built.tick.switch_us + plan.built.tick.dispatch_us
     yield f"ways to split a tick; a change of configuration takes {_band(change)} us, its dispatch included"
     yield f"  {'changes':>7} {'ms':16} {'by shortlist':16} way"
-    for way in (*built, *others):
+    for way in shown:
         short = "" if way.short is None else _band(way.short.time * 1e-3)
         note = "" if way.tick.split.is_built else " (not built)"
         yield f"  {way.tick.switches:7} {_band(way.tick.time * 1e-3):16} {short:16} {way.tick.split.name}{note}"
-    yield from _best(plan.built.tick, plan.best.tick)
+    for name, way in (("with the same core programs", plan.nearest), ("best found", plan.best)):
+        yield from _better(name, plan.built.tick, way.tick)
 
 
-def _best(built: Cost, best: Cost) -> Iterator[str]:
-    """Say what makes the best way better than the one that is built, and what it needs."""
+def _better(name: str, built: Cost, best: Cost) -> Iterator[str]:
+    """Say what makes a way better than the one that is built, and what it needs."""
     if best is built:
-        yield "best found: as it is built"
+        yield f"{name}: as it is built"
         return
     work = (best.work.middle - built.work.middle) / 1e3
     what = f"{abs(work):.1f} ms {'more' if work > 0 else 'less'} work, {built.switches - best.switches} changes fewer"
-    if work > 0 and best.switches < built.switches:
-        what += f", so better if a change costs more than {best.break_even_us(built):.0f} us beside its dispatch"
-    yield f"best found: {what}"
-    if best.split.needs:
-        yield from (f"  needs {need}" for need in best.split.needs.split("; "))
+    each = best.break_even_us(built) if best.switches < built.switches else 0.0
+    if each > 0:
+        what += f", better if a change costs more than {each:.0f} us beside its dispatch"
+    yield f"{name}:"
+    yield f"  {what}"
+    yield from (f"  needs {need}" for need in best.split.needs)
 
 
 def _verdicts(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
@@ -219,7 +220,9 @@ def _verdicts(name: str, planner: Planner, plan: Plan) -> Iterator[str]:
     tick_ms, factor = TARGETS[name, planner.model.architecture]
     yield ""
     yield f"target: a tick at most {tick_ms:g} ms at mid"
-    for what, way in (("as built", plan.built), ("best that is built", plan.best_built), ("best found", plan.best)):
+    ways = {"as built": plan.built, "best that is built": plan.best_built}
+    ways |= {"best with the same core programs": plan.nearest, "best found": plan.best}
+    for what, way in ways.items():
         short = "" if way.short is None else f"; where the shortlist holds {_met(way.short, tick_ms)}"
         yield f"  {what}: {_met(way.tick, tick_ms)}{short}"
     met = "met" if plan.realtime_factor.middle > factor else "not met"

@@ -10,11 +10,13 @@ from amanuensis.kernels.cost.arrays import ARRAYS
 from amanuensis.kernels.cost.band import Band
 from amanuensis.kernels.cost.parameters import MODELS, SWITCH_US
 from amanuensis.kernels.cost.price import price
-from amanuensis.kernels.cost.splits import Cost, Split, Stream, cost, cpu_choice_us, splits, work_of
-from amanuensis.kernels.designs import attention_launch, choice, decoder, products_launch
+from amanuensis.kernels.cost.splits import A_OTHERWISE, Cost, Split, Stream, cost, cpu_choice_us, splits, work_of
+from amanuensis.kernels.designs import attention, attention_launch, choice, decoder, products, products_launch
+from amanuensis.kernels.designs.launch import LaunchError
 from amanuensis.kernels.operands import Buffer, Parameter, Region
 from amanuensis.kernels.operators import Attention, CopyRows, EnergyGate, GemmInt8, Nop, Operator, Select
 from amanuensis.kernels.program import ARCHITECTURES, Architecture
+from amanuensis.kernels.sim.device import NPU1Col1, NPU1Col2, NPU1Col3, NPU2Col3, NPU2Col4, NPU2Col5
 
 AT = Region(Buffer.SCRATCH, 0)
 ROWS = Parameter(0)
@@ -86,6 +88,20 @@ def test_one_configuration_has_no_changes() -> None:
     assert cost([], named("encoder apart, choice apart"), MODEL).time == Band(0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(("architecture", "columns"), [("npu1", 2), ("npu1", 3), ("npu2", 4), ("npu2", 5)])
+def test_products_need_a_column_for_each_row_of_cores(architecture: Architecture, columns: int) -> None:
+    """Else columns have to bring a for two rows, or for none, which the graph does not have."""
+    device = {("npu1", 2): NPU1Col2, ("npu1", 3): NPU1Col3, ("npu2", 4): NPU2Col4, ("npu2", 5): NPU2Col5}
+    left = ARRAYS[architecture].columns - columns
+    split = named(f"encoder on {columns}+{left} columns, choice apart", architecture)
+    if A_OTHERWISE in split.needs:
+        with pytest.raises(LaunchError, match="a multiple of 4 is needed"):
+            products.configuration(device[architecture, columns]())
+    else:
+        assert products.configuration(device[architecture, columns]()).workers
+    attention.configuration({1: NPU1Col1, 2: NPU1Col2, 3: NPU2Col3, 4: NPU2Col4}[left]())
+
+
 def test_work_is_priced_on_its_part_of_the_array() -> None:
     """Products on three columns and attention on one cost what they cost on such arrays."""
     found = cost([encoding()], named("encoder on 3+1 columns, choice apart"), MODEL)
@@ -123,6 +139,7 @@ def test_the_way_that_is_built_is_the_first_and_others_say_what_they_need(archit
     assert len({split.name for split in found}) == len(found)
     for split in found:
         assert split.is_built == (not split.needs)
+        assert split.keeps_cores or not split.is_built
         shares: dict[str, int] = {}
         for place in split.places.values():
             shares[place.configuration] = shares.get(place.configuration, 0) + place.array.cores

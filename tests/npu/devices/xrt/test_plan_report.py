@@ -38,6 +38,7 @@ def test_programs_get_bands_and_what_they_rest_on(planner: Planner, made: Plan) 
     assert (found["products_in_bf16"], found["weights_prepared"]) == (0, False)
     assert found["ways"][0]["tick_ms"] == found["tick_ms"]
     assert [way["built"] for way in found["ways"]].count(True) == 3
+    assert found["nearest"]["needs"][0] == "two graphs in one program, each on columns of its own"
     assert found["best"]["tick_ms"]["mid"] == min(way["tick_ms"]["mid"] for way in found["ways"])
     encoder, whole, verification, token, short = found["dispatches"]
     assert short["name"] == "decoder, 1 token by the shortlist"
@@ -100,6 +101,6 @@ def test_the_best_way_says_why_and_what_it_needs(planner: Planner, made: Plan) -
     assert "best found: as it is built" in text
     dear = [replace(way.tick, switch_us=Band(each, 2 * each, 3 * each)) for way in (made.built, best)]
     text = "\n".join(report("base", planner, replace(made, ways=tuple(Way(cost, None) for cost in dear))))
-    assert f"best found: {work_ms:.1f} ms more work, 12 changes fewer" in text
-    assert f"better if a change costs more than {each:.0f} us" in text
+    assert f"best found:\n  {work_ms:.1f} ms more work, 12 changes fewer" in text
+    assert f", better if a change costs more than {each:.0f} us" in text
     assert "  needs two graphs in one program" in text
