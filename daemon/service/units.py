@@ -18,6 +18,7 @@ ACCOUNT: Final = "amanuensis.conf"  # in sysusers.d, for the system's unit
 PACKAGED: Final = "ExecStart=/usr/bin/amanuensis serve"
 HIDDEN_HOMES: Final = "ProtectHome=yes"
 HOMES: Final = ("/home", "/root", "/run/user")  # what ProtectHome= hides
+TEMPORARY: Final = ("/tmp", "/var/tmp")  # what PrivateTmp= hides
 
 
 class UnitError(Exception):
@@ -59,9 +60,9 @@ def unit_files(scope: Scope, places: Places, command: Sequence[str], roots: Iter
 
     """
     service = packaged(scope, SERVICE).replace(PACKAGED, f"ExecStart={command_line([*command, 'serve'])}")
-    hidden = [root for root in outermost(roots) if root.is_relative_to("/") and is_home(root)]
-    if hidden:
-        service = service.replace(HIDDEN_HOMES, shown_homes(hidden))
+    if hidden := [root for root in outermost(roots) if lies_in(root, HOMES + TEMPORARY)]:
+        homes = "ProtectHome=tmpfs" if any(lies_in(root, HOMES) for root in hidden) else HIDDEN_HOMES
+        service = service.replace(HIDDEN_HOMES, "\n".join([homes, *shown(hidden)]))
     files = [UnitFile(places.units / SERVICE, service), UnitFile(places.units / SOCKET, packaged(scope, SOCKET))]
     if places.sysusers is not None:
         files.append(UnitFile(places.sysusers / ACCOUNT, packaged("sysusers.d", ACCOUNT)))
@@ -86,9 +87,9 @@ def quoted(word: str) -> str:
     return plain if plain == word and " " not in word and "'" not in word and ";" not in word else f'"{plain}"'
 
 
-def is_home(path: PurePath) -> bool:
-    """Whether ProtectHome= would hide a path."""
-    return any(path.is_relative_to(home) for home in HOMES)
+def lies_in(path: PurePath, folders: Iterable[str]) -> bool:
+    """Whether a path lies in one of the folders."""
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def outermost(paths: Iterable[PurePath]) -> list[PurePath]:
@@ -100,7 +101,6 @@ def outermost(paths: Iterable[PurePath]) -> list[PurePath]:
     return found
 
 
-def shown_homes(paths: Iterable[PurePath]) -> str:
-    """Return the lines that hide all homes but the folders of the program, which can be read."""
-    binds = [f"BindReadOnlyPaths={quoted(str(path))}" for path in paths]
-    return "\n".join(["ProtectHome=tmpfs", *binds])
+def shown(paths: Iterable[PurePath]) -> list[str]:
+    """Return the lines by which a service that sees no homes can read these folders in them."""
+    return [f"BindReadOnlyPaths={quoted(str(path))}" for path in paths]

@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from amanuensis.daemon.service.units import (
+    HOMES,
     Places,
     UnitError,
     command_line,
-    is_home,
+    lies_in,
     outermost,
     packaged,
-    shown_homes,
+    shown,
     unit_files,
 )
 
@@ -61,6 +62,12 @@ def test_an_installation_below_a_home_is_shown_to_the_hardened_unit() -> None:
     assert "ProtectHome=yes" not in service.text
 
 
+def test_a_temporary_installation_is_shown_too() -> None:
+    """`PrivateTmp=` hides a checkout below the temporary folder; the homes stay hidden as they were."""
+    service = unit_files("system", SYSTEM, ["amanuensis"], [PurePosixPath("/tmp/amanuensis")])[0]
+    assert "ProtectHome=yes\nBindReadOnlyPaths=/tmp/amanuensis\n" in service.text
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -88,6 +95,6 @@ def test_folders_are_named_once() -> None:
     """A folder in another one is shown with it, and neighbours are told apart."""
     paths = [PurePosixPath(text) for text in ("/home/a/x/y", "/home/a/x", "/home/a/xy", "/home/a/x")]
     assert outermost(paths) == [PurePosixPath("/home/a/x"), PurePosixPath("/home/a/xy")]
-    assert is_home(PurePosixPath("/root"))
-    assert not is_home(PurePosixPath("/homes/x"))
-    assert shown_homes([PurePosixPath("/home/a b")]) == 'ProtectHome=tmpfs\nBindReadOnlyPaths="/home/a b"'
+    assert lies_in(PurePosixPath("/root"), HOMES)
+    assert not lies_in(PurePosixPath("/homes/x"), HOMES)
+    assert shown([PurePosixPath("/home/a b")]) == ['BindReadOnlyPaths="/home/a b"']

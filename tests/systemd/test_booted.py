@@ -1,0 +1,221 @@
+"""The system service under a real systemd, booted in a container (tests/helpers/booted.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from websockets.asyncio.client import unix_connect
+from websockets.typing import Subprotocol
+
+from amanuensis.daemon.service.install import readiness
+from tests.helpers.booted import Machine, booted, why_not
+from tests.helpers.daemon_client import PROTO, TestClient, check_invariants, cut, hello, pcm
+
+SERVICE, SOCKET = "amanuensis.service", "amanuensis.socket"
+PROGRAM = (Path(sys.prefix) / "bin" / "amanuensis").absolute()
+IMPATIENT = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n"
+AUDIO = {"enc": "s16le", "rate": 16000, "ch": 1, "framing": "raw"}
+SENTENCE, TEXT = "narrow_seen_003.flac", "the train leaves at five thirty nine"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which the service is installed, its sockets open, its daemon not started."""
+    if why := why_not():
+        pytest.skip(f"systemd cannot be booted here: {why}")
+    with booted(tmp_path_factory.mktemp("machine")) as found:
+        found.run(PROGRAM, "service", "install", "--system", "--no-start")
+        found.write(f"/etc/systemd/system/{SERVICE}.d/impatient.conf", IMPATIENT)
+        found.systemctl("daemon-reload")
+        found.systemctl("start", SOCKET)
+        yield found
+
+
+@pytest.fixture
+def daemon(machine: Machine) -> int:
+    """The service, running; its process as this side sees it."""
+    machine.systemctl("reset-failed", SERVICE)
+    machine.systemctl("start", SERVICE)
+    return outside(machine, int(machine.show(SERVICE, "MainPID")))
+
+
+@pytest.fixture(scope="module")
+def sound(repository: Path) -> bytes:
+    """A sentence that the built-in model reads."""
+    samples, _ = soundfile.read(repository / "tests" / "data" / "synthetic" / SENTENCE, dtype="float32")
+    return pcm(samples)
+
+
+def outside(machine: Machine, pid: int) -> int:
+    """Return the number that a process of the machine has on this side; only its own are looked at."""
+    waiting = [machine.init]
+    while waiting:
+        found = waiting.pop()
+        if status_of(found)["NSpid"].split()[-1] == str(pid):
+            return found
+        waiting += children(found)
+    raise AssertionError(f"no process {pid} in the machine")
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def address(machine: Machine) -> str:
+    """Return the unix socket of the service, as it can be connected to from here."""
+    return f"{machine.root}/run/amanuensis/amanuensis.sock"
+
+
+@asynccontextmanager
+async def connected(machine: Machine, first: dict[str, Any]) -> AsyncIterator[TestClient]:
+    """Connect to the service and say hello."""
+    uri = "ws://localhost/v1/session"
+    async with unix_connect(address(machine), uri, subprotocols=[Subprotocol(PROTO)]) as websocket:
+        client = TestClient(websocket)
+        client.read()
+        await client.send(first)
+        yield client
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """Return what the kernel says of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def test_the_first_connection_starts_the_service(machine: Machine, sound: bytes) -> None:
+    """Who connects while no daemon runs waits, is served by the hardened one, and reads what was said."""
+    assert machine.show(SERVICE, "ActiveState") == "inactive"
+    async with connected(machine, hello(audio=AUDIO)) as client:
+        await client.until(type="ready")
+        await client.send(sound)
+        await client.send({"type": "end"})
+        await client.over()
+    check_invariants(client.events)
+    assert client.text == TEXT
+    assert machine.show(SERVICE, "ActiveState") == "active"
+    assert re.fullmatch(r"\d+ sessions, \d+ clients; model builtin on cpu", machine.show(SERVICE, "StatusText"))
+    told = json.loads(machine.run(PROGRAM, "service", "status", "--system", "--json").stdout)
+    assert told["ready"]["ready"]
+    assert told["asked"] == "unix:/run/amanuensis/amanuensis.sock"
+
+
+def test_the_daemon_runs_in_its_sandbox(machine: Machine, daemon: int) -> None:
+    """No root, no capability, no new privileges, filtered calls, nothing else to write; the score is printed."""
+    status = status_of(daemon)
+    account = machine.run("id", "--user", "amanuensis").stdout.strip()
+    assert set(status["Uid"].split()) == {account} != {"0"}
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    groups = {machine.run("getent", "group", name).stdout.split(":")[2] for name in ("audio", "render")}
+    assert groups <= set(status["Groups"].split())
+    mounted = Path(f"/proc/{daemon}/mountinfo").read_text().splitlines()
+    mounts = {line.split()[4]: line.split()[5].split(",") for line in mounted}
+    assert "ro" in mounts["/"]
+    assert "rw" in mounts["/var/lib/amanuensis"]
+    # The kernel's own limit may stay lower: a container without CAP_SYS_RESOURCE cannot raise it.
+    assert machine.show(SERVICE, "LimitMEMLOCK") == "infinity"
+    score = machine.run("systemd-analyze", "security", "--no-pager", SERVICE).stdout.splitlines()[-1]
+    print(score)
+    assert "OK" in score
+
+
+async def test_settings_are_reloaded(machine: Machine, daemon: int) -> None:
+    """`systemctl reload` waits until the daemon has read them; the journal says what changed, with fields."""
+    machine.write("/etc/amanuensis/config.toml", "[limits]\nsessions = 5\n[engine]\nthreads = 2\n")
+    machine.systemctl("reload", SERVICE)
+    facts = readiness(f"unix:{address(machine)}")
+    assert facts
+    assert facts["max_sessions"] == 5
+    assert outside(machine, int(machine.show(SERVICE, "MainPID"))) == daemon
+    lines = machine.run("journalctl", "-o", "json", "LOGGER=amanuensis.daemon.lifecycle").stdout.splitlines()
+    entry = json.loads(lines[-1])
+    assert entry["MESSAGE"] == "reload: changed: limits.sessions; needs a restart: engine.threads"
+    assert (entry["PRIORITY"], entry["_SYSTEMD_UNIT"]) == ("4", SERVICE)
+
+
+async def test_a_daemon_that_hangs_is_started_again(machine: Machine, daemon: int) -> None:
+    """The watchdog ends it, systemd starts another, and that one serves."""
+    restarts = int(machine.show(SERVICE, "NRestarts"))
+    os.kill(daemon, signal.SIGSTOP)
+    machine.wait_for(SERVICE, NRestarts=str(restarts + 1), ActiveState="active")
+    assert "Watchdog timeout" in machine.journal("-u", SERVICE)
+    async with connected(machine, hello(audio=AUDIO)) as client:
+        await client.until(type="ready")
+
+
+async def test_an_engine_that_dies_restarts_nothing_else(machine: Machine, daemon: int, sound: bytes) -> None:
+    """The daemon replaces its engine; what was said is read all the same."""
+    (engine,) = children(daemon)
+    async with connected(machine, hello(audio=AUDIO)) as client:
+        await client.until(type="ready")
+        os.kill(engine, signal.SIGKILL)
+        await client.send(sound)
+        await client.send({"type": "end"})
+        await client.over()
+    assert client.text == TEXT
+    assert outside(machine, int(machine.show(SERVICE, "MainPID"))) == daemon
+
+
+async def test_a_session_survives_a_restart(machine: Machine, daemon: int, sound: bytes) -> None:
+    """`systemctl restart` in the middle of a sentence: the speaker comes back, and no word is lost or said twice."""
+    pieces = cut(sound, [6400])
+    async with connected(machine, hello(audio=AUDIO)) as client:
+        ready = await client.until(type="ready")
+        for piece in pieces[: len(pieces) // 2]:
+            await client.send(piece)
+        await client.settled()
+        machine.systemctl("restart", SERVICE)
+        assert await client.over() == (1001, "shutdown")
+    before = client.events
+    assert before[-1]["resume_until"] > 0
+    back = {name: ready[name] for name in ("session", "resume_token")}
+    after_seq = max((event["seq"] for event in before if "seq" in event), default=0)
+    async with connected(machine, hello(audio=AUDIO, after_seq=after_seq, **back)) as client:
+        again = await client.until(type="ready")
+        for piece in pieces[again["next"] :]:
+            await client.send(piece)
+        await client.send({"type": "end"})
+        await client.over()
+    durable = [event for event in before + client.events if "seq" in event]
+    assert [event["seq"] for event in durable] == list(range(1, len(durable) + 1))
+    words = [word["text"] for event in durable if event["type"] == "commit" for word in event["words"]]
+    assert "".join(words).strip() == TEXT
+    assert not [event for event in durable if event["type"] == "gap"]
+
+
+async def test_stopping_drains(machine: Machine, daemon: int, sound: bytes) -> None:
+    """`systemctl stop` ends in good order with everybody told, and the next connection starts the service again."""
+    async with connected(machine, hello(audio=AUDIO)) as client:
+        await client.until(type="ready")
+        await client.send(sound)
+        await client.settled()
+        machine.systemctl("stop", SERVICE)
+        assert await client.over() == (1001, "shutdown")
+    assert client.events[-1]["reason"] == "shutdown"
+    assert machine.show(SERVICE, "Result") == "success"
+    assert machine.show(SOCKET, "ActiveState") == "active"
+    facts = readiness(f"unix:{address(machine)}")
+    assert facts
+    assert facts["ready"]
+
+
+def test_uninstalling_leaves_nothing_behind(machine: Machine) -> None:
+    """Units and sockets are gone, and status says so."""
+    machine.run(PROGRAM, "service", "uninstall", "--system")
+    assert machine.show(SERVICE, "ActiveState") == "inactive"
+    assert not (machine.root / "etc/systemd/system" / SERVICE).exists()
+    done = machine.run(PROGRAM, "service", "status", "--system", check=False)
+    assert (done.returncode, "nobody" in done.stdout or "not installed" in done.stdout) == (1, True)
