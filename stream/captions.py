@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amanuensis.npu.engine.api import EngineInfo
-from amanuensis.npu.window import NO_WORK, WindowResult
+from amanuensis.npu.window import NO_WORK, DeviceWork, WindowResult
 from amanuensis.stream.cut import ends_sentence
-from amanuensis.stream.events import Commit, EngineUse, Event, Final, FinalReason, Partial, Word
+from amanuensis.stream.events import Commit, EngineUse, Event, Final, FinalReason, Partial
 from amanuensis.stream.words import TimedWord, text_of, to_ms
 
-__all__ = ["CaptionWriter"]
+__all__ = ["CaptionState", "CaptionWriter"]
+
+UNSHOWN_REVS = 1_000  # more partials than can have been shown since the state was taken: a commit is due in 8 s
+NO_ENGINE = EngineUse("none", "none", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionState:
+    """A caption writer put down.
+
+    Attributes:
+        utt: number of the open utterance.
+        text: of its committed words.
+        start, end: where they are, 16 kHz samples; `end` holds beyond the utterance.
+        rev: of the newest partial.
+        engine, work: where its windows were computed, and with how much work.
+
+    """
+
+    utt: int = 0
+    text: str = ""
+    start: int = 0
+    end: int = 0
+    rev: int = 0
+    engine: EngineUse = NO_ENGINE
+    work: DeviceWork = NO_WORK
 
 
 class CaptionWriter:
@@ -20,16 +46,22 @@ class CaptionWriter:
     after any word past all of it; what follows gets the next number.
     """
 
-    def __init__(self, max_utterance: int) -> None:
+    def __init__(self, max_utterance: int, state: CaptionState | None = None) -> None:
+        """Begin, or go on from a state; then the next partial is shown even if it says the same or nothing."""
         self._max_utterance = max_utterance
-        self._utt = 0
-        self._words: list[Word] = []
-        self._start = 0
-        self._end = 0
-        self._rev = 0
-        self._shown = ""
-        self._engine = EngineUse("none", "none", "none")
-        self._work = NO_WORK  # of the devices, for the open utterance
+        resumed, state = state is not None, state or CaptionState()
+        self._shown = None if resumed else ""
+        self._utt = state.utt
+        self._text = state.text  # of the committed words
+        self._start = state.start
+        self._end = state.end
+        self._rev = state.rev + UNSHOWN_REVS if resumed else 0
+        self._engine = state.engine
+        self._work = state.work  # of the devices, for the open utterance
+
+    def state(self) -> CaptionState:
+        """Return what another writer needs to go on from here."""
+        return CaptionState(self._utt, self._text, self._start, self._end, self._rev, self._engine, self._work)
 
     @property
     def end(self) -> int:
@@ -39,7 +71,7 @@ class CaptionWriter:
     @property
     def wrote_words(self) -> bool:
         """Whether the open utterance has committed words."""
-        return bool(self._words)
+        return bool(self._text)
 
     def computed(self, result: WindowResult, info: EngineInfo) -> None:
         """Take note of where a window of the open utterance was computed, and of the work that it took."""
@@ -51,12 +83,11 @@ class CaptionWriter:
         """Commit words that follow those committed before."""
         if not words:
             return []
-        if not self._words:
+        if not self._text:
             self._start = words[0].start
-        committed = tuple(word.event() for word in words)
-        self._words += committed
+        self._text += text_of(words)
         self._end = max(self._end, words[-1].end)
-        events: list[Event] = [Commit(self._utt, committed)]
+        events: list[Event] = [Commit(self._utt, tuple(word.event() for word in words))]
         if self._is_long(words[-1].text):
             events += self.final("length")
         return events
@@ -73,12 +104,11 @@ class CaptionWriter:
 
     def final(self, reason: FinalReason) -> list[Event]:
         """Close the utterance; one without words leaves no trace but the partial that is taken back."""
-        if not self._words:
+        if not self._text:
             return self.partial([])
-        text = "".join(word.text for word in self._words)
-        event = Final(self._utt, reason, text, to_ms(self._start), to_ms(self._end), self._engine)
+        event = Final(self._utt, reason, self._text, to_ms(self._start), to_ms(self._end), self._engine)
         self._utt += 1
-        self._words = []
+        self._text = ""
         self._work = NO_WORK
         self._rev, self._shown = 0, ""
         return [event]

@@ -18,6 +18,7 @@ Policy = Literal["agreement", "alignatt"]
 CHANGEABLE: Final = ("tick_ms", "language", "prompt", "hotwords")  # while a session runs
 FALLBACK_TEMPERATURES: Final = (0.0, 0.4, 0.8)  # half of the steps of openai/whisper: each is a whole decode
 MAX_HOTWORDS: Final = 100
+MAX_HOTWORD_CHARS: Final = 100
 MAX_PROMPT_CHARS: Final = 1000
 MAX_TEXT_TOKENS: Final = 224  # half of the decoder's 448 positions
 LIVE_WINDOW_S: Final = 15.0  # whisper_streaming's bound; every tick pays for the whole window
@@ -95,8 +96,11 @@ class StreamConfig:
         if not isinstance(self.prompt, str) or len(self.prompt) > MAX_PROMPT_CHARS:
             raise StreamConfigError(f"prompt is not allowed: it must be text of at most {MAX_PROMPT_CHARS} characters")
         words = self.hotwords
-        if len(words) > MAX_HOTWORDS or not all(isinstance(w, str) and w.strip() for w in words):
-            raise StreamConfigError(f"hotwords are not allowed: give at most {MAX_HOTWORDS} words that are not empty")
+        fit = all(isinstance(word, str) and word.strip() and len(word) <= MAX_HOTWORD_CHARS for word in words)
+        if len(words) > MAX_HOTWORDS or not fit:
+            raise StreamConfigError(
+                f"hotwords are not allowed: give at most {MAX_HOTWORDS} words of 1 to {MAX_HOTWORD_CHARS} characters"
+            )
 
     def check_model(self, info: EngineInfo) -> None:
         """Refuse what the model cannot do.

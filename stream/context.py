@@ -13,6 +13,8 @@ from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.stream.captions import CaptionWriter
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.counters import Counters
+from amanuensis.stream.ledger import AudioLedger
+from amanuensis.stream.pace import TickPace
 from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import ENCODER_FRAME, WordTokenizer
@@ -51,7 +53,9 @@ class StreamContext:
     tokenizer: WordTokenizer
     captions: CaptionWriter
     prompt: PromptMemory
+    ledger: AudioLedger
     counters: Counters = field(default_factory=Counters)
+    pace: TickPace = field(default_factory=TickPace)
     language: str | None = None
     ticks: bool = True  # False: recordings, where only finished windows are decoded
 
@@ -59,6 +63,11 @@ class StreamContext:
     def edge(self) -> int:
         """Samples before the newest audio where attention is not trusted."""
         return round(self.config.edge_ms * MODEL_RATE / 1000)
+
+    @property
+    def tick(self) -> int:
+        """Samples of new audio that make a tick due."""
+        return round(self.pace.interval_ms(self.config.tick_ms) * MODEL_RATE / 1000)
 
     def window_limit(self) -> int:
         """Return the longest window in samples, whole encoder frames, padding left out."""

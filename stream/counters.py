@@ -15,6 +15,7 @@ class Counters:
         ticks, finals: jobs handed out.
         instant_finals: utterances that were final at once, because the last tick had heard all of it.
         failed: jobs that the engine could not do.
+        poisoned: jobs given up because they killed the engine.
         superseded: jobs dropped for a newer one.
         gated: hypotheses of which the gates did not believe all.
         empty: times that speech was decoded, twice, and no words were found.
@@ -29,6 +30,7 @@ class Counters:
     instant_finals: int = 0
     failed: int = 0
     superseded: int = 0
+    poisoned: int = 0
     gated: int = 0
     empty: int = 0
     looked_again: int = 0

@@ -86,6 +86,11 @@ class PcmDecoder:
         self.clipped = 0
         self._rest = b""
 
+    @property
+    def n_waiting_bytes(self) -> int:
+        """Bytes of an incomplete sample frame that wait for the rest of it."""
+        return len(self._rest)
+
     def decode(self, data: Buffer) -> Samples:
         """Decode what has come; bytes of an incomplete sample frame are kept for the next call.
 

@@ -5,7 +5,7 @@ The voice detector comes before all of these. There is no list of phrases: peopl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
@@ -16,7 +16,17 @@ from amanuensis.stream.bounds import check_bounds
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord, text_of
 
-__all__ = ["GateConfig", "Judgement", "Verdict", "anomaly", "judge", "loop_start", "token_budget", "uncovered_from"]
+__all__ = [
+    "GateConfig",
+    "Judgement",
+    "Verdict",
+    "anomaly",
+    "judge",
+    "loop_start",
+    "token_budget",
+    "uncovered_from",
+    "wordless",
+]
 
 SAMPLES_PER_S: Final = 16_000
 SHORT_WORD_S: Final = 0.133  # faster-whisper's word anomaly score
@@ -163,13 +173,31 @@ def uncovered_from(
         uncovered_s: voiced seconds between two words, or after the last, that are too many.
 
     """
+    return next((gap_start for gap_start, _ in _uncovered(spans, words, start, uncovered_s)), None)
+
+
+def wordless(
+    spans: Sequence[tuple[int, int]], words: Sequence[TimedWord], start: int, uncovered_s: float
+) -> list[tuple[int, int]]:
+    """Return the voiced parts of the audio that are without words, where they are too many; as in `uncovered_from`."""
+    return [
+        (max(first, gap_start), min(last, gap_stop))
+        for gap_start, gap_stop in _uncovered(spans, words, start, uncovered_s)
+        for first, last in spans
+        if max(first, gap_start) < min(last, gap_stop)
+    ]
+
+
+def _uncovered(
+    spans: Sequence[tuple[int, int]], words: Sequence[TimedWord], start: int, uncovered_s: float
+) -> Iterator[tuple[int, int]]:
+    """Yield the stretches between words with too much voiced audio."""
     limit = round(uncovered_s * SAMPLES_PER_S)
     ends = [start, *(word.end for word in words)]
     starts = [*(word.start for word in words), max((stop for _, stop in spans), default=start)]
     for gap_start, gap_stop in zip(ends, starts, strict=True):
         if gap_stop - gap_start >= limit and _voiced(spans, gap_start, gap_stop) >= limit:
-            return gap_start
-    return None
+            yield gap_start, gap_stop
 
 
 def _voiced(spans: Sequence[tuple[int, int]], start: int, stop: int) -> int:

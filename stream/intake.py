@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import gcd, lcm
 from typing import Final
 
 import numpy as np
@@ -9,43 +11,110 @@ from numpy.typing import NDArray
 
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat, PcmDecoder
-from amanuensis.stream.ledger import AudioLedger
+from amanuensis.stream.ledger import AudioLedger, LedgerState, Span
 from amanuensis.stream.resample import MODEL_RATE, Resampler
 from amanuensis.stream.ring import SampleRing
-from amanuensis.stream.segmenter import EndReason, Segmenter, SegmentEvent
-from amanuensis.stream.vad import VoiceDetector
-from amanuensis.stream.voice_map import VoiceMap
+from amanuensis.stream.segmenter import EndReason, Segmenter, SegmenterState, SegmentEvent
+from amanuensis.stream.vad import FRAME_SAMPLES, VoiceDetector
+from amanuensis.stream.voice_map import VoiceMap, VoiceState
 
-__all__ = ["BLOCK_S", "Intake"]
+__all__ = ["BLOCK_S", "Intake", "IntakeState"]
 
 BLOCK_S: Final = 1.0  # audio is taken in pieces of at most so long
 RING_MARGIN_S: Final = 4.0  # pre-roll, resampler's delay, one block
+WARM_UP: Final = 3 * MODEL_RATE  # samples heard again before those that are needed: the window of the noise floor
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeState:
+    """The front of a stream put down. Sound is not in it: it comes again from the source sample `needs_from`.
+
+    Attributes:
+        needs_from: a source sample that lies both on the grid of 16 kHz and on that of the detector's frames, far
+            enough before the sound that is needed for resampler and detector to be warm; the end when none is needed.
+        ended: whether the source had ended.
+        ledger, segmenter, voices: what they are; decisions that were made are not made again.
+        non_finite, clipped: of the decoder.
+
+    """
+
+    needs_from: int
+    ended: bool
+    ledger: LedgerState
+    segmenter: SegmenterState
+    voices: VoiceState
+    non_finite: int
+    clipped: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.needs_from <= self.ledger.received:
+            raise ValueError(f"needs_from {self.needs_from} is not among the {self.ledger.received} samples received")
 
 
 class Intake:
     """The front of a stream. All positions are 16 kHz samples from its start.
 
+    Made from a state, it is *replaying* until all has come again that had come before: `replay_left` samples.
+
     Attributes:
         ledger: counts the source samples.
         ring: the newest samples at 16 kHz; the session drops what it does not need any more.
         voices: the decisions of the voice detector, likewise.
+        block_samples: source samples of BLOCK_S.
 
     """
 
-    def __init__(self, config: StreamConfig, fmt: AudioFormat) -> None:
-        self.ledger = AudioLedger(fmt.rate)
-        self.ring = SampleRing(round((config.max_pending_s + RING_MARGIN_S) * MODEL_RATE))
-        self.voices = VoiceMap()
+    def __init__(self, config: StreamConfig, fmt: AudioFormat, state: IntakeState | None = None) -> None:
+        start = to_position(state.needs_from, fmt.rate) if state else 0
+        self.ledger = AudioLedger.restore(fmt.rate, state.ledger) if state else AudioLedger(fmt.rate)
+        self.ring = SampleRing(round((config.max_pending_s + RING_MARGIN_S) * MODEL_RATE), start)
+        self.voices = VoiceMap(state.voices if state else None)
         self.decoder = PcmDecoder(fmt)
         self._resampler = Resampler(fmt.rate)
         self._detector = VoiceDetector(config.vad)
-        self._segmenter = Segmenter(config.endpoint)
-        self._received = 0
+        self._segmenter = Segmenter(config.endpoint, state.segmenter if state else None)
+        self._received = state.ledger.received if state else 0
+        self._fed = state.needs_from if state else 0  # source samples that came, those before it included
+        self._n_known = self.voices.stop_frame - start // FRAME_SAMPLES  # coming frames that were decided before
+        self.block_samples = round(fmt.rate * BLOCK_S)
+        self._state = state
+
+    def state(self, needed_from: int, settled: int, *, ended: bool) -> IntakeState:
+        """Return what another intake needs to go on from here.
+
+        Args:
+            needed_from: position of the first sample whose sound is still needed.
+            settled: source samples before this one have their fate.
+            ended: whether `finish` was called.
+
+        """
+        rate = self.decoder.format.rate
+        over = ended and settled == self._received
+        return IntakeState(
+            needs_from=self._received if over else restart_before(needed_from, rate),
+            ended=ended,
+            ledger=self.ledger.state(settled),
+            segmenter=self._segmenter.state(),
+            voices=self.voices.state(),
+            non_finite=self.decoder.non_finite,
+            clipped=self.decoder.clipped,
+        )
 
     @property
     def received(self) -> int:
         """Source samples of each channel that came in."""
         return self._received
+
+    @property
+    def replay_left(self) -> int:
+        """Source samples of each channel that have to come again."""
+        return self._received - self._fed
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes may be pushed at once: BLOCK_S of sound, and not beyond the end of what comes again."""
+        n = min(self.block_samples, self.replay_left or self.block_samples)
+        return n * self.decoder.format.frame_bytes - self.decoder.n_waiting_bytes
 
     @property
     def received_ms(self) -> float:
@@ -68,15 +137,20 @@ class Intake:
         return self._segmenter.undecided
 
     def push(self, data: bytes) -> list[SegmentEvent]:
-        """Take raw bytes, at most BLOCK_S of sound; return the starts and ends of utterances in them."""
+        """Take raw bytes, at most `max_bytes`; return the starts and ends of utterances in them."""
         return self._take(self.decoder.decode(data))
 
-    def skip(self, n_samples: int) -> list[SegmentEvent]:
-        """Take silence for `n_samples` source samples that were lost, at most BLOCK_S; their fate is `gap`."""
-        start = self._received
+    def skip(self, n_samples: int) -> tuple[list[SegmentEvent], list[Span]]:
+        """Take silence for `n_samples` source samples that were lost, at most BLOCK_S.
+
+        Returns:
+            Starts and ends of utterances, and the source samples whose fate is `gap` now: all but those that had a
+            fate before.
+
+        """
+        start = self._fed
         events = self._take(np.zeros(n_samples, np.float32))
-        self.ledger.settle("gap", start, self._received)
-        return events
+        return events, self.ledger.settle_rest("gap", start, self._fed)
 
     def flush(self, reason: EndReason) -> list[SegmentEvent]:
         """End the open utterance here; the stream goes on."""
@@ -85,9 +159,7 @@ class Intake:
     def finish(self) -> list[SegmentEvent]:
         """End the stream: what the resampler and the detector still hold is taken, and the open utterance ends."""
         events = self._detect(self._resampler.flush())
-        tail = self._detector.flush()
-        self.voices.push(tail)
-        events += self._segmenter.push(tail, self.newest)
+        events += self._decide(self._detector.flush(), self.newest)
         return events + self._segmenter.flush(self.newest, "end")
 
     def hint(self, text_seems_finished: bool | None) -> None:
@@ -100,12 +172,43 @@ class Intake:
         self.voices.drop_before(position)
 
     def _take(self, samples: NDArray[np.float32]) -> list[SegmentEvent]:
-        self.ledger.received(samples.size)
-        self._received += samples.size
-        return self._detect(self._resampler.push(samples))
+        replaying = self.replay_left > 0
+        self._fed += samples.size
+        if self._fed > self._received:
+            self.ledger.received(self._fed - self._received)
+            self._received = self._fed
+        events = self._detect(self._resampler.push(samples))
+        if replaying and not self.replay_left:
+            self._end_replay()
+        return events
+
+    def _end_replay(self) -> None:
+        assert self._state is not None
+        self.decoder.non_finite, self.decoder.clipped = self._state.non_finite, self._state.clipped
+        if self._state.ended:
+            self._detect(self._resampler.flush())
 
     def _detect(self, samples: NDArray[np.float32]) -> list[SegmentEvent]:
         self.ring.append(samples)
-        decisions = self._detector.push(samples)
-        self.voices.push(decisions)
-        return self._segmenter.push(decisions)
+        return self._decide(self._detector.push(samples))
+
+    def _decide(self, decisions: list[bool], end: int | None = None) -> list[SegmentEvent]:
+        n_known = min(self._n_known, len(decisions))
+        self._n_known -= n_known
+        self.voices.push(decisions[n_known:])
+        return self._segmenter.push(decisions[n_known:], end)
+
+
+def restart_before(position: int, rate: int) -> int:
+    """Return the source sample from which sound has to come so that all from the 16 kHz `position` on is as it was.
+
+    Restarting on both grids, a resampler makes the samples that it made before, and a detector sees the same frames.
+    """
+    step = lcm(MODEL_RATE // gcd(MODEL_RATE, rate), FRAME_SAMPLES)  # divides MODEL_RATE, so it is at most a second
+    start = max(0, position - WARM_UP)
+    return (start - start % step) * rate // MODEL_RATE
+
+
+def to_position(source_sample: int, rate: int) -> int:
+    """Return the 16 kHz position nearest to a source sample."""
+    return (2 * source_sample * MODEL_RATE + rate) // (2 * rate)

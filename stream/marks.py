@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from amanuensis.stream.events import Marked
 
-__all__ = ["MAX_MARKS", "MarkQueue"]
+__all__ = ["MAX_MARKS", "Mark", "MarkQueue"]
 
 MAX_MARKS: Final = 64  # that wait for their answer
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class Mark:
+    """A mark at a 16 kHz position, which is media time `at_ms`."""
+
     id: str | int
     position: int
     at_ms: float
@@ -24,8 +26,13 @@ class _Mark:
 class MarkQueue:
     """The marks of one stream, in order."""
 
-    def __init__(self) -> None:
-        self._marks: deque[_Mark] = deque()
+    def __init__(self, marks: Iterable[Mark] = ()) -> None:
+        self._marks: deque[Mark] = deque(marks)
+
+    @property
+    def waiting(self) -> tuple[Mark, ...]:
+        """The marks that were not answered yet, in order."""
+        return tuple(self._marks)
 
     def add(self, id: str | int, position: int, at_ms: float) -> None:  # noqa: A002 - the name on the wire
         """Add a mark at a 16 kHz position, which is media time `at_ms`.
@@ -36,7 +43,7 @@ class MarkQueue:
         """
         if len(self._marks) >= MAX_MARKS:
             raise ValueError(f"mark {id!r}: {MAX_MARKS} marks are waiting already; wait for `marked`")
-        self._marks.append(_Mark(id, position, at_ms))
+        self._marks.append(Mark(id, position, at_ms))
 
     def answer(self, is_final_before: Callable[[int], bool]) -> list[Marked]:
         """Return the answers that are due, in order."""

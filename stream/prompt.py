@@ -16,10 +16,16 @@ MAX_GIVEN_TOKENS: Final = MAX_PROMPT_TOKENS // 2  # terms of the user may not pu
 class PromptMemory:
     """Keeps the newest words that were committed, whole, within MAX_PROMPT_TOKENS together with the given text."""
 
-    def __init__(self, given: Sequence[int] = ()) -> None:
+    def __init__(self, given: Sequence[int] = (), said: Sequence[tuple[int, ...]] = ()) -> None:
+        """Begin with the user's text, and with the tokens of words `said` before, word by word."""
         self._given: tuple[int, ...] = ()
-        self._said: list[tuple[int, ...]] = []  # tokens word by word
+        self._said: list[tuple[int, ...]] = list(said)
         self.give(given)
+
+    @property
+    def said(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens of the words that are remembered, word by word."""
+        return tuple(self._said)
 
     def give(self, tokens: Sequence[int]) -> None:
         """Set the user's text, of which the last MAX_GIVEN_TOKENS count."""

@@ -17,14 +17,15 @@ class SampleRing:
     end is reached they are moved to its front, which happens at most once per `capacity` appended samples.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, position: int = 0) -> None:
+        """Begin empty at `position` of the stream."""
         if capacity < 1:
             raise ValueError(f"a ring's capacity must be at least 1 sample, not {capacity}")
         self._buffer: Samples = np.empty(2 * capacity, np.float32)
         self._capacity = capacity
         self._offset = 0  # where `start` lies in the buffer
-        self._start = 0
-        self._stop = 0
+        self._start = position
+        self._stop = position
 
     @property
     def start(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_MS, FRAME_SAMPLES
 
-__all__ = ["EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SpeechEnd", "SpeechStart"]
+__all__ = ["EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SegmenterState", "SpeechEnd", "SpeechStart"]
 
 EndReason = Literal["pause", "length", "flush", "end"]
 MIN_PRE_ROLL_MS: Final = 500.0  # less cuts first words (speaches#411, Handy#1283)
@@ -76,18 +76,55 @@ class SpeechEnd:
 SegmentEvent: TypeAlias = SpeechStart | SpeechEnd
 
 
+@dataclass(frozen=True, slots=True)
+class SegmenterState:
+    """A segmenter put down; positions are 16 kHz samples.
+
+    Attributes:
+        position: samples decided so far.
+        floor: end of the utterance before.
+        start: of the open utterance.
+        first_speech: start of speech that has not opened an utterance yet.
+        speech_samples: of it.
+        last_speech: end of the newest speech frame.
+        finished: what the text of the open utterance looks like.
+
+    """
+
+    position: int = 0
+    floor: int = 0
+    start: int | None = None
+    first_speech: int | None = None
+    speech_samples: int = 0
+    last_speech: int = 0
+    finished: bool | None = None
+
+
 class Segmenter:
     """Finds utterances, ordered and disjoint, in one decision for each 320 samples at 16 kHz."""
 
-    def __init__(self, config: SegmenterConfig | None = None) -> None:
+    def __init__(self, config: SegmenterConfig | None = None, state: SegmenterState | None = None) -> None:
         self._config = config or SegmenterConfig()
-        self._position = 0  # samples decided so far
-        self._floor = 0  # end of the utterance before
-        self._start: int | None = None  # of the open utterance
-        self._first_speech: int | None = None  # start of speech that has not opened an utterance yet
-        self._speech_samples = 0  # of it
-        self._last_speech = 0  # end of the newest speech frame
-        self._finished: bool | None = None
+        state = state or SegmenterState()
+        self._position = state.position
+        self._floor = state.floor
+        self._start = state.start
+        self._first_speech = state.first_speech
+        self._speech_samples = state.speech_samples
+        self._last_speech = state.last_speech
+        self._finished = state.finished
+
+    def state(self) -> SegmenterState:
+        """Return what another segmenter needs to go on from here."""
+        return SegmenterState(
+            self._position,
+            self._floor,
+            self._start,
+            self._first_speech,
+            self._speech_samples,
+            self._last_speech,
+            self._finished,
+        )
 
     @property
     def position(self) -> int:

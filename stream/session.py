@@ -5,57 +5,35 @@ A shell feeds bytes in, takes the job that is due (`next_job`), has an engine do
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
 from amanuensis.npu.engine.api import EngineInfo
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.window import WindowResult
 from amanuensis.stream.captions import CaptionWriter
+from amanuensis.stream.checkpoint import Checkpoint, CheckpointError
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.context import StreamContext
 from amanuensis.stream.counters import Counters
-from amanuensis.stream.events import Event, Gap, Speech, Warning  # noqa: A004 - the name on the wire
+from amanuensis.stream.events import Event, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.formats import AudioFormat
-from amanuensis.stream.intake import BLOCK_S, Intake
-from amanuensis.stream.ledger import AudioLedger, Fate
+from amanuensis.stream.intake import Intake
+from amanuensis.stream.jobs import JobKind, Ticket
+from amanuensis.stream.ledger import AudioLedger, Span
 from amanuensis.stream.marks import MAX_MARKS, MarkQueue
 from amanuensis.stream.prompt import PromptMemory
 from amanuensis.stream.resample import MODEL_RATE
-from amanuensis.stream.segmenter import SegmentEvent, SpeechEnd, SpeechStart
+from amanuensis.stream.segmenter import SegmentEvent
+from amanuensis.stream.settlement import Settlement
 from amanuensis.stream.sound_check import SoundCheck
-from amanuensis.stream.transcriber import JobKind, Transcriber
-from amanuensis.stream.utterance_audio import UtteranceAudio
-from amanuensis.stream.words import WordTokenizer, to_ms
+from amanuensis.stream.utterances import UtteranceQueue
+from amanuensis.stream.words import ENCODER_FRAME, WordTokenizer, to_ms
 
 __all__ = ["MAX_MARKS", "StreamSession", "Ticket"]
 
 MAX_ATTEMPTS: Final = 3  # of an engine at the same audio, before it becomes a gap
-PROMPT_PAUSE: Final = MODEL_RATE // 2  # samples between utterances, which have their own margins: 1.2 s of silence
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A job that is due.
-
-    Attributes:
-        id: what `deliver` and the others are told.
-        job: for the engine.
-        final: such jobs take precedence over everything of the same stream.
-        audio_start_ms: media time of the first sample in the window.
-        audio_end_ms: media time after its last sample.
-        lead_ms: silence that stands before the audio in the job's features.
-
-    """
-
-    id: int
-    job: WindowJob
-    final: bool
-    audio_start_ms: float
-    audio_end_ms: float
-    lead_ms: float
 
 
 class StreamSession:
@@ -63,6 +41,7 @@ class StreamSession:
 
     Order of calls: `receive`, `flush`, `mark`, `end`, `configure` at any time; after each of them and after each
     `deliver`, `failed` or `superseded`, ask `next_job` until it returns None. Events come from the calls themselves.
+    Between any two calls `checkpoint` tells all that `restore` needs, but the sound.
 
     Args:
         config: settings.
@@ -70,9 +49,11 @@ class StreamSession:
         tokenizer: of the engine's model.
         info: what the engine runs.
         ticks: False for recordings: utterances are decoded once, when they or their window are complete.
+        checkpoint: where to go on (see `restore`); None: at the beginning.
 
     Raises:
         StreamConfigError: the model cannot do what the settings ask for.
+        CheckpointError: the checkpoint is of another format.
 
     """
 
@@ -84,24 +65,78 @@ class StreamSession:
         info: EngineInfo,
         *,
         ticks: bool = True,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
+        self._settings: dict[str, Any] = dict(checkpoint.settings) if checkpoint else {}  # that were changed
+        config = config.changed(self._settings)
         config.check_model(info)
-        self._intake = Intake(config, fmt)
-        self._block_samples = round(fmt.rate * BLOCK_S)
-        prompt = PromptMemory(_prompt_tokens(tokenizer, config.prompt))
-        captions = CaptionWriter(round(config.max_utterance_s * MODEL_RATE))
-        self._context = StreamContext(config, info, tokenizer, captions, prompt, language=config.language, ticks=ticks)
-        self._utterances: deque[Transcriber] = deque()  # in order; only the last one may be open
-        self._settled = 0  # all samples before this have their fate
-        self._settled_source = 0  # the same in source samples
-        self._last_end = 0  # of the newest utterance
+        if checkpoint and checkpoint.rate != fmt.rate:
+            raise CheckpointError(f"the checkpoint is of audio at {checkpoint.rate} Hz, not {fmt.rate}")
+        past = checkpoint.fitting(info.model, tokenizer) if checkpoint else None
+        self._intake = Intake(config, fmt, past.intake if past else None)
+        prompt = PromptMemory(_prompt_tokens(tokenizer, config.prompt), past.said if past else ())
+        captions = CaptionWriter(round(config.max_utterance_s * MODEL_RATE), past.captions if past else None)
+        self._context = StreamContext(
+            config, info, tokenizer, captions, prompt, self._intake.ledger, language=config.language, ticks=ticks
+        )
+        settled = Settlement(self._intake.ledger)
+        self._utterances = UtteranceQueue(self._context, self._intake, settled)
         self._ids = count()
         self._outstanding: Ticket | None = None
         self._covered = 0  # audio is in a job up to here
         self._attempts = 0
-        self._marks = MarkQueue()
-        self._sound_check = SoundCheck(self._intake.decoder)
+        self._marks = MarkQueue(past.marks if past else ())
+        self._sound_check = SoundCheck(self._intake.decoder, past.warned if past else ())
         self._ended = False
+        if past:
+            self._go_on(past, settled)
+
+    @classmethod
+    def restore(
+        cls,
+        config: StreamConfig,
+        fmt: AudioFormat,
+        tokenizer: WordTokenizer,
+        info: EngineInfo,
+        checkpoint: Checkpoint,
+        *,
+        ticks: bool = True,
+    ) -> StreamSession:
+        """Return a session that goes on from a checkpoint.
+
+        Feed it the raw audio from `checkpoint.needs_from` on, skips included, before anything else: `replay_samples` of
+        each channel were received before, and nothing that was told of them is told again. Until then no job is due.
+        Then keep a checkpoint: it counts partials from where no client has seen them.
+
+        Raises:
+            StreamConfigError: the model cannot do what the settings ask for.
+            CheckpointError: the checkpoint is of another format.
+
+        """
+        return cls(config, fmt, tokenizer, info, ticks=ticks, checkpoint=checkpoint)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return all that `restore` needs to go on from here; a job that is outstanding is due again there.
+
+        It costs no copy of sound. Take one together with the events of each call, and after a mark or a change of the
+        settings, which may have no events.
+        """
+        context, settled = self._context, self._utterances.settled
+        return Checkpoint(
+            rate=self._intake.decoder.format.rate,
+            model=context.info.model,
+            intake=self._intake.state(self._utterances.needed_from - ENCODER_FRAME, settled.source, ended=self._ended),
+            settled=settled.position,
+            last_end=self._utterances.last_end,
+            settings=dict(self._settings),
+            language=context.language,
+            said=context.prompt.said,
+            counters=replace(context.counters),
+            captions=context.captions.state(),
+            warned=self._sound_check.warned,
+            marks=self._marks.waiting,
+            utterances=self._utterances.states(),
+        )
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """Take raw PCM bytes of the source's format, cut anywhere.
@@ -110,35 +145,38 @@ class StreamSession:
             ValueError: after `end`.
 
         """
-        if self._ended:
-            raise ValueError("audio came after the end of the stream: open a new session")
+        self._check_open()
         events: list[Event] = []
         view = memoryview(data).cast("B")
-        block_bytes = self._block_samples * self._intake.decoder.format.frame_bytes
-        for start in range(0, len(view), block_bytes):
-            events += self._shed()
-            for event in self._intake.push(bytes(view[start : start + block_bytes])):
-                events += self._on_segment(event)
-            events += self._advance()
+        while view:
+            self._check_open()
+            n_bytes = self._intake.max_bytes
+            events += self._utterances.shed()
+            events += self._segment(self._intake.push(bytes(view[:n_bytes])))
+            view = view[n_bytes:]
         return [*events, *self._sound_check.warnings(self._intake.received)]
 
     def skip(self, n_samples: int, why: str) -> list[Event]:
         """Take note that the source lost `n_samples` samples of each channel: time goes on, their fate is `gap`.
 
+        What is known to be a gap already is not told again.
+
         Raises:
             ValueError: after `end`, or `n_samples` is negative.
 
         """
-        if self._ended or n_samples < 0:
-            raise ValueError(f"{n_samples} samples cannot be skipped: give 0 or more, before the end of the stream")
-        start_ms = self.received_ms
+        if n_samples < 0:
+            raise ValueError(f"{n_samples} samples cannot be skipped: give 0 or more")
+        self._check_open()
         events: list[Event] = []
-        for start in range(0, n_samples, self._block_samples):
-            events += self._shed()
-            for event in self._intake.skip(min(self._block_samples, n_samples - start)):
-                events += self._on_segment(event)
-            events += self._advance()
-        return [*events, Gap(start_ms, self.received_ms, why)] if n_samples else []
+        lost: list[Span] = []
+        block = self._intake.block_samples
+        for start in range(0, n_samples, block):
+            events += self._utterances.shed()
+            segments, spans = self._intake.skip(min(block, n_samples - start))
+            events += self._segment(segments)
+            lost += spans
+        return [*events, *self._utterances.settled.gaps(lost, why)]
 
     def next_job(self) -> Ticket | None:
         """Return the job that is due now, if any.
@@ -146,9 +184,9 @@ class StreamSession:
         At most one ticket is outstanding, except that a final one is handed out while a tick is outstanding: the
         tick is stale then, whatever comes of it.
         """
-        if not self._utterances:
+        if not self._utterances or self._intake.replay_left:
             return None
-        head = self._utterances[0]
+        head = self._utterances.head
         kind = head.due(self._intake.newest, self._intake.voices.last_voiced)
         if kind is None:
             return None
@@ -160,13 +198,23 @@ class StreamSession:
         )
         return self._outstanding
 
-    def deliver(self, ticket_id: int, result: WindowResult) -> list[Event]:
-        """Take the engine's answer; an answer to a stale ticket changes nothing."""
-        if not self._is_current(ticket_id):
+    def deliver(self, ticket_id: int, result: WindowResult, taken_ms: float = 0.0) -> list[Event]:
+        """Take the engine's answer; an answer to a stale ticket changes nothing.
+
+        Args:
+            ticket_id: of the job.
+            result: the answer.
+            taken_ms: how long it took, waiting included: ticks come less often when they take long.
+
+        """
+        ticket = self._current(ticket_id)
+        if ticket is None:
             return []
         self._outstanding = None
         self._attempts = 0
-        head = self._utterances[0]
+        if not ticket.final:
+            self._context.pace.measured(taken_ms)
+        head = self._utterances.head
         events = head.consume(result)
         if head.end is None:
             self._intake.hint(head.text_seems_finished)
@@ -175,20 +223,31 @@ class StreamSession:
     def superseded(self, ticket_id: int) -> None:
         """Take note that the engine dropped this job for a newer one."""
         self._context.counters.superseded += 1
-        if self._is_current(ticket_id):
+        if self._current(ticket_id):
             self._drop_outstanding()
 
-    def failed(self, ticket_id: int, why: str) -> list[Event]:
-        """Take note that the engine could not do this job; it is tried again, then its audio becomes a gap."""
-        if not self._is_current(ticket_id):
+    def failed(self, ticket_id: int, why: str, *, poison: bool = False) -> list[Event]:
+        """Take note that the engine could not do this job; it is tried again, then its audio becomes a gap.
+
+        Args:
+            ticket_id: of the job.
+            why: the engine's words.
+            poison: the window kills engines: it is not tried again, and only what it has beyond what was heard of it
+                before is lost. Who handed the job on has its features, and its audio by the ticket's times.
+
+        """
+        if self._current(ticket_id) is None:
             return []
         self._context.counters.failed += 1
+        stop = self._covered if poison else self._intake.newest
         self._drop_outstanding()
         self._attempts += 1
-        if self._attempts < MAX_ATTEMPTS:
+        if self._attempts < MAX_ATTEMPTS and not poison:
             return [Warning("engine_failed", f"the engine could not decode a window, trying again: {why}")]
         self._attempts = 0
-        return [*self._abandon_head(self._intake.newest, why), *self._advance()]
+        self._context.counters.poisoned += poison
+        why = f"a window that the engine cannot survive: {why}" if poison else why
+        return [*self._utterances.abandon_head(stop, why), *self._advance()]
 
     def flush(self, id: str | int | None = None) -> list[Event]:  # noqa: A002 - the name on the wire
         """Make everything heard so far final; with an id, `marked` follows when it is.
@@ -197,10 +256,9 @@ class StreamSession:
             ValueError: too many marks wait for their answer.
 
         """
-        events: list[Event] = []
-        if not self._ended:
-            for event in self._intake.flush("flush"):
-                events += self._on_segment(event)
+        self._check_replayed()
+        segments = [] if self._ended else self._intake.flush("flush")
+        events = [event for segment in segments for event in self._utterances.take(segment)]
         if id is not None:
             self._marks.add(id, self._intake.newest, self.received_ms)
         return [*events, *self._advance()]
@@ -212,6 +270,7 @@ class StreamSession:
             ValueError: too many marks wait for their answer.
 
         """
+        self._check_replayed()
         self._marks.add(id, self._intake.newest, self.received_ms)
         return self._advance()
 
@@ -219,11 +278,9 @@ class StreamSession:
         """Take note that no more audio comes: the rest becomes final; `done` tells when."""
         if self._ended:
             return []
+        self._check_replayed()
         self._ended = True
-        events: list[Event] = []
-        for event in self._intake.finish():
-            events += self._on_segment(event)
-        return [*events, *self._advance()]
+        return self._segment(self._intake.finish())
 
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Change settings while the session runs.
@@ -235,10 +292,21 @@ class StreamSession:
         config = self._context.config.changed(changes)
         config.check_model(self._context.info)
         self._context.config = config
+        self._settings |= {name: getattr(config, name) for name in changes}
         if "language" in changes:
             self._context.language = config.language
         if "prompt" in changes:
             self._context.prompt.give(_prompt_tokens(self._context.tokenizer, config.prompt))
+
+    @property
+    def replay_samples(self) -> int:
+        """Source samples of each channel that have to come again after `restore`."""
+        return self._intake.replay_left
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more audio comes."""
+        return self._ended
 
     @property
     def done(self) -> bool:
@@ -250,19 +318,19 @@ class StreamSession:
         """Newest audio received minus newest audio decoded or judged silence."""
         if not self._utterances:
             return 0.0
-        return to_ms(max(0, self._intake.newest - self._utterances[0].decoded_end))
+        return to_ms(max(0, self._intake.newest - self._utterances.head.decoded_end))
 
     @property
     def queue_ms(self) -> float:
         """Audio received that no job has covered yet."""
         if not self._utterances:
             return 0.0
-        return to_ms(max(0, self._intake.newest - max(self._covered, self._utterances[0].decoded_end)))
+        return to_ms(max(0, self._intake.newest - max(self._covered, self._utterances.head.decoded_end)))
 
     @property
     def room_ms(self) -> float:
         """How much more audio can come before some must be given up: a fast source waits for the engine."""
-        pending = self._intake.newest - self._needed_from()
+        pending = self._intake.newest - self._utterances.needed_from
         return max(0.0, self._context.config.max_pending_s * 1000 - to_ms(pending))
 
     @property
@@ -273,7 +341,7 @@ class StreamSession:
     @property
     def committed_ms(self) -> float:
         """Media time up to which all audio has its fate."""
-        return to_ms(self._settled)
+        return to_ms(self._utterances.settled.position)
 
     @property
     def ledger(self) -> AudioLedger:
@@ -295,84 +363,37 @@ class StreamSession:
         """What happened so far."""
         return self._context.counters
 
-    def _on_segment(self, event: SegmentEvent) -> list[Event]:
-        if isinstance(event, SpeechStart):
-            start = max(event.at_sample, self._last_end, self._settled)
-            if start - self._last_end > PROMPT_PAUSE and not self._utterances:
-                self._context.prompt.clear()
-            self._utterances.append(self._new_utterance(start))
-            return [Speech(on=True, at_ms=to_ms(start))]
-        return self._end_utterance(event)
+    def _go_on(self, past: Checkpoint, settled: Settlement) -> None:
+        """Take up what the parts were not made from."""
+        settled.position, settled.source = past.settled, past.intake.ledger.settled
+        self._utterances.last_end = past.last_end
+        self._utterances.restore(past.utterances)
+        self._context.counters = replace(past.counters)
+        self._ended = past.intake.ended
+        if past.language in self._context.info.languages:
+            self._context.language = past.language
+        if self._utterances:
+            self._covered = self._utterances.head.decoded_end
 
-    def _end_utterance(self, event: SpeechEnd) -> list[Event]:
-        utterance = self._utterances[-1]
-        utterance.close(event.at_sample, event.reason)
+    def _check_open(self) -> None:
+        if self._ended and not self._intake.replay_left:
+            raise ValueError("audio came after the end of the stream: open a new session")
+
+    def _check_replayed(self) -> None:
+        if self._intake.replay_left:
+            raise ValueError(f"{self._intake.replay_left} samples that were received before must come again first")
+
+    def _segment(self, segments: list[SegmentEvent]) -> list[Event]:
+        """Begin and end utterances, then advance."""
+        events = [event for segment in segments for event in self._utterances.take(segment)]
         self._forget_stale()
-        end = utterance.end or 0
-        self._last_end = max(self._last_end, end)
-        return [Speech(on=False, at_ms=to_ms(end))]
+        return [*events, *self._advance()]
 
     def _advance(self) -> list[Event]:
         """Close what is final, give audio its fate, forget it, and answer marks."""
-        events: list[Event] = []
-        while self._utterances:
-            head = self._utterances[0]
-            events += head.finish_early()
-            self._settle("silence", head.start)
-            if not head.done:
-                self._settle("transcribed", head.window_start)
-                break
-            self._settle("transcribed" if head.wrote_words else "silence", head.end or 0)
-            self._utterances.popleft()
-        if not self._utterances:
-            self._settle("silence", self._intake.newest if self._ended else self._intake.quiet_until)
-            if self._ended:
-                self.ledger.settle_rest("silence")
-        self._intake.drop_before(self._needed_from())
-        return [*events, *self._marks.answer(self._is_final_before)]
-
-    def _needed_from(self) -> int:
-        return self._utterances[0].window_start if self._utterances else self._settled
-
-    def _settle(self, fate: Fate, position: int) -> None:
-        """Give all audio before `position` that has no fate yet this one."""
-        source = max(self.ledger.source_position(position), self._settled_source)
-        self.ledger.settle_rest(fate, self._settled_source, source)
-        self._settled, self._settled_source = max(self._settled, position), source
-
-    def _shed(self) -> list[Event]:
-        """Give up the older half of the waiting audio when the engine does not come on."""
-        events: list[Event] = []
-        limit = round(self._context.config.max_pending_s * MODEL_RATE)
-        if self._utterances and self._intake.newest - self._needed_from() > limit:
-            keep_from = self._intake.newest - limit // 2
-            while self._utterances and self._needed_from() < keep_from:
-                events += self._abandon_head(keep_from, "the engine does not keep up")
-        return events
-
-    def _abandon_head(self, stop: int, why: str) -> list[Event]:
-        """Give up on the first utterance: all of it when it is over, else what lies before `stop`."""
-        head = self._utterances.popleft()
-        is_open = head.end is None
-        end = stop if head.end is None else head.end
-        events, lost_from = head.abandon(end)
+        events = self._utterances.advance(ended=self._ended)
         self._forget_stale()
-        self._settle("silence", head.start)
-        self._settle("transcribed", lost_from)
-        self._settle("gap", end)
-        if is_open:
-            self._utterances.append(self._new_utterance(end))
-        return [*events, Gap(to_ms(lost_from), to_ms(end), why)]
-
-    def _new_utterance(self, start: int) -> Transcriber:
-        intake = self._intake
-        audio = UtteranceAudio(start, intake.ring, intake.voices, self._context.info.n_mels)
-        return Transcriber(self._context, audio, start, intake.newest)
-
-    def _is_final_before(self, position: int) -> bool:
-        if self._utterances:
-            return self._utterances[0].start >= position
-        return self._ended or not self._intake.undecided
+        return [*events, *self._marks.answer(lambda at: self._utterances.is_final_before(at, ended=self._ended))]
 
     def _count(self, kind: JobKind) -> None:
         if kind.final:
@@ -380,18 +401,18 @@ class StreamSession:
         else:
             self._context.counters.ticks += 1
 
-    def _is_current(self, ticket_id: int) -> bool:
-        return self._outstanding is not None and self._outstanding.id == ticket_id
+    def _current(self, ticket_id: int) -> Ticket | None:
+        return self._outstanding if self._outstanding and self._outstanding.id == ticket_id else None
 
     def _drop_outstanding(self) -> None:
         self._outstanding = None
         if self._utterances:
-            self._utterances[0].discard()
-            self._covered = self._utterances[0].decoded_end
+            self._utterances.head.discard()
+            self._covered = self._utterances.head.decoded_end
 
     def _forget_stale(self) -> None:
         """Drop the ticket when its utterance no longer waits for it."""
-        if not (self._utterances and self._utterances[0].outstanding):
+        if not (self._utterances and self._utterances.head.outstanding):
             self._outstanding = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from amanuensis.stream.events import Warning  # noqa: A004 - the name on the wire
@@ -16,9 +17,14 @@ MIN_CLIPPED: Final = 1_000
 class SoundCheck:
     """Says once what is wrong with the samples of one source."""
 
-    def __init__(self, decoder: PcmDecoder) -> None:
+    def __init__(self, decoder: PcmDecoder, warned: Iterable[str] = ()) -> None:
         self._decoder = decoder
-        self._warned: set[str] = set()
+        self._warned: set[str] = set(warned)
+
+    @property
+    def warned(self) -> tuple[str, ...]:
+        """The codes of the warnings that were given."""
+        return tuple(sorted(self._warned))
 
     def warnings(self, n_samples: int) -> list[Warning]:
         """Return the warnings that are new, when `n_samples` of each channel have come in."""

@@ -6,9 +6,7 @@ Positions are 16 kHz samples from the start of the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
@@ -17,11 +15,13 @@ from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
 from amanuensis.stream.cut import after_peak, ends_sentence, find_cut
 from amanuensis.stream.events import Event, FinalReason
-from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from
+from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from, wordless
+from amanuensis.stream.jobs import JobKind, Window
 from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.utterance_state import UtteranceState
 from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, tokens_of
 
-__all__ = ["JobKind", "Transcriber", "Window"]
+__all__ = ["Transcriber"]
 
 CUT_FROM: Final = 0.5  # of the longest window: a good pause is looked for from here on
 CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
@@ -39,64 +39,59 @@ MIN_AUDIO: Final = 2 * ENCODER_FRAME  # less is not worth a decode
 MAX_FORCED_TOKENS: Final = 120  # of the decoder's 224 text positions
 
 
-class JobKind(Enum):
-    """Why a window is decoded."""
-
-    TICK = "tick"  # new audio came
-    FULL = "full"  # the window has reached its longest
-    LAST = "last"  # the utterance is over
-
-    @property
-    def final(self) -> bool:
-        """Whether its hypothesis is the last one for some of the audio."""
-        return self is not JobKind.TICK
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The audio [start, stop) of a job.
-
-    Attributes:
-        kind: why it is decoded.
-        start: position of its first sample.
-        stop: position after its last sample.
-        lead: samples of silence put before it, which count in the frames of the answer.
-        again: whether it is the second look at speech for which no words were found.
-
-    """
-
-    kind: JobKind
-    start: int
-    stop: int
-    lead: int
-    again: bool
-
-
 class Transcriber:
     """Follows one utterance from its start to its final text."""
 
-    def __init__(self, context: StreamContext, audio: WindowAudio, start: int, heard: int) -> None:
-        """Begin an utterance at `start`, noticed when the audio had come to `heard`."""
+    def __init__(self, context: StreamContext, audio: WindowAudio, state: UtteranceState) -> None:
+        """Begin an utterance, or go on with it."""
         self._context = context
         self._audio = audio
-        self._origin = start
-        self._window_start = start
-        self._decoded_end = max(start, heard)
+        self._origin = state.start
+        self._window_start = state.window_start
+        self._decoded_end = state.decoded_end
         self._limit = context.window_limit()
-        self._lead: int | None = None  # frames of silence before the window, once they are known
-        self._forced: list[TimedWord] = []
-        self._hypothesis: list[TimedWord] = []
-        self._trusted = False  # the hypothesis passed every gate
+        self._lead = state.lead  # frames of silence before the window, once they are known
+        self._forced = list(state.forced)
+        self._hypothesis = list(state.hypothesis)
+        self._trusted = state.trusted  # the hypothesis passed every gate
         self._outstanding: Window | None = None
-        self._hurry = False  # decode at once, without waiting for more audio
-        self._hurried_at = -1  # once only for the same audio
-        self._look_again: JobKind | None = None
-        self._looked_from = -1  # where speech without words was last found
-        self._spare: list[TimedWord] = []  # words of the first look behind the place that is looked at again
-        self._end: int | None = None
-        self._reason: FinalReason = "pause"
+        self._hurry = state.hurry  # decode at once, without waiting for more audio
+        self._hurried_at = state.hurried_at  # once only for the same audio
+        self._look_again = JobKind(state.look_again) if state.look_again else None
+        self._looked_from = state.looked_from  # where speech without words was last found
+        self._spare = list(state.spare)  # words of the first look behind the place that is looked at again
+        self._end = state.end
+        self._reason = state.reason
         self._done = False
-        self._wrote_words = False
+        self._wrote_words = state.wrote_words
+
+    def state(self) -> UtteranceState:
+        """Return what another transcriber needs to go on from here; only while it is not done."""
+        return UtteranceState(
+            start=self._origin,
+            window_start=self._window_start,
+            decoded_end=self._decoded_end,
+            end=self._end,
+            reason=self._reason,
+            forced=tuple(self._forced),
+            hypothesis=tuple(self._hypothesis),
+            trusted=self._trusted,
+            wrote_words=self._wrote_words,
+            lead=self._lead,
+            hurry=self._hurry,
+            hurried_at=self._hurried_at,
+            look_again=self._second_look(),
+            looked_from=self._looked_from,
+            spare=tuple(self._spare),
+        )
+
+    def _second_look(self) -> Literal["full", "last"] | None:
+        """Return the kind of the second look that is due or under way."""
+        window = self._outstanding
+        kind = window.kind if window and window.again else self._look_again
+        if kind is None:
+            return None
+        return "full" if kind is JobKind.FULL else "last"
 
     @property
     def start(self) -> int:
@@ -117,6 +112,11 @@ class Transcriber:
     def end(self) -> int | None:
         """Where the utterance ends, once it is known."""
         return self._end
+
+    @property
+    def reason(self) -> FinalReason:
+        """Why it ends."""
+        return self._reason
 
     @property
     def done(self) -> bool:
@@ -211,11 +211,11 @@ class Transcriber:
         if self._done or self._end is None or self._outstanding or self._look_again:
             return []
         if self._end - self._window_start < MIN_AUDIO:
-            return self._finish()
+            return self._finish(self._end)
         if not self._is_settled():
             return []
         self._context.counters.instant_finals += 1
-        return self._finish()
+        return self._finish(self._end)
 
     def abandon(self, stop: int) -> tuple[list[Event], int]:
         """Give up on the audio up to `stop`, which ends the utterance.
@@ -226,8 +226,9 @@ class Transcriber:
         """
         self._outstanding = None
         lost_from = min(max(self._decoded_end if self._hypothesis or self._forced else 0, self._window_start), stop)
-        self._end, self._reason = stop, self._reason if self._end is not None else "length"
-        return self._finish(), lost_from
+        self._reason = self._reason if self._end == stop else "length"
+        self._end = stop
+        return self._finish(lost_from), lost_from
 
     def _lead_frames(self, stop: int) -> int:
         """Return how many frames of silence come before the window: some where it begins with speech and no words."""
@@ -239,7 +240,7 @@ class Transcriber:
         return self._lead
 
     def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
-        if self._hurry or newest - self._decoded_end >= self._context.config.tick_ms * MODEL_RATE / 1000:
+        if self._hurry or newest - self._decoded_end >= self._context.tick:
             return True
         return newest - last_voiced >= PAUSED and self._decoded_end < last_voiced + PAUSED // 2
 
@@ -314,7 +315,7 @@ class Transcriber:
             self._context.counters.empty += 1
         if window.kind is JobKind.LAST:
             self._hypothesis = []
-            return [*self._commit(words), *self._finish()]
+            return [*self._commit(words), *self._finish(window.stop)]
         return self._force_cut(window, words)
 
     def _uncovered(self, window: Window, words: list[TimedWord]) -> int | None:
@@ -376,11 +377,13 @@ class Transcriber:
 
     def _move_window(self, position: int, n_words: int) -> None:
         """Start the window at `position`, whole encoder frames from the origin; `n_words` forced words leave it."""
-        self._context.prompt.add(self._forced[:n_words])
-        del self._forced[:n_words]
         if self._end is not None:
             position = max(self._window_start, min(position, self._end - MIN_AUDIO))
-        self._window_start = position - (position - self._origin) % ENCODER_FRAME
+        position -= (position - self._origin) % ENCODER_FRAME
+        self._count_empty(position)
+        self._context.prompt.add(self._forced[:n_words])
+        del self._forced[:n_words]
+        self._window_start = position
         self._lead = None
         self._context.counters.cuts += 1
 
@@ -403,9 +406,18 @@ class Transcriber:
         spans = self._audio.voiced_spans(self._window_start, self._end)
         return spans[-1][1] if spans else self._window_start
 
-    def _finish(self) -> list[Event]:
+    def _count_empty(self, stop: int) -> None:
+        """Count the speech without words before `stop`, which nobody looks at any more."""
+        spans = self._audio.voiced_spans(self._window_start, stop)
+        limit_s = self._context.config.gates.uncovered_s
+        for first, last in wordless(spans, self._forced, self._window_start, limit_s):
+            self._context.ledger.count_empty(first, last)
+
+    def _finish(self, heard: int) -> list[Event]:
+        """Make final what was heard, which is the audio before `heard`."""
         events = self._commit(self._hypothesis)
         self._hypothesis = []
+        self._count_empty(heard)
         self._context.prompt.add(self._forced)
         self._forced = []
         self._done = True

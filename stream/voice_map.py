@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from amanuensis.stream.vad import FRAME_SAMPLES
 
-__all__ = ["VoiceMap"]
+__all__ = ["VoiceMap", "VoiceState"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceState:
+    """A voice map put down: decisions for `n` frames from frame `first` on, eight to a byte, the first one highest.
+
+    Raises:
+        ValueError: there are not as many bytes as `n` decisions take.
+
+    """
+
+    first: int = 0
+    n: int = 0
+    packed: bytes = b""
+    last_voiced: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.first, self.n) < 0 or len(self.packed) != -(-self.n // 8):
+            raise ValueError(f"{self.n} decisions from frame {self.first} cannot be {len(self.packed)} bytes")
 
 
 class VoiceMap:
     """One decision for each 320 samples at 16 kHz, from the oldest that is still needed to the newest."""
 
-    def __init__(self) -> None:
-        self._decisions = bytearray()
-        self._first = 0  # frame of the oldest decision kept
-        self._last_voiced = 0
+    def __init__(self, state: VoiceState | None = None) -> None:
+        state = state or VoiceState()
+        self._decisions = bytearray(np.unpackbits(np.frombuffer(state.packed, np.uint8), count=state.n).tobytes())
+        self._first = state.first  # frame of the oldest decision kept
+        self._last_voiced = state.last_voiced
+
+    def state(self) -> VoiceState:
+        """Return what another map needs to go on from here."""
+        packed = np.packbits(np.frombuffer(self._decisions, np.uint8)).tobytes()
+        return VoiceState(self._first, len(self._decisions), packed, self._last_voiced)
+
+    @property
+    def stop_frame(self) -> int:
+        """The frame after the newest decision."""
+        return self._first + len(self._decisions)
 
     @property
     def last_voiced(self) -> int:

@@ -16,8 +16,11 @@ from amanuensis.stream.captions import CaptionWriter
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.context import StreamContext
 from amanuensis.stream.events import Commit, Event, Final, Partial
+from amanuensis.stream.jobs import JobKind, Window
+from amanuensis.stream.ledger import AudioLedger
 from amanuensis.stream.prompt import PromptMemory
-from amanuensis.stream.transcriber import JobKind, Transcriber, Window
+from amanuensis.stream.transcriber import Transcriber
+from amanuensis.stream.utterance_state import UtteranceState
 from amanuensis.stream.words import TimedWord, timed_words
 from tests.helpers.drive import check_captions, committed
 from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTokenizer
@@ -49,14 +52,17 @@ class SilentFilm:
 def begin(said: Sequence[Said], config: StreamConfig | None = None, info: object = INFO) -> Transcriber:
     """Return the transcriber of an utterance that starts at 0."""
     config = config or StreamConfig()
+    ledger = AudioLedger(16_000)
+    ledger.received(10**9)
     context = StreamContext(
         config,
         info,  # type: ignore[arg-type]
         ScriptedTokenizer(said),
         CaptionWriter(round(config.max_utterance_s * 16_000)),
         PromptMemory(),
+        ledger,
     )
-    return Transcriber(context, SilentFilm(said), 0, 0)
+    return Transcriber(context, SilentFilm(said), UtteranceState(0, 0, 0))
 
 
 def ask(transcriber: Transcriber, newest: int, said: Sequence[Said]) -> tuple[WindowJob, Window] | None:
