@@ -252,7 +252,7 @@ class Pump:
             self._note_fallback(result)
             self.work += result.work
             self.used = result
-            self._emit(self.session.deliver(ticket.id, result))
+            self._emit(self.session.deliver(ticket.id, result, self.tick_ms))
 
     def _note_fallback(self, result: WindowResult) -> None:
         """Say when the CPU takes the place of a device or of some of its operators, why, and when that is over."""
