@@ -91,12 +91,14 @@ class OwnInput:
 
     def _session_for(self, fmt: AudioFormat) -> LiveSession:
         """Go on in the session that there is, if it still goes on and its sound is of this format; else open one."""
+        if self.session is None:
+            self.session, self._heard_s = self._sessions.take_input(), self._clock()
         session = self.session
         if session is not None and session.ending is None and session.cursor.format == fmt:
             self._lose_absence(session)
             return session
         self._finish()
-        self.session = self._sessions.open(Hello("speak", fmt))
+        self.session = self._sessions.open(Hello("speak", fmt), "input")
         self._heard_s = self._clock()
         return self.session
 

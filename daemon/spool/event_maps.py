@@ -100,9 +100,10 @@ def _any_of(hints: tuple[Any, ...], value: object, where: str) -> Any:
     if value is None and type(None) in hints:
         return None
     kinds = [hint for hint in hints if hint is not type(None)]
-    for kind in kinds:
-        if is_dataclass(kind) or _fits(kind, value):
-            return _value(kind, value, where)
+    if len(kinds) == 1:
+        return _value(kinds[0], value, where)
+    if any(_fits(kind, value) for kind in kinds):
+        return value
     raise EventMapError(f"{where} is {show(value)}; it must be {' or '.join(kind.__name__ for kind in kinds)}")
 
 

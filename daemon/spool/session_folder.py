@@ -14,7 +14,7 @@ from amanuensis.daemon.spool.log_file import FOLDER_MODE, UNFINISHED, explained,
 
 log = logging.getLogger(__name__)
 
-OURS: Final = ("session.log*", "audio-*.log*", "events-*.log*", "sound-*.flac*")
+OURS: Final = ("session.log*", "audio-[0-9]*.log*", "events-[0-9]*.log*", "sound-[0-9]*.flac*")
 
 
 def make_session(folder: Path, header: SessionHeader) -> None:
@@ -56,8 +56,9 @@ def remove_session(folder: Path, charge: Callable[[int], None]) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove files that were about to take the place of others when the process died."""
-    for path in folder.glob(f"*{UNFINISHED}"):
-        path.unlink(missing_ok=True)
+    for path in _files(folder):
+        if path.name.endswith(UNFINISHED):
+            path.unlink(missing_ok=True)
 
 
 def finish_recording(folder: Path, header: SessionHeader) -> Path:

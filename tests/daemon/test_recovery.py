@@ -9,6 +9,9 @@ import pytest
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import End, Flush, Hello, Mark
 from amanuensis.daemon.sessions import EndedSession
+from amanuensis.daemon.spool.clock import Stamp
+from amanuensis.daemon.spool.log_file import reading
+from amanuensis.daemon.spool.records import encode_record
 from amanuensis.stream.formats import AudioFormat, Encoding
 from tests.helpers.daemon_client import cut
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, settle, speak, told
@@ -146,3 +149,128 @@ async def test_a_spool_is_removed_with_its_session(tmp_path: Path) -> None:
         assert list((tmp_path / "spool" / "open").iterdir())
         await finished(session)
         assert list((tmp_path / "spool" / "open").iterdir()) == []
+
+
+class Clock:
+    """Both clocks of a machine, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = Stamp(1_795_000_000.0, 100.0, "boot")
+
+    def __call__(self) -> Stamp:
+        return self.now
+
+    def pass_s(self, seconds: float, jump_s: float = 0.0) -> None:
+        """Let time pass, and set the wall clock as well."""
+        self.now = Stamp(self.now.wall_s + seconds + jump_s, self.now.uptime_s + seconds, self.now.boot)
+
+
+@pytest.mark.parametrize("jump_s", [0.0, -86_400.0, 3e8])
+async def test_time_without_a_daemon_is_a_gap_for_its_own_input(tmp_path: Path, jump_s: float) -> None:
+    """What nobody listened to is a gap as long as it was, whatever was done to the wall clock meanwhile."""
+    clock = Clock()
+    data = sound("s16le", 16_000, 1)
+    chunks = cut(data, [6400])
+    async with kept_sessions(tmp_path / "a", clock=clock) as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()), "input")
+        await speak(session, chunks)
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+        heard_s = session.audio_s
+    clock.pass_s(12.5, jump_s)
+    async with kept_sessions(killed, clock=clock) as sessions:
+        session = only(sessions)
+        assert sessions.take_input() is session
+        assert sessions.take_input() is None
+        await settle(session)
+        (gap,) = [event for event in told(session.journal.replay(0)) if event["type"] == "gap"]
+        assert (gap["from"], gap["to"]) == (1000 * heard_s, 1000 * heard_s + 12_500)
+        assert gap["why"] == "the daemon did not run"
+        position = session.cursor.position_bytes
+        await finished(session)
+    totals = session.pump.session.ledger.totals()
+    assert (totals.gap, totals.received, totals.unsettled) == (200_000, position // 2, 0)
+    assert session.journal.snapshot().text == spell(WORDS)
+
+
+async def test_after_too_long_a_time_the_input_begins_anew(tmp_path: Path) -> None:
+    """A session of the daemon's own input that nobody continued for long becomes final without hours of gap."""
+    clock = Clock()
+    async with kept_sessions(tmp_path / "a", clock=clock) as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()), "input")
+        await speak(session, cut(sound("s16le", 16_000, 1), [6400]))
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    clock.pass_s(3600)
+    async with kept_sessions(killed, clock=clock) as sessions:
+        session = only(sessions)
+        assert sessions.take_input() is session
+        assert session.task is not None
+        await session.task
+        assert session.journal.snapshot().text == spell(WORDS)
+        assert session.pump.session.ledger.totals().gap == 0
+
+
+async def test_a_session_whose_speaker_stays_away_becomes_final(tmp_path: Path) -> None:
+    """Who does not come back within `resume_s` of the restart finds finals for what there was."""
+    async with kept_sessions(tmp_path / "a") as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        await speak(session, cut(sound("s16le", 16_000, 1), [6400]))
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    async with kept_sessions(killed, resume_s=0) as sessions:
+        session = only(sessions)
+        assert session.task is not None
+        sessions.tick()
+        await session.task
+        ended = sessions.find(session.id)
+        assert isinstance(ended, EndedSession)
+        assert (ended.reason, ended.journal.snapshot().text) == ("speaker_left", spell(WORDS))
+
+
+async def test_what_the_spool_lost_is_a_gap(tmp_path: Path) -> None:
+    """When its sound is gone from the disk, a session goes on with a gap in its place, and says what was repaired."""
+    data = sound("s16le", 16_000, 1)
+    chunks = cut(data, [6400])
+    async with kept_sessions(tmp_path / "a") as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        await speak(session, chunks[:10])
+        already = told(session.journal.replay(0))
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    (log,) = (killed / "spool" / "open" / session.id).glob("audio-*.log")
+    log.write_bytes(log.read_bytes()[:20_000])
+    async with kept_sessions(killed) as sessions:
+        session = only(sessions)
+        assert session.cursor.next_chunk == 3
+        await speak(session, chunks)
+        await finished(session)
+    entries = told(session.journal.replay(0))
+    assert entries[: len(already)] == already
+    assert "the last record is cut off" in entries[len(already)]["message"]
+    totals = session.pump.session.ledger.totals()
+    assert (totals.received, totals.unsettled) == (len(data) // 2, 0)
+    gaps = [event["to"] - event["from"] for event in entries if event["type"] == "gap"]
+    assert sum(gaps) == pytest.approx(totals.gap / 16)
+    said = iter(spell(WORDS).split())
+    assert all(word in said for word in session.journal.snapshot().text.split())  # in order, each at most once
+
+
+async def test_a_checkpoint_of_no_use_is_said(tmp_path: Path) -> None:
+    """A session whose checkpoint another version wrote is over: its words stay, what was not final is a gap."""
+    async with kept_sessions(tmp_path / "a") as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        await speak(session, cut(sound("s16le", 16_000, 1), [6400])[:12])
+        text = session.journal.snapshot().text
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    (log,) = (killed / "spool" / "open" / session.id).glob("events-*.log")
+    with reading(log) as reader:
+        records = [record | ({"c": {"version": 99}} if "c" in record else {}) for record in reader]
+    log.write_bytes(b"".join(map(encode_record, records)))
+    async with kept_sessions(killed) as sessions:
+        session = only(sessions)
+        assert session.task is not None
+        await session.task
+        ended = sessions.find(session.id)
+        assert isinstance(ended, EndedSession)
+        entries = told(ended.journal.replay(0))
+    assert ended.journal.snapshot().text == text
+    assert [entry["type"] for entry in entries[-2:]] == ["gap", "warning"]
+    assert "checkpoint version 99 cannot be read" in entries[-1]["message"]
+    assert ended.reason == "fault"
