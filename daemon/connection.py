@@ -34,10 +34,18 @@ NO_SESSION: Final = 4404
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a connection was opened: `session` or `watch`, and the session that the path names."""
+    """Where a connection was opened.
+
+    Attributes:
+        kind: `session` or `watch`.
+        session: that the path names.
+        resumes: the session that a speaker wants to come back to, from the query: a full daemon lets it in.
+
+    """
 
     kind: Literal["session", "watch"]
     session: str | None = None
+    resumes: str | None = None
 
 
 Accepted: TypeAlias = Hello | Chunk | Flush | Mark | Configure | Ping | End

@@ -29,7 +29,9 @@ PAGE_POLICY: Final = (  # the page's own script and style by their hashes; blob:
 )
 LOGIN: Final = "/v1/login"
 Utterances: TypeAlias = list[list[Word]]
+Ledger: TypeAlias = dict[str, Any]
 EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
+RESUME: Final = re.compile(r"(?:^|&)resume=([0-9A-Za-z_-]{1,64})(?:&|$)")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
 CONTENT_TYPES: Final = {  # of outputs.FORMATS
     "srt": "application/x-subrip; charset=utf-8",
@@ -56,11 +58,16 @@ class Export:
     utterances: Utterances
     form: str  # of FORMATS
     words_dropped: int
+    ledger: Ledger
 
     def page(self) -> Page:
         """Write it."""
         headers = {"X-Words-Dropped": str(self.words_dropped)} if self.words_dropped else {}
-        return Page(200, CONTENT_TYPES[self.form], FORMATS[self.form](self.utterances).encode(), headers)
+        text = FORMATS[self.form](self.utterances)
+        if self.form == "json":
+            facts = json.loads(text) | {"ledger": self.ledger}
+            text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+        return Page(200, CONTENT_TYPES[self.form], text.encode(), headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,9 @@ class Site:
         health: what the engine is and has done.
         readiness: whether sessions can be opened now, and the facts to tell with it.
         metrics: the text of `/metrics`.
+        overview: how all sessions do.
         journal: of a session by name, or None.
+        ledger: what became of the audio of a session, by name.
         owns: whether a token is the one by which the session of this name is resumed.
 
     """
@@ -79,16 +88,19 @@ class Site:
     health: Callable[[], dict[str, Any]]
     readiness: Callable[[], tuple[bool, dict[str, Any]]]
     metrics: Callable[[], bytes]
+    overview: Callable[[], dict[str, Any]]
     journal: Callable[[str], Journal | None]
+    ledger: Callable[[str], Ledger]
     owns: Callable[[str, str], bool]
 
 
 def websocket_route(path: str) -> Route | None:
     """Return where a WebSocket to this path leads, or None."""
-    path = urlsplit(path).path
-    if path == "/v1/session":
-        return Route("session")
-    match = WATCH.fullmatch(path)
+    parts = urlsplit(path)
+    if parts.path == "/v1/session":
+        resumes = RESUME.search(parts.query)
+        return Route("session", resumes=resumes[1] if resumes else None)
+    match = WATCH.fullmatch(parts.path)
     return Route("watch", unquote(match[1])) if match else None
 
 
@@ -134,8 +146,8 @@ def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
         case "/readyz":
             ready, facts = site.readiness()
             return json_page(200 if ready else 503, {"ready": ready} | (facts if is_admin else {}))
-        case "/metrics":
-            return Page(200, METRICS, site.metrics())
+        case "/metrics" | "/v1/sessions":
+            return Page(200, METRICS, site.metrics()) if path == "/metrics" else json_page(200, site.overview())
     if websocket_route(path) is not None:
         return text_page(426, f"{path} is a WebSocket; connect with subprotocol amanuensis.v1", Upgrade="websocket")
     return _export(path, site)
@@ -148,7 +160,7 @@ def _export(path: str, site: Site) -> Page | Export:
     journal = site.journal(unquote(match[1]))
     if journal is None:
         return text_page(404, f"no session {match[1]}: it never was, or ended too long ago")
-    return Export(journal.utterances(), match[2], journal.words_dropped)
+    return Export(journal.utterances(), match[2], journal.words_dropped, site.ledger(unquote(match[1])))
 
 
 def captions_html() -> bytes:

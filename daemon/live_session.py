@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from prometheus_client import Histogram
+
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.cursor import Chunk, Cursor
 from amanuensis.daemon.feeder import Feeder
 from amanuensis.daemon.hub import ClientQueue, Hub
 from amanuensis.daemon.journal import Entry, Journal
-from amanuensis.daemon.metrics import Metrics
+from amanuensis.daemon.latency import Arrivals
+from amanuensis.daemon.metrics import FATES, Metrics
 from amanuensis.daemon.protocol import PROTO, Configure, End, Flush, Mark, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.session_store import MemoryStore, Order, SessionStore
@@ -33,6 +36,7 @@ from amanuensis.stream.events import (
     Stats,
     Warning,  # noqa: A004 - the name on the wire
 )
+from amanuensis.stream.events import Final as FinalEvent
 from amanuensis.stream.session import MAX_MARKS
 
 log = logging.getLogger(__name__)
@@ -136,6 +140,9 @@ class LiveSession:
         self._metrics = metrics
         self._bytes_at_ack = cursor.position_bytes
         self._acked_chunk = cursor.next_chunk - 1
+        self.opened_s = metrics.clock()
+        self._arrivals = Arrivals(1000 * self.audio_s)
+        self._counted = pump.session.ledger.totals()  # of a session that is taken up again, what was counted before
 
     @property
     def id(self) -> str:
@@ -162,17 +169,19 @@ class LiveSession:
         finally:
             self.feeder.stop()
             self.cursor.closed = True
-            self._count_fates()
+            self.count_fates()
         ending = self.ending or END
         self._say_goodbye(ending)
         self.store.end(ending.reason, self.pump.session)
         return ending
 
-    def _count_fates(self) -> None:
-        """Count what became of the audio; `unsettled` is what a fault or a stop that was cut short left over."""
-        totals = self.pump.session.ledger.totals()
-        for fate in ("transcribed", "silence", "gap", "unsettled"):
-            self._metrics.fates_s.labels(fate).inc(getattr(totals, fate) / self._format.rate)
+    def count_fates(self) -> None:
+        """Count what became of the audio since it was counted last."""
+        before, self._counted = self._counted, self.pump.session.ledger.totals()
+        for fate in FATES:
+            n_samples = getattr(self._counted, fate) - getattr(before, fate)
+            self._metrics.fates_s.labels(fate).inc(n_samples / self._format.rate)
+        self._metrics.empty_s.inc((self._counted.empty - before.empty) / self._format.rate)
 
     def publish(self, events: Iterable[Event]) -> None:
         """Number the durable ones, have what is to be kept kept, then tell everybody."""
@@ -188,10 +197,20 @@ class LiveSession:
         self._metrics.events.labels(event.type).inc()
         if isinstance(event, Commit):
             self._metrics.words.inc(len(event.words))
+            for word in event.words:
+                self._time(word.end_ms, self._metrics.commit_s)
+        if isinstance(event, FinalEvent):
+            self._time(event.end_ms, self._metrics.final_s)
         if isinstance(event, Warning):
             self._metrics.warnings.labels(event.code).inc()
         if isinstance(event, Gap):
             self._metrics.gap_s.inc((event.end_ms - event.start_ms) / 1000)
+
+    def _time(self, at_ms: float, latency: Histogram) -> None:
+        """Observe how long ago the sound at a media time came."""
+        since_s = self._arrivals.since(at_ms, self._metrics.clock())
+        if since_s is not None:
+            latency.observe(since_s)
 
     def attach(self, speaker: ClientQueue) -> None:
         """Have a speaker speak in the session; one that speaks already is closed, for this one is the same."""
@@ -213,6 +232,7 @@ class LiveSession:
         """Take a chunk; `room` says when the next one may come."""
         self.store.append_audio(chunk)
         self._metrics.audio_s.inc(len(chunk.data) / self._format.bytes_per_s)
+        self._arrivals.note(1000 * self.audio_s, self._metrics.clock())
         self.feeder.put(chunk)
         if self.owes_ack and self.cursor.position_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
             self.acknowledge()
@@ -332,6 +352,11 @@ class LiveSession:
     def audio_s(self) -> float:
         """How much was received."""
         return self.cursor.position_bytes / self._format.bytes_per_s
+
+    @property
+    def unsettled_s(self) -> float:
+        """How much audio has no fate yet."""
+        return self.pump.session.ledger.totals().unsettled / self._format.rate
 
     def ledger(self) -> dict[str, Any]:
         """Return what became of the audio: source samples of each channel by fate, and the same in seconds."""

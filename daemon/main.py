@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "service": "install, remove and look at the service of systemd",
     "watch": "show the captions of a running session",
     "tokens": "make, list and revoke the tokens that let clients in",
+    "top": "show how the sessions of a running daemon do",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export, prepare and remove models",
     "devices": "list compute devices and sound inputs",

@@ -76,6 +76,7 @@ class Hello:
     session: str | None = None
     resume_token: str | None = field(default=None, repr=False)
     after_seq: int | None = None
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,9 @@ ClientMessage: TypeAlias = Hello | Audio | Flush | Mark | Configure | Ping | End
 
 HELLO_FIELDS: Final = (
     *("type", "proto", "role", "audio", "lang", "task", "prompt", "hotwords", "want", "events", "auth"),
-    *("session", "resume_token", "after_seq"),
+    *("session", "resume_token", "after_seq", "record"),
 )
-SPEAKER_ONLY: Final = ("audio", "lang", "task", "prompt", "hotwords", "resume_token")
+SPEAKER_ONLY: Final = ("audio", "lang", "task", "prompt", "hotwords", "resume_token", "record")
 
 
 def parse_text(text: str) -> ClientMessage:
@@ -209,6 +210,7 @@ def _hello(values: dict[object, object]) -> Hello:
         session=fields.text("session", MAX_SESSION_CHARS) if "session" in fields else None,
         resume_token=fields.secret("resume_token", MAX_SECRET_CHARS) if "resume_token" in fields else None,
         after_seq=fields.integer("after_seq", 0, MAX_COUNT) if "after_seq" in fields else None,
+        record=fields.flag("record") if "record" in fields else False,
     )
 
 

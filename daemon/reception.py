@@ -63,7 +63,8 @@ class Reception:
         if page is None and not self._owns(brought, request.path):
             page = self._refuse_guess(peer, brought)
         if page is None and upgrade and route is not None:
-            if route.kind == "watch" or not (retry_s := self.retry_after_s()):
+            known = route.resumes is not None and self.site.journal(route.resumes) is not None
+            if route.kind == "watch" or known or not (retry_s := self.retry_after_s()):
                 return None
             page = pages.text_page(503, "no room for another speaker; try again later", Retry_After=f"{retry_s:.0f}")
         if page is None:

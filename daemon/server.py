@@ -8,9 +8,8 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import websockets.asyncio.server
 from websockets.asyncio.server import ServerConnection
@@ -24,12 +23,13 @@ from amanuensis.daemon.addresses import Address, ListenAddress, UnixAddress
 from amanuensis.daemon.clients import Client
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.connection import NOT_ALLOWED, Connection, Route
-from amanuensis.daemon.engine_facts import engine_facts, engine_trouble
+from amanuensis.daemon.facts import Facts
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
-from amanuensis.daemon.journal import Journal
+from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
 from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.metrics import Metrics
+from amanuensis.daemon.poison import PoisonKeeper, poison_folder
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
@@ -42,6 +42,7 @@ library_log = logging.getLogger("amanuensis.websockets")
 library_log.setLevel(logging.WARNING)  # our own lines say what happens to connections
 
 STATS_S: Final = 1.0  # DESIGN 6: once a second
+SYNC_S: Final = 0.5  # power loss costs a recording no more than this and the time that the disk takes
 MAX_QUEUED_FRAMES: Final = 4  # of a client, parsed but not taken yet; TCP holds the rest back
 NOT_ALLOWED_ANY_MORE: Final = "the token was revoked or has expired"
 
@@ -54,6 +55,7 @@ class Daemon:
         engine: started; the caller closes it.
         tokenizer: of the engine's model.
         security: None: as the configuration says.
+        keeper: keeps the sessions; None: they live as long as the daemon.
 
     Attributes:
         urls: where clients find it, once it listens.
@@ -61,26 +63,30 @@ class Daemon:
     """
 
     def __init__(
-        self, config: Config, engine: Engine, tokenizer: WordTokenizer, security: Security | None = None
+        self,
+        config: Config,
+        engine: Engine,
+        tokenizer: WordTokenizer,
+        security: Security | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.config = config
         self.metrics = Metrics()
-        self.sessions = Sessions(engine, tokenizer, config, self.metrics)
+        poison = PoisonKeeper(poison_folder(os.environ), lambda: engine.info)
+        self.sessions = Sessions(engine, tokenizer, config, self.metrics, keeper=keeper, poison=poison)
         self.urls: list[str] = []
-        self._engine = engine
-        site = pages.Site(self._health, self._readiness, self.metrics.render, self._journal, self._owns)
         self.security = security or Security.load(config.server, os.environ)
-        self.reception = Reception(site, self.metrics, self._retry_after_s, self.security.access)
         self._gate = Gate(
             _gate_limits(config.limits),
-            self.reception.is_stranger,
+            self._is_stranger,
             lambda code: self.metrics.refused.labels(code).inc(),
         )
+        facts = Facts(engine, self.sessions, self.metrics, self._gate, lambda: self.config.limits.sessions)
+        self.reception = Reception(facts.site(), self.metrics, self._retry_after_s, self.security.access)
         self._doors: list[ListenAddress] = []
         self._guests: dict[Client, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
         self._drained = False
-        self.metrics.watch_engine(engine.info, engine.stats, self.sessions.gauges)
 
     @asynccontextmanager
     async def listening(self, listeners: Sequence[Listener] | None = None) -> AsyncIterator[Address]:
@@ -101,14 +107,17 @@ class Daemon:
                 listeners = stack.enter_context(open_listeners(self.config.server.addresses, os.environ))
             self._doors = [listener.address for listener in listeners]
             self.security.check(self._doors)
+            self.sessions.recover()
             servers = [await self._serve(listener) for listener in listeners]
             self.urls = [self._url(door) for door in self._doors]
-            ticker = asyncio.create_task(self._tick())
+            tickers = [asyncio.create_task(self._tick()), asyncio.create_task(self._sync())]
             log.info("listening on %s", ", ".join(self.urls))
             try:
                 yield next((door for door in self._doors if isinstance(door, Address)), Address("", 0))
             finally:
-                ticker.cancel()
+                for ticker in tickers:
+                    ticker.cancel()
+                await asyncio.gather(*tickers, return_exceptions=True)
                 await self.sessions.close(self._grace_s())
                 for server in servers:
                     server.close(code=GOING_AWAY, reason="shutdown")
@@ -185,6 +194,11 @@ class Daemon:
             for client in self._no_longer_allowed():
                 client.dismiss(NOT_ALLOWED, NOT_ALLOWED_ANY_MORE)
 
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            await self.sessions.sync()
+
     def _no_longer_allowed(self) -> list[Client]:
         now = self.reception.clock()
         return [client for client, grant in self._guests.items() if not self.reception.access.still(grant, now)]
@@ -196,33 +210,14 @@ class Daemon:
     ) -> Response | None:
         return await self.reception.answer(_peer(websocket, door), request, secure=_is_secure(websocket))
 
+    def _is_stranger(self, peer: Peer) -> bool:
+        return self.reception.is_stranger(peer)
+
     def _retry_after_s(self) -> float:
         return RETRY_AFTER_S if self._is_full() else 0.0
 
     def _is_full(self) -> bool:
         return self.sessions.is_full or len(self.sessions) + self._greeting >= self.config.limits.sessions
-
-    def _health(self) -> dict[str, Any]:
-        return engine_facts(self._engine.info, self._engine.stats())
-
-    def _readiness(self) -> tuple[bool, dict[str, Any]]:
-        why = engine_trouble(self._engine.stats()) or ("stopping" if self.sessions.closing else "")
-        gauges = self.sessions.gauges()
-        facts = {
-            "why": why,
-            "engine": asdict(self._engine.info),
-            "sessions": gauges.sessions,
-            "clients": gauges.clients,
-        }
-        return not why, facts | {"max_sessions": self.config.limits.sessions}
-
-    def _journal(self, name: str) -> Journal | None:
-        session = self.sessions.find(name)
-        return None if session is None else session.journal
-
-    def _owns(self, name: str, token: str) -> bool:
-        session = self.sessions.find(name)
-        return session is not None and session.identity.is_token(token)
 
     # WebSocket
 
@@ -248,11 +243,12 @@ class Daemon:
     @contextmanager
     def _counted_as_greeting(self, route: Route) -> Iterator[None]:
         """Hold a place for a speaker that has not said hello, so that a burst of them does not overfill the daemon."""
-        self._greeting += route.kind == "session"
+        counted = route.kind == "session" and route.resumes is None
+        self._greeting += counted
         try:
             yield
         finally:
-            self._greeting -= route.kind == "session"
+            self._greeting -= counted
 
 
 def _gate_limits(limits: LimitSettings) -> GateLimits:

@@ -6,19 +6,29 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.connection import BAD_HELLO, NO_SESSION, NOT_ALLOWED
 from amanuensis.daemon.cursor import Cursor
 from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
-from amanuensis.daemon.live_session import SHUTDOWN, Ending, Identity, LiveSession
+from amanuensis.daemon.keeper import Keeper
+from amanuensis.daemon.live_session import SHUTDOWN, SPEAKER_LEFT, Detached, Ending, Identity, LiveSession
 from amanuensis.daemon.metrics import Gauges, Metrics
-from amanuensis.daemon.protocol import Hello, ProtocolError
+from amanuensis.daemon.poison import PoisonKeeper
+from amanuensis.daemon.protocol import Hello, Options, ProtocolError
 from amanuensis.daemon.pump import Pump
+from amanuensis.daemon.recovery import lose_downtime, play_again, restored_cursor, revive
+from amanuensis.daemon.session_store import SessionStore
+from amanuensis.daemon.spool.clock import Stamp
+from amanuensis.daemon.spool.header import SessionHeader, Source
+from amanuensis.daemon.spool.log_file import SpoolError
+from amanuensis.daemon.spool.recovered import RecoveredSession
+from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from amanuensis.npu.engine.api import Engine, EngineBusyError
 from amanuensis.stream.config import StreamConfig, StreamConfigError
 from amanuensis.stream.events import Ready
@@ -40,6 +50,12 @@ class EndedSession:
     ready_again: Ready  # as its speaker gets it
     reason: str
     ended_s: float  # on the clock of `Sessions`
+    fates: Mapping[str, Any]
+    store: SessionStore
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what became of its audio."""
+        return dict(self.fates)
 
 
 class Sessions:
@@ -50,6 +66,7 @@ class Sessions:
         tokenizer: of the engine's model.
         config: defaults and limits.
         metrics: what is counted.
+        poison: keeps windows that killed the engine; None: they are not kept.
         clock: seconds, for how long ended sessions are kept, and others wait for their speaker.
         wall_clock: seconds since the epoch, for what clients are told.
 
@@ -62,10 +79,14 @@ class Sessions:
         config: Config,
         metrics: Metrics,
         *,
+        keeper: Keeper | None = None,
+        poison: PoisonKeeper | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
+        self._keeper = keeper or Keeper()
+        self._poison = poison
         self._tokenizer = tokenizer
         self._config = config
         self._metrics = metrics
@@ -73,6 +94,7 @@ class Sessions:
         self._wall_clock = wall_clock
         self._live: dict[str, LiveSession] = {}
         self._ended: OrderedDict[str, EndedSession] = OrderedDict()
+        self._input: tuple[LiveSession, Stamp] | None = None  # of the daemon's own input, taken up again; when it heard
         self.closing = False
 
     @property
@@ -83,31 +105,97 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._live)
 
-    def open(self, hello: Hello) -> LiveSession:
-        """Open a session for a speaker.
+    def open(self, hello: Hello, source: Source = "client") -> LiveSession:
+        """Open a session for a speaker, or for an input of the daemon's own.
 
         Raises:
             ProtocolError: `full` (close 1013) or `bad_hello` (close 4400).
 
         """
         assert hello.audio is not None
-        config = self._stream_config(hello)
+        config = self._stream_config(hello.options)
+        recorded = self._keeper.is_recorded(hello)
         if self.is_full:
             raise self._full()
         try:
             stream = self._engine.open_stream()
         except EngineBusyError:
             raise self._full() from None
-        pipeline = StreamSession(config, hello.audio, self._tokenizer, self._engine.info)
-        backlog_ms = 1000 * self._config.limits.backlog_s
-        pump = Pump(pipeline, self._engine, stream, backlog_ms, on_answer=self._metrics.tick_s.observe)
-        journal = Journal(JournalLimits(self._config.limits.ring_events, self._config.limits.transcript_words))
-        session = LiveSession(pump, Cursor(hello.audio), self._engine.info, journal, self._metrics)
-        self._live[session.id] = session
-        session.task = asyncio.create_task(self._run(session, stream))
+        pump = self._pump(StreamSession(config, hello.audio, self._tokenizer, self._engine.info), stream)
+        identity, journal = Identity(), Journal(self._journal_limits)
+        header = SessionHeader(
+            id=identity.id,
+            resume_token=identity.resume_token,
+            audio=hello.audio,
+            options=hello.options,
+            model=self._engine.info.model,
+            source=source,
+            recorded=recorded,
+            opened=self._keeper.clock(),
+        )
+        store = self._keeper.keep(header, journal, pump.tell)
+        info, cursor = self._engine.info, Cursor(hello.audio)
+        session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
+        self._begin(session, stream)
         self._metrics.sessions.inc()
         log.info("session %s: opened, %s", session.id, hello.audio)
         return session
+
+    def recover(self) -> None:
+        """Take up the sessions that another process has left; each waits for its speaker as if it had just gone."""
+        for folder in self._keeper.folders:
+            for found in folder.recover(self._journal_limits):
+                try:
+                    self._recover(folder, found)
+                except (SpoolError, EngineBusyError, ProtocolError) as error:
+                    log.error("session %s: left in %s: %s", found.header.id, found.folder, error)
+
+    def _recover(self, folder: SpoolFolder, found: RecoveredSession) -> None:
+        header, info = found.header, self._engine.info
+        revival = revive(found, self._stream_config(header.options), self._tokenizer, info)
+        stream = self._engine.open_stream()
+        pump = self._pump(revival.stream, stream)
+        try:
+            store = self._keeper.take_up(folder, found, pump.tell)
+        except SpoolError:
+            self._engine.close_stream(stream)
+            raise
+        identity = Identity(header.id, header.resume_token)
+        cursor, journal = restored_cursor(found), found.journal
+        session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
+        self._begin(session, stream)
+        session.publish(revival.events)
+        if revival.ending is not None:
+            session.finish(revival.ending)
+            return
+        self._metrics.recovered.inc()
+        play_again(session, found)
+        session.detached = Detached(self._clock() + self._config.limits.resume_s, SPEAKER_LEFT)
+        if header.source == "input":
+            self._input = (session, found.last_seen)
+        log.warning("session %s: taken up again%s", session.id, "".join(f"; {repair}" for repair in found.repairs))
+
+    def take_input(self) -> LiveSession | None:
+        """Return the session of the daemon's own input that was taken up again, once; nobody listened since it was."""
+        waiting, self._input = self._input, None
+        if waiting is None or waiting[0].ending is not None:
+            return None
+        session, last_seen = waiting
+        session.detached = None
+        lose_downtime(session, self._keeper.clock().since(last_seen))
+        return session
+
+    @property
+    def _journal_limits(self) -> JournalLimits:
+        return JournalLimits(self._config.limits.ring_events, self._config.limits.transcript_words)
+
+    def _pump(self, pipeline: StreamSession, stream: int) -> Pump:
+        backlog_ms = 1000 * self._config.limits.backlog_s
+        return Pump(pipeline, self._engine, stream, backlog_ms, on_answer=self._metrics.tick_s.observe)
+
+    def _begin(self, session: LiveSession, stream: int) -> None:
+        self._live[session.id] = session
+        session.task = asyncio.create_task(self._run(session, stream))
 
     def resume(self, hello: Hello) -> LiveSession | EndedSession:
         """Return the session that a speaker comes back to.
@@ -144,8 +232,7 @@ class Sessions:
             "full", f"all {self._config.limits.sessions} sessions are taken; try again later", TRY_AGAIN
         )
 
-    def _stream_config(self, hello: Hello) -> StreamConfig:
-        asked = hello.options
+    def _stream_config(self, asked: Options) -> StreamConfig:
         try:
             config = replace(
                 self._config.stream,
@@ -160,6 +247,8 @@ class Sessions:
         return config
 
     async def _run(self, session: LiveSession, stream: int) -> None:
+        if self._poison is not None:
+            session.pump.on_poison = partial(self._poison.keep, session.id)
         try:
             ending = await session.run()
         finally:
@@ -173,6 +262,8 @@ class Sessions:
             session.ready(for_speaker=True, limits=limits, resumed=True),
             ending.reason,
             self._clock(),
+            session.ledger(),
+            session.store,
         )
         self._forget_old()
         told = (session.id, ending.reason, session.audio_s, session.journal.last_seq)
@@ -189,9 +280,21 @@ class Sessions:
         for session in list(self._live.values()):
             self._expire(session)
             session.hub.publish(Entry(session.stats()))
+            session.count_fates()
             if session.owes_ack:
                 session.acknowledge()
+            if session.store.wants_step and not session.pump.has_untold:
+                session.store.append_step((), session.pump.session)
         self._forget_old()
+
+    async def sync(self) -> None:
+        """Twice a second: have recordings on the disk, and acknowledge what is."""
+        for session in list(self._live.values()):
+            await session.store.sync()
+            if session.owes_ack:
+                session.acknowledge()
+        for ended in list(self._ended.values()):
+            await ended.store.sync()
 
     def _forget_old(self) -> None:
         limits = self._config.limits
@@ -200,16 +303,33 @@ class Sessions:
             if len(self._ended) <= limits.ended_sessions and self._clock() - oldest.ended_s <= limits.linger_s:
                 return
             del self._ended[oldest.identity.id]
+            oldest.store.forget()
+
+    @property
+    def live(self) -> list[LiveSession]:
+        """Those that go on, in the order in which they were opened."""
+        return list(self._live.values())
+
+    @property
+    def ended(self) -> list[EndedSession]:
+        """Those that are over and can still be read."""
+        return list(self._ended.values())
 
     def gauges(self) -> Gauges:
         """Return what stands now."""
         pipelines = [session.pump.session for session in self._live.values()]
+        clients = [client for session in self._live.values() for client in session.hub.clients]
+        folders = {"spool": self._keeper.spool, "recordings": self._keeper.recordings}
         return Gauges(
             sessions=len(self._live),
             ended_sessions=len(self._ended),
-            clients=sum(len(session.hub.clients) for session in self._live.values()),
+            clients=len(clients),
             lag_ms=max((pipeline.lag_ms for pipeline in pipelines), default=0.0),
             backlog_ms=sum(pipeline.queue_ms for pipeline in pipelines),
+            detached=sum(session.detached is not None for session in self._live.values()),
+            client_queue=max(map(len, clients), default=0),
+            unsettled_s=sum(session.unsettled_s for session in self._live.values()),
+            kept_bytes={name: folder.budget.used for name, folder in folders.items() if folder is not None},
         )
 
     def reconfigure(self, config: Config) -> None:
@@ -242,3 +362,5 @@ class Sessions:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        for ended in self._ended.values():
+            ended.store.suspend()

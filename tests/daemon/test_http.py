@@ -33,7 +33,9 @@ def site(ready: bool = True) -> Site:
         lambda: {"encoder": "cpu"},
         lambda: (ready, {"why": "" if ready else "lost"}),
         lambda: b"x 1\n",
+        lambda: {"sessions": []},
         {"abc": journal, "a b": journal}.get,
+        lambda name: {"rate": 16000, "samples": {"received": 48000, "gap": 0}},
         lambda name, token: False,
     )
 
@@ -49,6 +51,8 @@ def page_at(path: str, site: Site, *, is_admin: bool = True) -> Page:
     [
         ("/v1/session", Route("session")),
         ("/v1/session?x=1", Route("session")),
+        ("/v1/session?a=b&resume=4f0c2e9a71d3", Route("session", resumes="4f0c2e9a71d3")),
+        ("/v1/session?resume=a%20b", Route("session")),
         ("/v1/watch/abc", Route("watch", "abc")),
         ("/v1/watch/a%20b", Route("watch", "a b")),
         ("/v1/watch/", None),
@@ -124,6 +128,13 @@ def test_exports(suffix: str, content_type: str, words: str) -> None:
     assert page.headers["X-Words-Dropped"] == "1"
 
 
+def test_json_tells_what_became_of_the_audio() -> None:
+    """The JSON of a session carries its ledger beside the words."""
+    document = json.loads(page_at("/v1/sessions/abc.json", site()).body)
+    assert document["ledger"] == {"rate": 16000, "samples": {"received": 48000, "gap": 0}}
+    assert len(document["utterances"]) == 2
+
+
 def test_export_is_as_of_now() -> None:
     """Words that are committed while a transcript is written, by another thread, do not disturb it."""
     pages = site()
@@ -160,10 +171,7 @@ def test_other_paths(path: str, status: int, words: str) -> None:
     [
         *((path, None) for path in ("/", "/captions?x", "/healthz", "/readyz", "/v1/session", "/v1/watch/abc")),
         *((path, "watch") for path in ("/v1/sessions/abc.txt", "/v1/sessions/latest.srt?token=x", "/v1/login")),
-        *(
-            (path, "admin")
-            for path in ("/metrics", "/v1/sessions", "/captions/x", "/v1/sessions/abc.exe", "/%6d")
-        ),
+        *((path, "admin") for path in ("/metrics", "/v1/sessions", "/captions/x", "/v1/sessions/abc.exe", "/%6d")),
     ],
 )
 def test_what_a_page_asks_of_who_wants_it(path: str, role: str | None) -> None:
