@@ -6,39 +6,18 @@ import json
 import os
 import re
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soundfile
-from websockets.asyncio.client import unix_connect
-from websockets.typing import Subprotocol
 
 from amanuensis.daemon.service.install import readiness
-from tests.helpers.booted import Machine, booted, why_not
-from tests.helpers.daemon_client import PROTO, TestClient, check_invariants, cut, hello, pcm
+from tests.helpers.booted import Machine
+from tests.helpers.booted_service import PROGRAM, SERVICE, SOCKET, address, children, connected, outside, status_of
+from tests.helpers.daemon_client import check_invariants, cut, hello, pcm
 
-SERVICE, SOCKET = "amanuensis.service", "amanuensis.socket"
-PROGRAM = (Path(sys.prefix) / "bin" / "amanuensis").absolute()
-IMPATIENT = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n"
 AUDIO = {"enc": "s16le", "rate": 16000, "ch": 1, "framing": "raw"}
 SENTENCE, TEXT = "narrow_seen_003.flac", "the train leaves at five thirty nine"
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which the service is installed, its sockets open, its daemon not started."""
-    if why := why_not():
-        pytest.skip(f"systemd cannot be booted here: {why}")
-    with booted(tmp_path_factory.mktemp("machine")) as found:
-        found.run(PROGRAM, "service", "install", "--system", "--no-start")
-        found.write(f"/etc/systemd/system/{SERVICE}.d/impatient.conf", IMPATIENT)
-        found.systemctl("daemon-reload")
-        found.systemctl("start", SOCKET)
-        yield found
 
 
 @pytest.fixture
@@ -54,45 +33,6 @@ def sound(repository: Path) -> bytes:
     """A sentence that the built-in model reads."""
     samples, _ = soundfile.read(repository / "tests" / "data" / "synthetic" / SENTENCE, dtype="float32")
     return pcm(samples)
-
-
-def outside(machine: Machine, pid: int) -> int:
-    """Return the number that a process of the machine has on this side; only its own are looked at."""
-    waiting = [machine.init]
-    while waiting:
-        found = waiting.pop()
-        if status_of(found)["NSpid"].split()[-1] == str(pid):
-            return found
-        waiting += children(found)
-    raise AssertionError(f"no process {pid} in the machine")
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
-
-
-def address(machine: Machine) -> str:
-    """Return the unix socket of the service, as it can be connected to from here."""
-    return f"{machine.root}/run/amanuensis/amanuensis.sock"
-
-
-@asynccontextmanager
-async def connected(machine: Machine, first: dict[str, Any]) -> AsyncIterator[TestClient]:
-    """Connect to the service and say hello."""
-    uri = "ws://localhost/v1/session"
-    async with unix_connect(address(machine), uri, subprotocols=[Subprotocol(PROTO)]) as websocket:
-        client = TestClient(websocket)
-        client.read()
-        await client.send(first)
-        yield client
-
-
-def status_of(pid: int) -> dict[str, str]:
-    """Return what the kernel says of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 async def test_the_first_connection_starts_the_service(machine: Machine, sound: bytes) -> None:

@@ -1,0 +1,25 @@
+"""Machines with a real systemd, booted in containers (tests/helpers/booted.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.booted import Machine, booted, why_not
+from tests.helpers.booted_service import PROGRAM, SERVICE, SOCKET
+
+IMPATIENT = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which the service is installed, its sockets open, its daemon not started."""
+    if why := why_not():
+        pytest.skip(f"systemd cannot be booted here: {why}")
+    with booted(tmp_path_factory.mktemp("machine")) as found:
+        found.run(PROGRAM, "service", "install", "--system", "--no-start")
+        found.write(f"/etc/systemd/system/{SERVICE}.d/impatient.conf", IMPATIENT)
+        found.systemctl("daemon-reload")
+        found.systemctl("start", SOCKET)
+        yield found
