@@ -25,13 +25,19 @@ class GuardedStore:
     Args:
         spool: of the session.
         tell: takes the warning that says so, to be told after what is being told now.
+        move: gives another spool for a recording that cannot go on, or None.
 
     """
 
-    def __init__(self, spool: SessionSpool, tell: Callable[[Warning], None]) -> None:
+    def __init__(
+        self,
+        spool: SessionSpool,
+        tell: Callable[[Warning], None],
+        move: Callable[[SessionSpool], SessionSpool | None] = lambda _: None,
+    ) -> None:
         self._spool: SessionSpool | None = spool
-        self._header = spool.header
         self._tell = tell
+        self._move = move
 
     @property
     def survives(self) -> bool:
@@ -66,12 +72,14 @@ class GuardedStore:
 
     async def sync(self) -> None:
         """Have a recording on the disk, in another thread."""
-        if self._spool is None or not self._header.recorded:
+        spool = self._spool
+        if spool is None or not spool.header.recorded:
             return
         try:
-            await asyncio.to_thread(self._spool.sync)
+            await asyncio.to_thread(spool.sync)
         except SpoolError as error:
-            self._stop(error)
+            if spool is self._spool:
+                self._stop(spool, error)
         else:
             self._try(SessionSpool.tidy)
 
@@ -84,25 +92,33 @@ class GuardedStore:
         self._try(lambda spool: spool.end(reason, stream))
 
     def forget(self) -> None:
-        """Remove a session that is over; keep it if it is a recording."""
-        self._try(SessionSpool.forget)
-
-    def _stop(self, error: Exception) -> None:
-        """Keep nothing more, and say why."""
-        if self._spool is None:
-            return
+        """Remove a session that is over; if it is a recording, put it where it stays."""
         spool, self._spool = self._spool, None
+        if spool is None:
+            return
+        try:
+            spool.forget()
+        except SpoolError as error:
+            log.error("session %s: its recording is finished when the daemon starts next: %s", spool.header.id, error)
+            spool.close()
+
+    def _stop(self, spool: SessionSpool, error: Exception) -> None:
+        """Say why the session cannot be kept as it was, and go on with what can be had instead."""
+        warning = not_kept(spool.header, error)
+        log.error("session %s: %s", spool.header.id, warning.message)
+        spool.close()
+        self._spool = self._move(spool) if spool.header.recorded else None
         spool.abandon()
-        warning = not_kept(self._header, error)
-        log.error("session %s: %s", self._header.id, warning.message)
         self._tell(warning)
 
     def _try(self, step: Callable[[SessionSpool], None]) -> None:
-        if self._spool is not None:
+        """Do something with the spool; a spool that took the place of a recording is given it anew."""
+        while (spool := self._spool) is not None:
             try:
-                step(self._spool)
+                return step(spool)
             except (SpoolError, RecordError) as error:
-                self._stop(error)
+                self._stop(spool, error)
+        return None
 
 
 def not_kept(header: SessionHeader, error: Exception) -> Warning:

@@ -69,6 +69,11 @@ class Journal:
         self.words_dropped = base.words
 
     @property
+    def limits(self) -> JournalLimits:
+        """How much is kept."""
+        return self._limits
+
+    @property
     def base(self) -> JournalBase:
         """What a journal that goes on after this one must know."""
         return JournalBase(self.last_seq, self.words_dropped + len(self._words), dict(self._next_index))

@@ -17,6 +17,8 @@ from amanuensis.daemon.spool.clock import Clock, machine_clock
 from amanuensis.daemon.spool.header import SessionHeader
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.places import RecordingMode
+from amanuensis.daemon.spool.recovered import RecoveredSession
+from amanuensis.daemon.spool.session_spool import SessionSpool
 from amanuensis.daemon.spool.spool_folder import OPEN, SpoolFolder
 from amanuensis.stream.events import Warning  # noqa: A004 - the name on the wire
 
@@ -92,11 +94,30 @@ class Keeper:
         if folder is None:
             return MemoryStore()
         try:
-            return GuardedStore(folder.create(header, journal), tell)
+            return GuardedStore(folder.create(header, journal), tell, self._move)
         except SpoolError as error:
             log.error("session %s: %s", header.id, error)
             tell(not_kept(header, error))
             return self.keep(replace(header, recorded=False), journal, tell) if header.recorded else MemoryStore()
+
+    def take_up(self, folder: SpoolFolder, found: RecoveredSession, tell: Callable[[Warning], None]) -> GuardedStore:
+        """Go on keeping a session that was found.
+
+        Raises:
+            SpoolError: its logs cannot be opened.
+
+        """
+        return GuardedStore(folder.reopen(found), tell, self._move)
+
+    def _move(self, recording: SessionSpool) -> SessionSpool | None:
+        """Have the spool keep what was recorded until its disk failed."""
+        if self.spool is None:
+            return None
+        try:
+            return self.spool.adopt(recording)
+        except SpoolError as error:
+            log.error("session %s: it would not survive the end of the daemon: %s", recording.header.id, error)
+            return None
 
     @property
     def folders(self) -> list[SpoolFolder]:

@@ -170,9 +170,9 @@ class AudioLog:
             self.closed.remove(segment)
 
     def close_segment(self) -> None:
-        """Begin a new segment if there is sound in this one, so that it can be read and dropped."""
-        if self._sound_bytes > len(self._tail):
-            self._rotate(self._tail)
+        """Have all sound in segments that are closed, so that it can be read and dropped; no more may come."""
+        if self._sound_bytes:
+            self._rotate(b"")
 
     def sync(self) -> None:
         """Wait until everything is on the disk; may be called from another thread.
@@ -195,6 +195,12 @@ class AudioLog:
         for file in (*self._unsynced, self._open):
             file.close()
         self._unsynced.clear()
+
+    def remove_empty(self) -> None:
+        """Remove the open segment of a log that was closed, if there is no sound in it."""
+        if not self._sound_bytes:
+            self._open.path.unlink(missing_ok=True)
+            self._charge(-self._open.size)
 
     def _rotate_before_hole(self) -> None:
         """Have the hole at the front of a segment; a frame that it cuts stays with the sound before."""

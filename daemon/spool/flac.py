@@ -30,7 +30,7 @@ class FlacError(Exception):
 
 
 def convert(segment: Path, fmt: AudioFormat) -> int:
-    """Write a segment's sound as FLAC files of at most 10 s beside it; return their bytes.
+    """Write a segment's sound as FLAC files of at most 10 s beside it, those that are not there; return their bytes.
 
     An incomplete sample frame at its end is left out: it stands at the head of the next segment, or was cut by a loss.
 
@@ -46,7 +46,7 @@ def convert(segment: Path, fmt: AudioFormat) -> int:
         piece = data[start : start + step]
         whole = len(piece) - len(piece) % fmt.frame_bytes
         target = segment.with_name(f"{PREFIX}{first + start // fmt.frame_bytes:015d}{FLAC}")
-        n_bytes += _write(target, samples_of(piece[:whole], fmt), fmt.rate)
+        n_bytes += 0 if target.exists() else _write(target, samples_of(piece[:whole], fmt), fmt.rate)
     return n_bytes
 
 

@@ -77,8 +77,13 @@ class RecoveredSession:
         """Yield the sound, holes and orders that the stream has to be given again, in order."""
         return self._audio.replay(self.fed_from, self.step.place.index if self.step else 0)
 
-    def reopen(self, charge: Callable[[int], None], clock: Clock) -> SessionSpool:
+    def reopen(self, charge: Callable[[int], None], clock: Clock, journal: Journal | None = None) -> SessionSpool:
         """Open its logs for appending.
+
+        Args:
+            charge: told of bytes that are added or taken away.
+            clock: for stamps.
+            journal: of a session that has gone on since; None: that which was found.
 
         Raises:
             SpoolError: they cannot be.
@@ -109,6 +114,5 @@ class RecoveredSession:
         except BaseException:
             audio.close()
             raise
-        return SessionSpool(
-            self.folder, header, self.journal, audio, events, charge=charge, clock=clock, last=self.step
-        )
+        journal = self.journal if journal is None else journal
+        return SessionSpool(self.folder, header, journal, audio, events, charge=charge, clock=clock, last=self.step)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from amanuensis.daemon.spool.header import SessionHeader
-from amanuensis.daemon.spool.log_file import FOLDER_MODE, UNFINISHED, explained, sync_folder
+from amanuensis.daemon.spool.log_file import FILE_MODE, FOLDER_MODE, UNFINISHED, explained, sync_folder
 
 log = logging.getLogger(__name__)
 
-OURS: Final = ("session.log*", "audio-[0-9]*.log*", "events-[0-9]*.log*", "sound-[0-9]*.flac*")
+LOGS: Final = ("audio-[0-9]*.log", "events-[0-9]*.log")
+OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), "sound-[0-9]*.flac*")
 
 
 def make_session(folder: Path, header: SessionHeader) -> None:
@@ -40,6 +42,22 @@ def session_bytes(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size
     return total
+
+
+def copy_logs(source: Path, target: Path, charge: Callable[[int], None]) -> None:
+    """Copy the audio and event logs of a session.
+
+    Raises:
+        SpoolError: there is no room, or they cannot be read or written.
+
+    """
+    for path in (path for pattern in LOGS for path in source.glob(pattern)):
+        try:
+            charge(path.stat().st_size)
+            shutil.copyfile(path, target / path.name)
+            (target / path.name).chmod(FILE_MODE)
+        except OSError as error:
+            raise explained(path, error) from None
 
 
 def remove_session(folder: Path, charge: Callable[[int], None]) -> None:

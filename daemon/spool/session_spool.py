@@ -61,7 +61,7 @@ class SessionSpool:
     ) -> None:
         self.folder = folder
         self.header = header
-        self._journal = journal
+        self.journal = journal
         self._audio = audio
         self._events = events
         self._charge = charge
@@ -162,11 +162,14 @@ class SessionSpool:
         """Remove a session that is over; a recording is put among those that are finished.
 
         Raises:
-            SpoolError: the folder cannot be moved.
+            SpoolError: the disk did not take the last of it, or the folder cannot be moved.
 
         """
         if self.header.recorded:
-            self.suspend()
+            self.sync()
+            self._audio.drop_before(self._audio.place.position, unless=self._is_raw)
+            self.close()
+            self._audio.remove_empty()
             finish_recording(self.folder, self.header)
         else:
             self.close()
@@ -181,7 +184,7 @@ class SessionSpool:
                 self._events.close()
 
     def _write(self, step: Step) -> None:
-        self._events.append(step, self._journal)
+        self._events.append(step, self.journal)
         self._last = replace(step, entries=())
 
     def _drop_audio(self) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from amanuensis.daemon.spool.event_log import EventLog
 from amanuensis.daemon.spool.header import NAME, SessionHeader
 from amanuensis.daemon.spool.log_file import FILE_MODE, FOLDER_MODE, SpoolError, explained
 from amanuensis.daemon.spool.recovered import RecoveredSession
-from amanuensis.daemon.spool.session_folder import make_session, remove_session, session_bytes
+from amanuensis.daemon.spool.session_folder import copy_logs, make_session, remove_session, session_bytes
 from amanuensis.daemon.spool.session_spool import SessionSpool
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,23 @@ class SpoolFolder:
                 self.set_aside(folder)
         self.budget.measure()
         return sorted(found, key=lambda session: session.header.opened.wall_s)
+
+    def adopt(self, recording: SessionSpool) -> SessionSpool:
+        """Go on keeping a session whose recording was closed: what it needs is copied here.
+
+        Raises:
+            SpoolError: there is no room, or a disk does not do its work.
+
+        """
+        folder, charge, journal = self._open_folder / recording.header.id, self.budget.charge, recording.journal
+        make_session(folder, replace(recording.header, recorded=False))
+        try:
+            charge(session_bytes(folder))
+            copy_logs(recording.folder, folder, charge)
+            return RecoveredSession(folder, journal.limits).reopen(charge, self._clock, journal)
+        except SpoolError:
+            remove_session(folder, charge)
+            raise
 
     def reopen(self, session: RecoveredSession) -> SessionSpool:
         """Go on keeping a session.

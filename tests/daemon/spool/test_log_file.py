@@ -36,16 +36,23 @@ def records(path: Path) -> list[dict[str, object]]:
     return found
 
 
+def fill(log: LogFile) -> int:
+    """Append until the disk is full; return how many records it took."""
+    for n in range(1000):
+        try:
+            log.append({"n": n, "d": bytes(1500)})
+        except SpoolError as error:
+            assert "No space left on device; make room" in str(error)
+            return n
+    raise AssertionError("the disk was never full")
+
+
 def test_a_full_disk_leaves_whole_records(small_disk: Path) -> None:
-    """When the disk is full the error says so, the log ends with its last whole record, and goes on when there is room."""
+    """When the disk is full the error says so, the log ends with a whole record, and goes on when there is room."""
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1024 * (ROOM_KIB - 16)))
     log = LogFile(small_disk / "log")
-    written = 0
-    with pytest.raises(SpoolError, match="No space left on device; make room"):
-        while True:
-            log.append({"n": written, "d": bytes(1500)})
-            written += 1
+    written = fill(log)
     assert 0 < written < 16
     assert [record["n"] for record in records(log.path)] == list(range(written))
     ballast.unlink()
@@ -63,7 +70,7 @@ def test_a_limit_of_the_file_size_is_as_good_as_a_full_disk(tmp_path: Path) -> N
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
     try:
-        with pytest.raises(SpoolError, match="File too large; .*ulimit -f"):
+        with pytest.raises(SpoolError, match=r"File too large; .*ulimit -f"):
             log.append({"d": bytes(1000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
