@@ -90,6 +90,7 @@ def open_one(address: ListenAddress) -> Listener:
 
 def adopt(listener: socket.socket) -> Listener:
     """Return a socket that somebody else opened; its file is left where it is."""
+    _tune(listener)
     return Listener(bound_address(listener), listener)
 
 
@@ -126,14 +127,16 @@ def open_listener(address: Address) -> socket.socket:
         what = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         hint = hints.get(error.errno or 0, "check server.listen")
         raise ServeError(f"cannot listen on {address}: {what}: {hint}") from None
-    # All of these are inherited by the connections. asyncio forgets TCP_NODELAY for sockets made this way, which costs
-    # an event 40 ms: Nagle's algorithm waits for an acknowledgement that the other side delays.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    _bound_buffers(listener)
+    _tune(listener)
     return listener
 
 
-def _bound_buffers(listener: socket.socket) -> None:
+def _tune(listener: socket.socket) -> None:
+    """Set what connections inherit."""
+    if listener.family != socket.AF_UNIX:
+        # asyncio forgets it for sockets made this way, which costs an event 40 ms: Nagle's algorithm waits for an
+        # acknowledgement that the other side delays.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
 
@@ -195,7 +198,7 @@ def _bind(path: Path) -> Listener:
     try:
         listener.bind(os.fspath(new))
         new.chmod(ONLY_OWNER)  # nobody can connect before `listen`
-        _bound_buffers(listener)
+        _tune(listener)
         listener.listen(BACKLOG)
         new.replace(path)
         return Listener(UnixAddress(path), listener, path.lstat().st_ino)

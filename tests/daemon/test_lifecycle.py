@@ -15,7 +15,7 @@ import soundfile
 from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.lifecycle import stuck
 from amanuensis.npu.engine.api import EngineStats
-from tests.helpers.daemon_client import check_invariants, connected, get, hello, pcm
+from tests.helpers.daemon_client import connected, get, hello, pcm
 from tests.helpers.daemon_process import COMMAND, START_LIMIT_S
 from tests.helpers.managed import Managed, managed
 
@@ -65,9 +65,8 @@ async def test_a_manager_is_told_how_the_daemon_is(builtin_model: Path, sound: b
                 status, out, err = daemon.stop(signal.SIGTERM)
                 daemon.until("STOPPING", "1")
                 assert await client.over() == (1001, "shutdown")
-            check_invariants(client.events)
-            assert client.text == "the train leaves at five thirty nine"
             assert client.events[-1]["reason"] == "shutdown"
+            assert client.events[-1]["resume_until"] > 0  # the next process goes on with the session
         early.close()
     assert status == 0
     assert out.splitlines() == [f"listening ws://{address}/v1/session", f"listening unix:{tmp_path}/s"]

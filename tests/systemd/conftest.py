@@ -13,13 +13,19 @@ IMPATIENT = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n"
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which the service is installed, its sockets open, its daemon not started."""
+def bare_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which nothing of ours is installed."""
     if why := why_not():
         pytest.skip(f"systemd cannot be booted here: {why}")
     with booted(tmp_path_factory.mktemp("machine")) as found:
-        found.run(PROGRAM, "service", "install", "--system", "--no-start")
-        found.write(f"/etc/systemd/system/{SERVICE}.d/impatient.conf", IMPATIENT)
-        found.systemctl("daemon-reload")
-        found.systemctl("start", SOCKET)
         yield found
+
+
+@pytest.fixture(scope="module")
+def machine(bare_machine: Machine) -> Machine:
+    """A machine on which the service is installed, its sockets open, its daemon not started."""
+    bare_machine.run(PROGRAM, "service", "install", "--system", "--no-start")
+    bare_machine.write(f"/etc/systemd/system/{SERVICE}.d/impatient.conf", IMPATIENT)
+    bare_machine.systemctl("daemon-reload")
+    bare_machine.systemctl("start", SOCKET)
+    return bare_machine
