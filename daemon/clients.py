@@ -16,6 +16,7 @@ from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
 from amanuensis.daemon.live_session import NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
+from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError
 from amanuensis.daemon.sessions import RETRY_AFTER_S, EndedSession, Sessions
@@ -101,6 +102,7 @@ class Client:
 
     async def _attend(self, session: LiveSession, reader: Coroutine[Any, Any, None]) -> None:
         """Be one of a session's clients until the connection is over."""
+        about(session=session.id)
         session.hub.clients.add(self._queue)
         try:
             await self._run(reader)
@@ -117,7 +119,7 @@ class Client:
         retry_after = RETRY_AFTER_S if error.code == "full" else None
         self._queue.send(Error(error.code, str(error), error.close_code is not None, retry_after))
         if error.close_code is not None:
-            log.info("connection refused: %s", error.code)
+            log.info("connection refused: %s", error.code, extra={"code": error.code})
             self._queue.close(error.close_code, str(error))
 
     async def _speak(self, hello: Hello) -> None:

@@ -18,6 +18,7 @@ from amanuensis.daemon.feeder import Feeder
 from amanuensis.daemon.hub import ClientQueue, Hub
 from amanuensis.daemon.journal import Entry, Journal
 from amanuensis.daemon.latency import Arrivals
+from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import FATES, Metrics
 from amanuensis.daemon.protocol import PROTO, Configure, End, Flush, Mark, ProtocolError
 from amanuensis.daemon.pump import Pump
@@ -154,6 +155,7 @@ class LiveSession:
 
         When it is cancelled, it is over at once for its clients: with the `ending` that was set, else `SHUTDOWN`.
         """
+        about(session=self.id)
         try:
             async for step in self.pump.steps():
                 self.publish(step)

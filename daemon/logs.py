@@ -1,7 +1,7 @@
 """Log messages of the parts: lines for a person on stderr, JSON lines for a program, or entries of the journal.
 
-A record may carry facts beside its words: `log.info("opened", extra={"session": session_id})`. Neither a secret nor
-what was said stands in a message above debug.
+A record may carry facts beside its words: `log.info("opened", extra={"session": session_id})`, or a task has them for
+all that it logs: `about(session=session_id)`. Neither a secret nor what was said stands in a message above debug.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from amanuensis.daemon.commands.common import complain
@@ -19,6 +21,7 @@ LogLevel: TypeAlias = Literal["error", "warning", "info", "debug"]
 LogFormat: TypeAlias = Literal["auto", "text", "json", "journal"]
 DEBUG_FORMAT: Final = "%(asctime)s %(name)s %(levelname)s %(message)s"
 FACTS: Final = ("session", "code", "peer")  # attributes of a record that are fields of an entry
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 
 
 class StderrHandler(logging.Handler):
@@ -39,8 +42,13 @@ class JsonHandler(logging.Handler):
 
 def facts_of(record: logging.LogRecord) -> dict[str, str]:
     """Return what a record says beside its message."""
-    found = {name: getattr(record, name, None) for name in FACTS}
-    return {name: str(value) for name, value in found.items() if value is not None}
+    told = {name: getattr(record, name, None) for name in FACTS}
+    return dict(_about.get()) | {name: str(value) for name, value in told.items() if value is not None}
+
+
+def about(**facts: str) -> None:
+    """Say what the task that this is called in does from now on, and the tasks that it starts: one of FACTS each."""
+    _about.set(MappingProxyType(dict(_about.get()) | facts))
 
 
 def set_up(*, debug: bool) -> None:

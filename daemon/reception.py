@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from amanuensis.daemon.connection import NOT_ALLOWED
 from amanuensis.daemon.logins import COOKIE
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import ProtocolError
+
+log = logging.getLogger(__name__)
 
 SAFE: Final = {  # of every answer; pages have a policy of their own
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -70,7 +73,9 @@ class Reception:
         if page is None:
             page = await self._page(peer, request, brought, secure=secure)
         if page.status >= 400:
-            self.metrics.refused.labels(f"http_{page.status}").inc()
+            code = f"http_{page.status}"
+            self.metrics.refused.labels(code).inc()
+            log.info("request refused: %d", page.status, extra={"code": code, "peer": peer.key})
         return _response(page, request.method)
 
     def authorize(self, peer: Peer, request: Request) -> Authorize:

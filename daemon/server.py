@@ -28,6 +28,7 @@ from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
 from amanuensis.daemon.live_session import GOING_AWAY
+from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.poison import PoisonKeeper, poison_folder
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
@@ -225,13 +226,16 @@ class Daemon:
         assert websocket.request is not None
         route = pages.websocket_route(websocket.request.path)
         assert route is not None
-        connection = Connection(route, self.reception.authorize(_peer(websocket, door), websocket.request))
+        peer = _peer(websocket, door)
+        about(peer=peer.key)
+        connection = Connection(route, self.reception.authorize(peer, websocket.request))
         client = Client(websocket, connection, self.sessions, limits=self.config.limits, metrics=self.metrics)
         try:
             with self._counted_as_greeting(route):
                 hello = await client.greet()
             self._gate.is_known(_socket(websocket).fileno())
             self._guests[client] = connection.grant
+            log.info("connection accepted: %s, who may %s", connection.grant.holder, hello.role)
             await client.serve(hello)
         except ProtocolError as error:
             await client.turn_away(error)

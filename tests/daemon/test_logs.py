@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
 
 import pytest
 
-from amanuensis.daemon.logs import JsonHandler, LogFormat, LogLevel, StderrHandler, set_up_daemon
+from amanuensis.daemon.logs import JsonHandler, LogFormat, LogLevel, StderrHandler, about, set_up_daemon
 from amanuensis.daemon.service.journal import JournalHandler
 
 
@@ -29,6 +30,28 @@ def test_json_lines_carry_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(line)
     assert said.pop("time").endswith("+00:00")
     assert said == {"level": "info", "logger": "amanuensis.part", "message": "opened\nat once", "session": "ab12"}
+
+
+async def test_a_task_has_its_facts_for_all_that_it_logs(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a task says that it is about stands in every line of it and of its own tasks, and in no other's."""
+    logger = logging.Logger("amanuensis.part")
+    logger.addHandler(JsonHandler())
+
+    async def tell(session: str) -> None:
+        about(session=session)
+        logger.info("first")
+        about(peer="uid 7")
+        await asyncio.create_task(asyncio.to_thread(logger.info, "second", extra={"code": "full"}))
+
+    await asyncio.gather(tell("a"), tell("b"))
+    logger.info("outside")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = {(line["message"], line.get("session"), line.get("peer"), line.get("code")) for line in lines}
+    assert told == {
+        *(("first", session, None, None) for session in "ab"),
+        *(("second", session, "uid 7", "full") for session in "ab"),
+        ("outside", None, None, None),
+    }
 
 
 @pytest.fixture

@@ -341,6 +341,9 @@ async def test_nothing_secret_and_nothing_said_is_logged(
         write_tokens(secrets.file, read_tokens(secrets.file).revoked("obs"))
         daemon.reload_security(daemon.config.server)
     text = caplog.text
+    assert {"connection accepted: both, who may speak", "request refused: 401", "connection refused: unauthorized"} <= {
+        record.message for record in caplog.records
+    }
     assert client.text == spell(WORDS)
     assert client.events[0]["session"] in text
     unspeakable = [*secrets.by_name.values(), resume, "wrongsecret", "secretprompt", "hotsecret", *spell(WORDS).split()]
