@@ -63,7 +63,7 @@ class LedgerState:
     def __post_init__(self) -> None:
         counts = (self.transcribed, self.silence, self.gap, self.empty, self.settled)
         skipped = sum(span.stop - span.start for span in self.skips)
-        if min(counts) < 0 or self.settled > self.received or self.empty > self.transcribed + self.silence:
+        if min(counts) < 0 or self.settled > self.received:
             raise ValueError(f"counts {counts} of {self.received} samples are impossible")
         if self.transcribed + self.silence + self.gap != self.settled + skipped:
             raise ValueError(f"counts {counts} do not add up with {skipped} samples skipped")

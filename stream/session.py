@@ -246,7 +246,7 @@ class StreamSession:
             return [Warning("engine_failed", f"the engine could not decode a window, trying again: {why}")]
         self._attempts = 0
         self._context.counters.poisoned += poison
-        why = f"a window that the engine cannot survive: {why}" if poison else why
+        why = f"poison window: {why}" if poison else why
         return [*self._utterances.abandon_head(stop, why), *self._advance()]
 
     def flush(self, id: str | int | None = None) -> list[Event]:  # noqa: A002 - the name on the wire

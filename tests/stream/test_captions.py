@@ -56,3 +56,25 @@ def test_long_utterances_are_closed() -> None:
 def test_nothing_to_commit_makes_no_event() -> None:
     """No words, no commit."""
     assert CaptionWriter(SECOND * 9).commit([]) == []
+
+
+def test_a_writer_goes_on_from_its_state() -> None:
+    """Another writer goes on with the utterance, its text and its number, and shows what it hears even if it is old."""
+    writer = CaptionWriter(30 * SECOND)
+    writer.commit(words("turn on"))
+    writer.partial(words("the", 1.0))
+    again = CaptionWriter(30 * SECOND, writer.state())
+    assert (again.end, again.wrote_words) == (writer.end, True)
+    (partial,) = again.partial(words("the", 1.0))
+    assert isinstance(partial, Partial)
+    assert partial.rev > 100  # no client has seen so many
+    again.commit(words("the light", 1.0))
+    (final,) = again.final("pause")
+    assert isinstance(final, Final)
+    assert (final.utt, final.text) == (0, " turn on the light")
+    assert [e.rev for e in again.partial(words("c", 2.0)) if isinstance(e, Partial)] == [1]
+
+
+def test_a_partial_that_is_heard_no_more_is_taken_back_after_a_restart() -> None:
+    """The first partial of a writer that goes on is shown even when it is empty."""
+    assert [e.text for e in CaptionWriter(SECOND * 9, CaptionWriter(SECOND).state()).partial([])] == [""]  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.stream.checkpoint import Checkpoint
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.english import normalise_english
 from amanuensis.stream.events import Commit, Event
@@ -259,6 +261,37 @@ def test_only_what_was_said_is_shown() -> None:
     assert [event for at, event in cut if at < half_ms and isinstance(event, Commit)] == before
     assert before
     assert all(word.end_ms <= half_ms for _, event in cut if isinstance(event, Commit) for word in event.words)
+
+
+def test_a_stream_that_is_put_down_again_and_again_says_the_same() -> None:
+    """Taken up every 3 s from its newest checkpoint, a stream of 80 s differs from the uncut one in few words."""
+    samples = join([clip for clip in clips() if clip.set == "narrow_seen"] * 3, "cut", seed=5).samples[: 80 * RATE]
+    uncut = listener().streaming(samples)
+    tokenizer, info = Tokenizer(folder()), model().info
+    session = StreamSession(StreamConfig(), FORMAT, tokenizer, info)
+    kept, n_taken_up = session.checkpoint(), 0
+    events: list[Event] = []
+    sent = b""
+    for k, piece in enumerate([*pieces(samples), None]):
+        if k % 30 == 29:
+            checkpoint = Checkpoint.from_plain(kept.to_plain())
+            session = StreamSession.restore(StreamConfig(), FORMAT, tokenizer, info, checkpoint)
+            events += session.receive(sent[2 * checkpoint.needs_from :])
+            n_taken_up += 1
+        sent += piece or b""
+        new = session.end() if piece is None else session.receive(piece)
+        while ticket := session.next_job():
+            new += session.deliver(ticket.id, model().decode(ticket.job))
+        if any(event.durable for event in new):
+            kept = session.checkpoint()
+        events += new
+    words = [word for event in events if isinstance(event, Commit) for word in event.words]
+    totals = session.ledger.totals()
+    assert n_taken_up >= 25
+    assert (totals.received, totals.unsettled, totals.gap) == (len(samples), 0, 0)
+    assert all(a.end_ms <= b.start_ms for a, b in pairwise(words))
+    assert len(uncut.words) > 60
+    assert errors(uncut.text, Heard(words, 0.0)).rate <= 0.05
 
 
 def test_the_first_and_last_words_are_heard() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amanuensis.stream.ledger import FATES, AudioLedger, Fate, LedgerError, Span, Totals
+from amanuensis.stream.ledger import FATES, MAX_SKIPS, AudioLedger, Fate, LedgerError, LedgerState, Span, Totals
 from amanuensis.stream.resample import MODEL_RATE
 
 RATES = st.sampled_from([8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
@@ -117,3 +117,58 @@ def test_a_second_fate_is_refused() -> None:
 def test_media_time() -> None:
     """A source sample's time counts at the source's rate."""
     assert AudioLedger(44_100).to_ms(441) == 10.0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 500), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=12))
+def test_a_ledger_goes_on_from_its_state(settled: int, gaps: list[tuple[int, int]]) -> None:
+    """A ledger that was put down has the same totals and the same samples without a fate."""
+    ledger = AudioLedger(16_000)
+    ledger.received(1_000)
+    ledger.settle("silence", 0, settled // 2)
+    ledger.settle("transcribed", settled // 2, settled)
+    ledger.count_empty(0, settled // 3)
+    at = settled
+    for before, length in gaps:
+        at += before
+        ledger.settle_rest("gap", at, at + length)
+        at += length
+    again = AudioLedger.restore(16_000, ledger.state(settled))
+    assert again.totals() == ledger.totals()
+    assert again.unsettled == ledger.unsettled
+    assert again.state(settled) == ledger.state(settled)
+
+
+def test_a_state_is_bounded() -> None:
+    """Of countless gaps beyond what is settled the newest are kept; the samples of the others have no fate again."""
+    ledger = AudioLedger(16_000)
+    ledger.received(10_000)
+    for at in range(0, 10_000, 4):
+        ledger.settle("gap", at, at + 1)
+    state = ledger.state(0)
+    assert len(state.skips) == MAX_SKIPS
+    totals = AudioLedger.restore(16_000, state).totals()
+    assert totals == Totals(received=10_000, transcribed=0, silence=0, gap=MAX_SKIPS, unsettled=10_000 - MAX_SKIPS)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ((100, 101, 101, 0, 0, 0, ()), "impossible"),
+        ((100, 50, 51, -1, 0, 0, ()), "impossible"),
+        ((100, 50, 50, 0, 1, 0, ()), "do not add up with 0 samples skipped"),
+        ((100, 50, 50, 0, 2, 0, (Span(49, 51),)), "not in order or were settled before"),
+    ],
+)
+def test_a_state_that_does_not_add_up_is_refused(state: tuple[int, ...], message: str) -> None:
+    """Counts must be possible, add up, and leave the skipped samples behind what is settled."""
+    with pytest.raises(ValueError, match=message):
+        LedgerState(*state)  # type: ignore[arg-type]
+
+
+def test_empty_speech_is_counted_in_source_samples() -> None:
+    """Speech without words is counted beside the fates, not among them."""
+    ledger = AudioLedger(48_000)
+    ledger.received(48_000)
+    ledger.count_empty(1_600, 3_200)
+    assert ledger.totals() == Totals(48_000, transcribed=0, silence=0, gap=0, unsettled=48_000, empty=4_800)

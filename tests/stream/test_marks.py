@@ -25,3 +25,12 @@ def test_marks_are_bounded() -> None:
         marks.add(k, k, 0.0)
     with pytest.raises(ValueError, match="mark 'more'"):
         marks.add("more", 0, 0.0)
+
+
+def test_waiting_marks_can_be_taken_over() -> None:
+    """A queue made of the marks that wait in another one answers them in their order."""
+    marks = MarkQueue()
+    marks.add("a", 100, 6.25)
+    marks.add(2, 200, 12.5)
+    marks.answer(lambda position: position < 200)
+    assert MarkQueue(marks.waiting).answer(lambda _: True) == [Marked(2, 12.5)]

@@ -275,3 +275,20 @@ def test_rules_are_checked(name: str, value: float) -> None:
     """A duration outside its bounds is refused by name."""
     with pytest.raises(ValueError, match=f"segmenter {name} {value} is not allowed"):
         SegmenterConfig(**{name: value})
+
+
+@settings(deadline=None)
+@given(runs=RUNS, config=CONFIGS, cut=st.integers(0, 400), finished=st.sampled_from([None, True, False]))
+def test_a_segmenter_goes_on_from_its_state(
+    runs: list[int], config: SegmenterConfig, cut: int, finished: bool | None
+) -> None:
+    """Put down anywhere, another segmenter finds the same utterances."""
+    decisions = frames(*runs)
+    whole, before = Segmenter(config), Segmenter(config)
+    expected = whole.push(decisions[:cut])
+    assert before.push(decisions[:cut]) == expected
+    whole.hint(finished)
+    before.hint(finished)
+    after = Segmenter(config, before.state())
+    assert (after.quiet_until, after.undecided) == (whole.quiet_until, whole.undecided)
+    assert after.push(decisions[cut:]) + after.flush() == whole.push(decisions[cut:]) + whole.flush()
