@@ -51,6 +51,7 @@ def install(scope: Scope, files: Sequence[UnitFile], *, start: bool) -> None:
         SystemdError: systemd refuses.
 
     """
+    systemctl(scope, "show-environment")  # it answers, or nothing is written
     for file in files:
         write(file)
     for file in files:
