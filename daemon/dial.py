@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.asyncio.client import connect as tcp_connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from amanuensis.daemon.addresses import SYSTEM_SOCKET, UNIX, usual_socket
@@ -28,11 +28,16 @@ MAX_EVENT_BYTES: Final = 4 << 20  # a snapshot of a long session
 MAX_PAGE_BYTES: Final = 64 << 20
 SESSION_PATH: Final = "/v1/session"
 USUAL_URL: Final = "ws://127.0.0.1:8770"
+PASSING: Final = (429, 503)  # HTTP statuses of a daemon that may let us in later
 OVER_UNIX: Final = re.compile(r"unix:(/[^\0]*?)(?::(/[^:]*))?")
 
 
 class ClientError(Exception):
     """The server cannot be reached, has refused, or has gone; the message says which."""
+
+
+class UnreachableError(ClientError):
+    """Nobody answers there now, or there is no room now: later it may be otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,31 @@ async def open_websocket(address: str, token: str | None, ca: str | None = None)
     except InvalidURI:
         raise ClientError(f"{address!r} is not an address: write ws://HOST:PORT/v1/session or unix:/SOCKET") from None
     except InvalidStatus as error:
-        raise ClientError(status_text(address, error)) from None
+        kind = UnreachableError if error.response.status_code in PASSING else ClientError
+        raise kind(status_text(address, error)) from None
     except InvalidHandshake as error:
-        raise ClientError(f"{address} is not an Amanuensis daemon: {error}") from None
+        kind = UnreachableError if isinstance(error, InvalidMessage) else ClientError  # it may be starting or stopping
+        raise kind(f"{address} is not an Amanuensis daemon: {error}") from None
     except TimeoutError:
-        raise ClientError(f"{address} does not answer within {OPEN_TIMEOUT_S:.0f} s") from None
+        raise UnreachableError(f"{address} does not answer within {OPEN_TIMEOUT_S:.0f} s") from None
     except OSError as error:
-        raise ClientError(unreachable_text(address, error)) from None
+        kind = ClientError if isinstance(error, ssl.SSLError) else UnreachableError
+        raise kind(unreachable_text(address, error)) from None
+
+
+def again(address: str, session: str, *, speaks: bool) -> str:
+    """Return the address at which a client comes back to a session that it found at `address`.
+
+    A full daemon lets a speaker in that says so in the address; a watcher of `latest` stays with its session.
+    """
+    over_unix = OVER_UNIX.fullmatch(address)
+    parts = urlsplit(over_unix[2] or SESSION_PATH) if over_unix else urlsplit(address)
+    if speaks:
+        resume = f"resume={session}"
+        parts = parts._replace(query=f"{parts.query}&{resume}" if parts.query else resume)
+    elif "/watch/" in parts.path:
+        parts = parts._replace(path=f"{parts.path.rpartition('/watch/')[0]}/watch/{session}")
+    return f"{UNIX}{over_unix[1]}:{parts.geturl()}" if over_unix else parts.geturl()
 
 
 def fetch(address: str, path: str, token: str | None = None, ca: str | None = None) -> tuple[int, bytes]:

@@ -36,6 +36,7 @@ class Outbox:
     Args:
         fmt: of the sound.
         framing: of binary frames; with "raw" nothing can be skipped.
+        first: number of the first chunk; when others have sent chunks before, this side cannot say where they end.
 
     Attributes:
         acked: number of the newest chunk that the server keeps, -1 before the first.
@@ -43,16 +44,16 @@ class Outbox:
 
     """
 
-    def __init__(self, fmt: AudioFormat, framing: Framing = "msgpack") -> None:
-        self.acked = -1
+    def __init__(self, fmt: AudioFormat, framing: Framing = "msgpack", first: int = 0) -> None:
+        self.acked = first - 1
         self.kept_bytes = 0
         self._frame_bytes = fmt.frame_bytes
         self._framing = framing
         self._kept: deque[Kept] = deque()
-        self._first = 0  # chunk that is kept
+        self._first = first  # chunk that is kept
         self._orders_gone = 0  # of those behind the chunk before it
-        self._next = 0
-        self._sample = 0
+        self._next = first
+        self._sample: int | None = 0 if first == 0 else None
 
     @property
     def next_chunk(self) -> int:
@@ -63,21 +64,25 @@ class Outbox:
         """Return whole sample frames as the frame to send."""
         frame = data
         if self._framing == "msgpack":
-            frame = msgpack.packb({"t": "a", "n": self._next, "at": self._sample, "d": data})
+            at = {} if self._sample is None else {"at": self._sample}
+            frame = msgpack.packb({"t": "a", "n": self._next} | at | {"d": data})
         self._keep(Kept(frame, self._next))
         self._next += 1
-        self._sample += len(data) // self._frame_bytes
+        if self._sample is not None:
+            self._sample += len(data) // self._frame_bytes
         return frame
 
     def skip(self, n_samples: int) -> None:
         """Leave a hole of so many samples of each channel before the next audio.
 
         Raises:
-            ValueError: the framing cannot say so.
+            ValueError: the framing cannot say so, or it is not known where the hole would begin.
 
         """
         if self._framing == "raw":
             raise ValueError('raw framing has no place for what was lost: say "framing": "msgpack"')
+        if self._sample is None:
+            raise ValueError("a session that another process has begun cannot be told of a hole: its start is unknown")
         self._sample += n_samples
 
     def order(self, kind: str, **fields: Any) -> str:
@@ -111,7 +116,17 @@ class Outbox:
             message = f"the server says that it has taken {controls} text messages after chunk {next_chunk - 1}"
             raise OutboxError(f"{message}, which is not what went: {self._orders_gone}")
         self.acked = max(self.acked, next_chunk - 1)
+        return self.frames
+
+    @property
+    def frames(self) -> list[str | bytes]:
+        """What is kept, in order."""
         return [kept.frame for kept in self._kept]
+
+    def forget(self) -> None:
+        """Keep nothing of what was sent."""
+        while self._kept:
+            self._drop()
 
     def _forget_before(self, n: int) -> None:
         """Forget chunks before `n`, and orders before the last of them."""

@@ -1,0 +1,61 @@
+"""A real daemon with the built-in model, and speakers whose wire is cut: every word is told once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from amanuensis.daemon.client import AmanuensisClient, Event, Hello, Patience, connect
+from amanuensis.daemon.addresses import parse_address
+from amanuensis.stream.formats import AudioFormat, Encoding
+from tests.helpers.daemon_process import DaemonProcess, caption, check_whole, text_of
+from tests.helpers.pure_session import encoded
+from tests.helpers.wire import wired
+
+RATE = 16_000
+STEP_S = 0.1
+CUTS = 12
+
+
+async def collect(client: AmanuensisClient) -> list[Event]:
+    """All events to the end."""
+    return [event async for event in client]
+
+
+@pytest.mark.parametrize("encoding", ["s16le", "f32le", "mulaw"])
+async def test_a_speaker_on_a_bad_wire_gets_every_word_once(
+    daemon: DaemonProcess, speech: NDArray[np.float32], encoding: Encoding
+) -> None:
+    """A wire that is cut twelve times costs neither a word nor a sample, and what is told equals the transcript."""
+    fmt = AudioFormat(encoding, RATE, 1)
+    data = encoded(speech, fmt)
+    step = round(STEP_S * fmt.rate) * fmt.frame_bytes
+    every = len(data) // CUTS
+    async with wired(parse_address(daemon.address)) as wire:
+        url, patience = f"ws://{wire.address}/v1/session", Patience(first_s=0.001, most_s=0.1)
+
+        def again() -> None:
+            wire.budget = every if wire.cuts < CUTS else None
+
+        async with connect(url, Hello(audio=fmt), patience=patience) as client:
+            wire.on_cut = again
+            again()
+            collecting = asyncio.create_task(collect(client))
+            for at in range(0, len(data), step):
+                await client.send_audio(data[at : at + step])
+            await client.end()
+            events = await collecting
+    check_whole(events)
+    assert client.reconnects == CUTS
+    document = json.loads(await asyncio.to_thread(daemon.get, f"/v1/sessions/{client.session}.json"))
+    assert text_of(events).split() == document["text"].split()
+    samples = document["ledger"]["samples"]
+    assert samples["received"] == len(speech)
+    assert samples["transcribed"] + samples["silence"] == samples["received"]
+    whole = text_of(await caption(daemon.url, speech)).lower().split()
+    heard = text_of(events).lower().split()
+    assert abs(len(heard) - len(whole)) <= 0.2 * len(whole)  # windows differ with the time of each cut
