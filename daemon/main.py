@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export, prepare and remove models",
     "devices": "list compute devices and sound inputs",
-    "doctor": "check what an NPU needs here, and every operator of the device against its reference",
+    "doctor": "check what a daemon and an NPU need here, each with what to do",
     "kernels": "plan, compile, test and measure the operators of the NPU",
     "bench": "measure speed, memory and accuracy",
 }

@@ -1,4 +1,4 @@
-"""`amanuensis doctor`: what stands between this machine and an NPU, and whether its operators compute rightly."""
+"""`amanuensis doctor`: what a daemon needs here, what is in the way of an NPU, and whether that computes rightly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
 examples:
-  amanuensis doctor                 look for an NPU and test it, or else its simulation
+  amanuensis doctor                 look at settings, model, addresses, sound, folders; test the NPU or its simulation
   amanuensis doctor --device npu    status 1 unless there is an NPU that computes rightly
   amanuensis doctor --device sim --json"""
 MARKS: Final = {"ok": "ok", "warning": "!", "problem": "--"}
@@ -30,6 +30,7 @@ class Examination:
     """What was found out.
 
     Attributes:
+        service: findings about what a daemon needs.
         findings: about the machine.
         device: facts of the device that was tested, {} where there was none.
         checks: of its operators.
@@ -37,6 +38,7 @@ class Examination:
 
     """
 
+    service: Sequence[Finding]
     findings: Sequence[Finding]
     device: dict[str, Any]
     checks: Sequence[Check]
@@ -44,16 +46,19 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """Whether a device was tested and every operator passed."""
-        return not self.problem and all(check.passed for check in self.checks)
+        """Whether a daemon could start, a device was tested and every operator passed."""
+        served = all(finding.verdict != "problem" for finding in self.service)
+        return served and not self.problem and all(check.passed for check in self.checks)
 
 
 def add_parser(subparsers: SubParsers) -> None:
     """Add `doctor`."""
     parser = subparsers.add_parser(
         "doctor",
-        help="check what an NPU needs here, and every operator of the device against its reference",
-        description="Look for an NPU, say what is in its way, and run each operator against its reference.",
+        help="check what a daemon and an NPU need here, each with what to do",
+        description="Look at settings, model, addresses, service, sound, folders and clock; look for an NPU, say what "
+        "is in its way, and run each operator against its reference. Status 1 when a daemon could not start, or the "
+        "device that was asked for cannot be used or computes wrongly.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
@@ -63,7 +68,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine; 1 when the device that was asked for cannot be used or computes wrongly."""
+    """Examine; 1 when a daemon could not start, or the device that was asked for cannot be used or computes wrongly."""
     examination = examine(args.device)
     if args.json:
         print(json.dumps(as_map(examination)))
@@ -76,21 +81,23 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(wanted: Literal["auto", "npu", "sim"]) -> Examination:
     """Look at the machine and test a device; "auto": the NPU, and where there is none its simulation."""
+    from amanuensis.daemon.checkup import check_up
     from amanuensis.daemon.poison import poison_folder
     from amanuensis.npu.devices.xrt.errors import DeviceError
     from amanuensis.npu.devices.xrt.opening import open_runtime
     from amanuensis.npu.devices.xrt.probe import Finding, Places, look_around
 
-    findings = [*look_around(Places.of_machine()), poison_finding(poison_folder(os.environ))]
+    service = [*check_up(os.environ), poison_finding(poison_folder(os.environ))]
+    findings = list(look_around(Places.of_machine()))
     try:
         runtime = open_runtime("sim" if wanted == "sim" else "npu")
     except DeviceError as error:
         if wanted == "npu":
-            return Examination(findings, {}, (), str(error))
+            return Examination(service, findings, {}, (), str(error))
         if not any(finding.text == str(error) for finding in findings):
             findings.append(Finding("npu", "problem", str(error)))
         runtime = open_runtime("sim")
-    return examine_device(findings, runtime)
+    return examine_device(service, findings, runtime)
 
 
 def poison_finding(folder: Path) -> Finding:
@@ -112,7 +119,7 @@ def poison_finding(folder: Path) -> Finding:
     )
 
 
-def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:
+def examine_device(service: Sequence[Finding], findings: Sequence[Finding], runtime: XrtRuntime) -> Examination:
     """Run every operator on a device and close it."""
     from amanuensis.npu.devices.xrt.errors import DeviceError
     from amanuensis.npu.devices.xrt.host_operators import HEAVY, MUST_WORK
@@ -135,7 +142,7 @@ def examine_device(findings: Sequence[Finding], runtime: XrtRuntime) -> Examinat
         "work": asdict(runtime.work),
     }
     runtime.close()
-    return Examination(findings, device, checks, problem)
+    return Examination(service, findings, device, checks, problem)
 
 
 def as_map(examination: Examination) -> dict[str, Any]:
@@ -143,6 +150,7 @@ def as_map(examination: Examination) -> dict[str, Any]:
     return {
         "ok": examination.ok,
         "problem": examination.problem,
+        "service": [asdict(finding) for finding in examination.service],
         "machine": [asdict(finding) for finding in examination.findings],
         "device": examination.device,
         "operators": [asdict(check) | {"passed": check.passed} for check in examination.checks],
@@ -151,9 +159,10 @@ def as_map(examination: Examination) -> dict[str, Any]:
 
 def print_report(examination: Examination) -> None:
     """Print an examination for people."""
-    print("this machine:")
-    for finding in examination.findings:
-        print(f"  {MARKS[finding.verdict]:2}  {finding.name:14} {finding.text}")
+    for title, findings in (("a daemon here:", examination.service), ("an NPU here:", examination.findings)):
+        print(title)
+        for finding in findings:
+            print(f"  {MARKS[finding.verdict]:2}  {finding.name:14} {finding.text}")
     if not examination.device:
         return
     device, work = examination.device, examination.device["work"]
