@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.booted import Machine, booted, why_not
 from tests.helpers.booted_service import PROGRAM, SERVICE, SOCKET
 
-IMPATIENT = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n"
+IMPATIENT = "[Service]\nTimeoutAbortSec=1\nRestartSec=0\n"
 
 
 @pytest.fixture(scope="module")
