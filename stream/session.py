@@ -14,7 +14,7 @@ from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.window import WindowResult
 from amanuensis.stream.captions import CaptionWriter
 from amanuensis.stream.checkpoint import Checkpoint, CheckpointError
-from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.config import StreamConfig, StreamConfigError
 from amanuensis.stream.context import StreamContext
 from amanuensis.stream.counters import Counters
 from amanuensis.stream.events import Event, Warning  # noqa: A004 - the name on the wire
@@ -110,10 +110,14 @@ class StreamSession:
 
         Raises:
             StreamConfigError: the model cannot do what the settings ask for.
-            CheckpointError: the checkpoint is of another format.
+            CheckpointError: the checkpoint is of another format, or of settings that the model cannot do.
 
         """
-        return cls(config, fmt, tokenizer, info, ticks=ticks, checkpoint=checkpoint)
+        config.check_model(info)
+        try:
+            return cls(config, fmt, tokenizer, info, ticks=ticks, checkpoint=checkpoint)
+        except StreamConfigError as error:
+            raise CheckpointError(f"the settings of the checkpoint do not fit: {error}") from error
 
     def checkpoint(self) -> Checkpoint:
         """Return all that `restore` needs to go on from here; a job that is outstanding is due again there.

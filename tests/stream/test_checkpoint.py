@@ -294,6 +294,15 @@ def test_the_rate_must_be_the_same() -> None:
         StreamSession.restore(StreamConfig(), AudioFormat(rate=8_000), ScriptedTokenizer(()), INFO, checkpoint)
 
 
+def test_settings_that_the_model_cannot_do_are_refused() -> None:
+    """A language that was set while the stream ran must be known to the model that goes on."""
+    tokenizer = ScriptedTokenizer(())
+    session = StreamSession(StreamConfig(), S16, tokenizer, replace(INFO, languages=("en", "de")))
+    session.configure({"language": "de"})
+    with pytest.raises(CheckpointError, match="do not fit: language 'de' is not known to model scripted"):
+        StreamSession.restore(StreamConfig(), S16, tokenizer, INFO, session.checkpoint())
+
+
 @lru_cache(maxsize=1)
 def plain_checkpoint() -> dict[str, Any]:
     """Return a checkpoint in the middle of speech, with everything in it."""
