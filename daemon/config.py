@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
 from amanuensis.daemon.fields import nearest
+from amanuensis.daemon.layers import Layer, Places, read_file
 from amanuensis.daemon.logs import LogFormat, LogLevel
-from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
+from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, leaf_types
 from amanuensis.daemon.spool.places import RecordingSettings, SpoolSettings
 from amanuensis.npu.engine.api import Device, Precision
 from amanuensis.stream.config import LONGEST_WINDOW_S, StreamConfig
@@ -120,16 +121,22 @@ class LimitSettings:
 
     Attributes:
         sessions: open at once; more get HTTP 503.
+        sessions_each: the same of one other machine (of IPv6: one /64), or of one user on a unix socket.
+        max_load: a speaker with whom the engine would be busier than this is refused, as measured; 0: never.
         connections: open at once, of every kind; more are closed unread.
         connections_each: the same from one other machine (of IPv6: one /64).
         strangers: the same, where a token is needed, that have not shown one yet.
         message_bytes: largest message.
+        client_bytes_s: of one client, averaged over backlog_s; who sends faster is read more slowly.
+        client_messages_s: the same for messages.
         hello_s: a connection without hello is closed after it.
         idle_s: a speaker that sends nothing is closed after it.
         resume_s: a session waits so long for a speaker whose connection was lost, then it ends; 0: not at all.
         ping_s: keep-alive: one ping each, and as long for its answer.
         backlog_s: audio of a session that waits undecoded before its socket is read no more, for a while.
-        queue_events: waiting for a client that does not read; then it is closed.
+        queue_events: durable events waiting for a client that does not read; then it is closed. From half of it on
+            the client gets no partials, until a quarter is left.
+        queue_bytes: the same, of their encoding.
         ring_events: durable events kept for watchers that come back.
         transcript_words: kept of a session for exports.
         linger_s: how long an ended session can be exported.
@@ -139,16 +146,21 @@ class LimitSettings:
     """
 
     sessions: int = 32
+    sessions_each: int = 16
+    max_load: float = 0.9
     connections: int = 256
     connections_each: int = 64
     strangers: int = 64
     message_bytes: int = 2**20
+    client_bytes_s: int = 2**23
+    client_messages_s: int = 2000
     hello_s: float = 5.0
     idle_s: float = 300.0
     resume_s: float = 30.0
     ping_s: float = 20.0
     backlog_s: float = 10.0
     queue_events: int = 1024
+    queue_bytes: int = 2**22
     ring_events: int = 4096
     transcript_words: int = 100_000  # ten hours of speech, some 30 MB
     linger_s: float = 600.0
@@ -157,16 +169,21 @@ class LimitSettings:
 
     def __post_init__(self) -> None:
         _in_range("sessions", self.sessions, 1, 1024)
+        _in_range("sessions_each", self.sessions_each, 1, 1024)
+        _in_range("max_load", self.max_load, 0, 64)
         _in_range("connections", self.connections, 1, 65536)
         _in_range("connections_each", self.connections_each, 1, 65536)
         _in_range("strangers", self.strangers, 1, 65536)
         _in_range("message_bytes", self.message_bytes, 4096, 2**26)
+        _in_range("client_bytes_s", self.client_bytes_s, 4096, 2**32)
+        _in_range("client_messages_s", self.client_messages_s, 1, 10**6)
         _in_range("hello_s", self.hello_s, 0.1, 60)
         _in_range("idle_s", self.idle_s, 0.1, 86400)
         _in_range("resume_s", self.resume_s, 0, 86400)
         _in_range("ping_s", self.ping_s, 0.1, 600)
         _in_range("backlog_s", self.backlog_s, 1, 60)
         _in_range("queue_events", self.queue_events, 16, 2**20)
+        _in_range("queue_bytes", self.queue_bytes, 2**16, 2**30)
         _in_range("ring_events", self.ring_events, 16, 2**20)
         _in_range("transcript_words", self.transcript_words, 100, 10**7)
         _in_range("linger_s", self.linger_s, 0, 86400)
@@ -266,18 +283,27 @@ def load_config(
 
     """
     env = os.environ if env is None else env
-    layers = [(str(path), flatten(read_toml(path))) for path in (config_files(env) if files is None else files)]
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
     known = leaf_types(Config)
+    layers = [read_file(path) for path in (config_files(env) if files is None else files)]
+    layers.append(Layer("environment", _from_env(env, known)))
+    layers.append(Layer("command line", {key: value for key, value in (flags or {}).items() if value is not None}))
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for source, layer in (*layers, ("environment", _from_env(env, known)), ("command line", given)):
-        check_keys(layer, known, source)
-        for key, value in layer.items():
-            shown = "(hidden)" if key in SECRETS and not isinstance(value, str) else value
-            values[key] = convert(shown, known[key], f"{source}: {key}")
-            sources[key] = source
-    return build(Config, values, sources), sources
+    origins: dict[str, Layer] = {}
+    for layer in layers:
+        check_keys(layer.values, known, layer.place)
+        for key in (key for key in layer.values if key in known):  # an empty table is none
+            values[key] = _converted(layer, key, known[key])
+            origins[key] = layer
+    return build(Config, values, Places(origins)), {key: layer.name for key, layer in origins.items()}
+
+
+def _converted(layer: Layer, key: str, hint: Any) -> Any:
+    value = layer.values[key]
+    shown = "(hidden)" if key in SECRETS and not isinstance(value, str) else value
+    try:
+        return convert(shown, hint, key)
+    except ConfigError as error:
+        raise ConfigError(f"{layer.place(key)}: {error}") from None
 
 
 def _from_env(env: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:

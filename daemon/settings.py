@@ -1,13 +1,13 @@
 """Trees of dataclasses filled from layers of settings: TOML files, the environment, the command line.
 
-Pure but for `read_toml`. A key is written with dots, as in `stream.endpoint.silence_ms`.
+Pure. A key is written with dots, as in `stream.endpoint.silence_ms`.
 """
 
 from __future__ import annotations
 
-import tomllib
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -23,24 +23,12 @@ class ConfigError(Exception):
     """A setting is wrong; the message names where it stands, its key, its value and what is allowed."""
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a configuration file; one that does not exist is empty."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}; make it readable or remove it") from None
-
-
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one mapping from dotted keys to values."""
+    """Return nested tables as one mapping from dotted keys to values; an empty table stands there as itself."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{prefix}{name}"
-        flat |= flatten(value, f"{key}.") if isinstance(value, dict) else {key: value}
+        flat |= flatten(value, f"{key}.") if isinstance(value, dict) and value else {key: value}
     return flat
 
 
@@ -54,17 +42,23 @@ def leaf_types(tree: type[Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def check_keys(values: Mapping[str, Any], known: Mapping[str, Any], source: str) -> None:
+def check_keys(values: Mapping[str, Any], known: Mapping[str, Any], place: Callable[[str], str]) -> None:
     """Refuse keys that do not exist.
+
+    Args:
+        values: by dotted key; an empty table is one of the known sections.
+        known: all that exist.
+        place: says where a key stands.
 
     Raises:
         ConfigError: names the key and the known one most like it.
 
     """
-    for key in values:
-        if key not in known:
-            hint = nearest(key, known) or "; `amanuensis serve --check` prints all"
-            raise ConfigError(f"{source}: unknown setting {show(key)}{hint}")
+    sections = {key[:at] for key in known for at in range(len(key)) if key[at] == "."}
+    for key, value in values.items():
+        if key not in (sections if value == {} else known):
+            hint = nearest(key, {*known, *sections}) or "; `amanuensis serve --check` prints all"
+            raise ConfigError(f"{place(key)}: unknown setting {show(key)}{hint}")
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
@@ -133,8 +127,14 @@ def _wrong(value: Any, where: str, allowed: str) -> ConfigError:
     return ConfigError(f"{where} is {show(value)}; it must be {allowed}")
 
 
-def build(tree: type[Tree], values: Mapping[str, Any], sources: Mapping[str, str], prefix: str = "") -> Tree:
+def build(tree: type[Tree], values: Mapping[str, Any], places: Mapping[str, str], prefix: str = "") -> Tree:
     """Make a dataclass tree from converted values by dotted key; what is not given keeps its default.
+
+    Args:
+        tree: a dataclass whose fields are settings or such dataclasses.
+        values: by dotted key.
+        places: where each of them stands, for errors.
+        prefix: of the keys of this tree.
 
     Raises:
         ConfigError: a dataclass refused its values with a ValueError.
@@ -145,13 +145,13 @@ def build(tree: type[Tree], values: Mapping[str, Any], sources: Mapping[str, str
     for f in fields(tree):  # type: ignore[arg-type]  # Tree is always a dataclass here
         key = f"{prefix}{f.name}"
         if is_dataclass(hints[f.name]):
-            arguments[f.name] = build(hints[f.name], values, sources, f"{key}.")
+            arguments[f.name] = build(hints[f.name], values, places, f"{key}.")
         elif key in values:
             arguments[f.name] = values[key]
     try:
         return tree(**arguments)
     except ValueError as error:
-        given = {source for key, source in sources.items() if _is_named(key, prefix, str(error))}
+        given = {places[key] for key in places if _is_named(key, prefix, str(error))}
         section = f"[{prefix.rstrip('.')}] " if prefix else ""
         where = f" (from {', '.join(sorted(given))})" if given else ""
         raise ConfigError(f"{section}{error}{where}") from None
@@ -159,4 +159,4 @@ def build(tree: type[Tree], values: Mapping[str, Any], sources: Mapping[str, str
 
 def _is_named(key: str, prefix: str, message: str) -> bool:
     """Whether a message about the settings below `prefix` speaks of this one."""
-    return key.startswith(prefix) and key.removeprefix(prefix) in message
+    return key.startswith(prefix) and bool(re.search(rf"\b{re.escape(key.removeprefix(prefix))}\b", message))

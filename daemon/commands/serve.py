@@ -17,10 +17,11 @@ from amanuensis.daemon.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from amanuensis.daemon.config import Config
     from amanuensis.daemon.logs import LogLevel
+    from amanuensis.daemon.service.manager import Manager
 
 EXAMPLES: Final = """\
 examples:
@@ -71,29 +72,39 @@ def add_parser(subparsers: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped."""
+    """Serve until stopped; a service manager is told what kept it from that."""
     import os
 
     from amanuensis.daemon.config import load_config
+    from amanuensis.daemon.service.manager import Manager
 
     flags = config_flags(args) | {"log.level": level_of(args)}
-    config, origins = load_config(flags)
     if args.check:
+        from amanuensis.daemon.security import Security
+
+        config, origins = load_config(flags)
         print(config.describe(origins))
+        Security.load(config.server, os.environ).check(config.server.addresses)
         return 0
+    manager = Manager.from_environment(os.environ, os.getpid())
+    try:
+        asyncio.run(start(lambda: load_config(flags)[0], manager, with_page=not args.quiet))
+    except Exception as error:
+        manager.notifier.status(str(error))
+        raise
+    return 0
+
+
+async def start(load: Callable[[], Config], manager: Manager, *, with_page: bool) -> None:
+    """Read the settings and serve."""
+    import os
 
     from amanuensis.daemon.lifecycle import serve
     from amanuensis.daemon.logs import set_up_daemon
-    from amanuensis.daemon.service.manager import Manager
 
+    config = load()
     set_up_daemon(config.log.format, config.log.level, os.environ)
-    manager = Manager.from_environment(os.environ, os.getpid())
-
-    def load() -> Config:
-        return load_config(flags)[0]
-
-    asyncio.run(serve(config, partial(announce, with_page=not args.quiet), load, manager))
-    return 0
+    await serve(config, partial(announce, with_page=with_page), load, manager)
 
 
 def level_of(args: argparse.Namespace) -> LogLevel | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types, read_toml
+from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, flatten, leaf_types
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outer:
 
 def test_tables_become_dotted_keys() -> None:
     """Nested tables are one mapping."""
-    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": 3}) == {"a.b": 1, "a.c.d": [2], "e": 3}
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": 3, "f": {}}) == {"a.b": 1, "a.c.d": [2], "e": 3, "f": {}}
 
 
 def test_leaves_of_a_tree() -> None:
@@ -43,7 +43,19 @@ def test_leaves_of_a_tree() -> None:
 def test_unknown_key_suggests_the_nearest() -> None:
     """A typing error is named with what was probably meant."""
     with pytest.raises(ConfigError, match=r"^here: unknown setting 'inner\.sise' \(did you mean 'inner\.size'\?\)$"):
-        check_keys({"inner.sise": 1}, leaf_types(Outer), "here")
+        check_keys({"inner.sise": 1}, leaf_types(Outer), lambda _: "here")
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"), [({"inner": {}}, None), ({"iner": {}}, "iner"), ({"inner": [{}]}, "inner")]
+)
+def test_tables_without_settings_are_looked_at_too(values: dict[str, Any], wrong: str | None) -> None:
+    """An empty section that exists is well; one that does not, and a list of tables, are refused."""
+    if wrong is None:
+        check_keys(values, leaf_types(Outer), lambda _: "here")
+    else:
+        with pytest.raises(ConfigError, match=f"here: unknown setting '{wrong}'"):
+            check_keys(values, leaf_types(Outer), lambda _: "here")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +71,9 @@ def test_unknown_key_suggests_the_nearest() -> None:
         ("", int | None, None),
         ("4", int | None, 4),
         ("cpu", Literal["cpu", "npu"], "cpu"),
+        ("a", str | tuple[str, ...], "a"),
+        ("a, b", str | tuple[str, ...], ("a", "b")),
+        (["a"], str | tuple[str, ...], ("a",)),
         ("/x", Path, Path("/x")),
     ],
 )
@@ -81,6 +96,7 @@ def test_values_are_converted(value: Any, hint: Any, result: Any) -> None:
         ("gpu", Literal["cpu", "npu"], "one of 'cpu', 'npu'"),
         (5, tuple[str, ...], "a list"),
         ([], int | None, "a whole number"),
+        (5, str | tuple[str, ...], "text in quotes, or a list of such"),
     ],
 )
 def test_wrong_values_are_named(value: Any, hint: Any, allowed: str) -> None:
@@ -98,21 +114,18 @@ def test_refused_values_name_their_layer() -> None:
         build(Outer, {"inner.size": 10}, {"inner.size": "the file"})
 
 
-def test_missing_file_is_empty(tmp_path: Path) -> None:
-    """A configuration file need not exist."""
-    assert read_toml(tmp_path / "none.toml") == {}
+def test_a_message_names_the_layers_of_the_settings_it_speaks_of() -> None:
+    """A setting whose name is a part of another's is not mistaken for it."""
 
+    @dataclass(frozen=True)
+    class Two:
+        """Settings with like names."""
 
-@pytest.mark.parametrize("content", [b"a = ", b"\xff\xfe", b"[a]\n[a]\n"])
-def test_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
-    """A file that is not TOML is refused by its path."""
-    path = tmp_path / "config.toml"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"config\.toml: not a TOML file"):
-        read_toml(path)
+        token: str = ""
+        tokens: str = ""
 
+        def __post_init__(self) -> None:
+            raise ValueError("tokens are not allowed")
 
-def test_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A path that cannot be read is refused with the reason."""
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        read_toml(tmp_path)
+    with pytest.raises(ConfigError, match=r"^tokens are not allowed \(from b\)$"):
+        build(Two, {}, {"token": "a", "tokens": "b"})

@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md, made from the dataclasses of the configuration.
+"""The tables of docs/config.md, made from the dataclasses of the configuration.
 
 `.venv/bin/python -m tests.helpers.configuration_table` writes them into the document.
 """
@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from amanuensis.daemon.config import Config
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "config.md"
 BEGIN, END = "<!-- tables: python -m tests.helpers.configuration_table -->", "<!-- end of tables -->"
 UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_db": "dB", "_dbfs": "dBFS", "_per_s": "1/s"}
 NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
