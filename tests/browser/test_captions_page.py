@@ -55,3 +55,16 @@ async def test_token_and_a_session_that_is_over(tmp_path: Path) -> None:
         await tab.go("about:blank")  # another fragment alone loads nothing
         await tab.go(f"http://{address}/captions?session={session}#token={TOKEN}")
         assert await tab.until(f"{STATE} === 'ended (end)' && {COMMITTED}") == spell(WORDS)
+
+
+async def test_a_token_is_shown_once_and_then_a_cookie(tmp_path: Path) -> None:
+    """The token leaves the address at once; scripts see no cookie, and yet the page comes in again without the token."""
+    async with running(token=TOKEN) as (_, address), open_tab(tmp_path) as tab:
+        async with connected(address, hello(auth=TOKEN)) as speaker:
+            await speaker.until(type="ready")
+            await tab.go(f"http://{address}/captions#token={TOKEN}")
+            await tab.until(f"{STATE} === 'live'")
+            assert await tab.until("location.hash === '' && document.cookie === ''")
+            await tab.go("about:blank")
+            await tab.go(f"http://{address}/captions")
+            assert await tab.until(f"{STATE} === 'live'")
