@@ -6,6 +6,7 @@ all that it logs: `about(session=session_id)`. Neither a secret nor what was sai
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -37,7 +38,8 @@ class JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         head = {"time": time, "level": record.levelname.lower(), "logger": record.name, "message": self.format(record)}
-        print(json.dumps(head | facts_of(record), ensure_ascii=False), file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # nobody reads along any more: the daemon goes on
+            print(json.dumps(head | facts_of(record), ensure_ascii=False), file=sys.stderr, flush=True)
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, str]:

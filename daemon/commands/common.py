@@ -6,6 +6,7 @@ Imported before anything else, so only from the standard library's light part.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -64,8 +65,9 @@ def complain(message: str) -> None:
 
 
 def say(message: str) -> None:
-    """Print one line for a person on stderr."""
-    print(CONTROL.sub("?", message), file=sys.stderr, flush=True)
+    """Print one line for a person on stderr; where nobody reads it any more, the work goes on all the same."""
+    with contextlib.suppress(OSError):
+        print(CONTROL.sub("?", message), file=sys.stderr, flush=True)
 
 
 def add_debug_flag(parser: argparse.ArgumentParser) -> None:

@@ -73,7 +73,7 @@ async def test_a_manager_is_told_how_the_daemon_is(builtin_model: Path, sound: b
     assert "server.listen is not used" in err
     assert "reload: nothing changed" in err
     assert "reload: changed: limits.sessions, limits.idle_s" in err
-    assert "config.toml: limits.sessions" in err
+    assert "config.toml:2: limits.sessions is 'many'" in err
 
 
 async def reloaded(daemon: Managed, address: Address, home: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_terminal_that_closes_stops_the_daemon(builtin_model: Path) -> None:
     if pid == 0:
         os.execv(command[0], command)
     said = b""
-    while b"/captions" not in said:
+    while b"/captions\r\n" not in said:
         said += os.read(terminal, 4096)
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
@@ -132,3 +132,13 @@ def test_an_engine_without_progress_is_named() -> None:
     assert (
         stuck(EngineStats({}, {}, 0, 0, 0, 0, progress_age_s=121), 120) == "the engine has made no progress for 121 s"
     )
+
+
+def test_what_keeps_the_daemon_from_starting_is_told(builtin_model: Path, tmp_path: Path) -> None:
+    """`systemctl status` shows the line that stderr has; the exit status is 1."""
+    write_limits(tmp_path, "sessions = 'many'")
+    with managed(builtin_model, tmp_path, XDG_CONFIG_HOME=str(tmp_path)) as daemon:
+        told = daemon.until("STATUS")
+        _, err = daemon.process.communicate(timeout=START_LIMIT_S)
+    assert "limits.sessions is 'many'" in told
+    assert (daemon.process.returncode, err) == (1, f"amanuensis: {told}\n")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +85,18 @@ def test_a_daemon_logs_in_the_form_that_is_asked_for(
     set_up_daemon(form, level, {})
     assert [type(one) for one in root_logger.handlers] == [handler]
     assert root_logger.level == number
+
+
+@pytest.mark.parametrize("handler", [StderrHandler, JsonHandler])
+def test_a_log_that_nobody_reads_stops_nothing(handler: type[logging.Handler], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the terminal or the pipe behind stderr has gone, the one who logs goes on."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", buffering=1) as gone, Path(os.devnull).open("w") as nowhere:
+        monkeypatch.setattr(sys, "stderr", gone)
+        logger = logging.Logger("part")
+        logger.addHandler(handler())
+        logger.error("said to nobody")
+        with pytest.raises(BrokenPipeError):
+            gone.write("proof that it fails\n")
+        os.dup2(nowhere.fileno(), write)  # what is buffered has to go somewhere
