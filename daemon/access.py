@@ -50,6 +50,11 @@ class Peer:
         return self.uid is not None or Address(self.host, 0).is_loopback
 
     @property
+    def shared_key(self) -> str | None:
+        """The same, where clients are told apart: not among those of this machine that come over TCP."""
+        return None if self.is_here and self.uid is None else self.key
+
+    @property
     def key(self) -> str:
         """What its connections and failures are counted by; IPv6 gives each network of a customer 2^64 addresses."""
         if self.uid is not None:

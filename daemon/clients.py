@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from amanuensis.daemon.access import Peer
 from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import NO_SESSION, Connection
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
 from amanuensis.daemon.live_session import NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
 from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError
-from amanuensis.daemon.sessions import RETRY_AFTER_S, EndedSession, Sessions
+from amanuensis.daemon.sessions import EndedSession, FullError, Sessions
 from amanuensis.stream.events import Bye, Error, Pong, Ready
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,8 @@ class Client:
         websocket: its socket.
         connection: its rules.
         sessions: of the daemon.
+        peer: who is at the other end.
+        flow: how fast clients may send.
         limits: of the daemon.
         metrics: what is counted.
 
@@ -43,12 +48,16 @@ class Client:
         connection: Connection,
         sessions: Sessions,
         *,
+        peer: Peer,
+        flow: Flow,
         limits: LimitSettings,
         metrics: Metrics,
     ) -> None:
         self._websocket = websocket
         self._connection = connection
         self._sessions = sessions
+        self._client = peer.shared_key
+        self._flow = flow
         self._limits = limits
         self._metrics = metrics
         self._inbox = Inbox(websocket)
@@ -79,7 +88,7 @@ class Client:
 
         """
         self._websocket.protocol.max_message_size = self._limits.message_bytes
-        self._queue = ClientQueue(hello.events, hello.want, self._limits.queue_events)
+        self._queue = ClientQueue(hello.events, hello.want, self._limits.queue_events, self._limits.queue_bytes)
         if hello.role == "speak":
             await self._speak(hello)
         else:
@@ -116,18 +125,18 @@ class Client:
     def _refuse(self, error: ProtocolError) -> None:
         """Say what was wrong; when the connection cannot go on, close it after that."""
         self._metrics.refused.labels(error.code).inc()
-        retry_after = RETRY_AFTER_S if error.code == "full" else None
+        retry_after = error.retry_after_s if isinstance(error, FullError) else None
         self._queue.send(Error(error.code, str(error), error.close_code is not None, retry_after))
         if error.close_code is not None:
             log.info("connection refused: %s", error.code, extra={"code": error.code})
             self._queue.close(error.close_code, str(error))
 
     async def _speak(self, hello: Hello) -> None:
-        session = self._sessions.open(hello) if hello.resume_token is None else self._sessions.resume(hello)
+        resumed = hello.resume_token is not None
+        session = self._sessions.resume(hello) if resumed else self._sessions.open(hello, client=self._client)
         if isinstance(session, EndedSession):
             await self._tell_the_end(session, session.ready_again, hello.after_seq)
             return
-        resumed = hello.resume_token is not None
         past = session.journal.replay(hello.after_seq) if resumed else []
         ready = session.ready(for_speaker=True, limits=self._limits, resumed=resumed)
         self._queue.replay([Entry(ready), *past])
@@ -153,11 +162,19 @@ class Client:
                 frame = await self._inbox.next(None if session.ending else self._limits.idle_s)
                 if self._queue.closing is None:
                     self._act(frame, session)
+                await self._keep_pace(frame)
         except TimeoutError:
             session.finish(SPEAKER_IDLE)
             await self._wait_closed()
         except ConnectionClosed:
             return
+
+    async def _keep_pace(self, frame: str | bytes) -> None:
+        """Read nothing more for a while from a client that sends too fast."""
+        key = self._client or f"connection {id(self)}"
+        if (wait_s := self._flow.take(key, len(frame), asyncio.get_running_loop().time())) > 0:
+            self._metrics.held_back_s.inc(wait_s)
+            await self._inbox.hold(asyncio.sleep(wait_s))
 
     def _act(self, frame: str | bytes, session: LiveSession) -> None:
         try:
@@ -200,6 +217,7 @@ class Client:
 
     async def _read_watcher(self) -> None:
         async for frame in self._inbox.rest():
+            await self._keep_pace(frame)
             try:
                 message = self._connection.receive(frame)
             except ProtocolError as error:

@@ -1,7 +1,8 @@
 """From one session to its clients: a bounded queue for each, so that a slow client costs nobody but itself.
 
-Partials, stats and acks are replaced by newer ones while they wait; durable events are never dropped. A client whose
-queue is full is closed with a reason instead.
+Partials, stats and acks are replaced by newer ones while they wait; durable events are never dropped. From a high water
+mark on, a client gets no partials and stats, until its queue has fallen to the low one; one whose queue is full is
+closed with a reason.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from amanuensis.daemon.wire import encode_event
 from amanuensis.stream.events import Event
 
 REPLACEABLE: Final = frozenset({"partial", "stats", "ack"})  # only the newest is of use
+HIDEABLE: Final = frozenset({"partial", "stats"})  # a client may ask not to get them
 TRY_AGAIN: Final = 1013  # WebSocket close code: the server cannot serve this client now
 
 
@@ -37,6 +39,12 @@ class Outgoing:
 class ClientQueue:
     """What waits to be sent to one client.
 
+    Args:
+        encoding: of the events.
+        want: which of the events that may be hidden are sent.
+        max_events: durable events that may wait; half of it is the high water mark, a quarter the low one.
+        max_bytes: of their encoding.
+
     Attributes:
         want: which of the events that may be hidden are sent.
         dropped: replaceable events that were overtaken by newer ones.
@@ -45,13 +53,22 @@ class ClientQueue:
 
     """
 
-    def __init__(self, encoding: EventEncoding, want: frozenset[str] = DEFAULT_WANTED, max_events: int = 1024) -> None:
+    def __init__(
+        self,
+        encoding: EventEncoding,
+        want: frozenset[str] = DEFAULT_WANTED,
+        max_events: int = 1024,
+        max_bytes: int = 2**22,
+    ) -> None:
         self.encoding: EventEncoding = encoding
         self.want = want
         self.dropped = 0
         self.closing: tuple[int, str] | None = None
         self.abandoned = asyncio.Event()
         self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._bytes = 0  # of the durable events that wait
+        self._is_behind = False
         self._replay: deque[Outgoing] = deque()  # bounded by the journal's ring
         self._waiting: OrderedDict[str | int, Outgoing] = OrderedDict()
         self._count = 0
@@ -70,15 +87,31 @@ class ClientQueue:
         event = outgoing.entry.event
         if self.closing is not None or not self._wanted(event):
             return
+        if self._is_behind and event.type in HIDEABLE:
+            self.dropped += 1
+            return
         if event.type in REPLACEABLE:
             self.dropped += self._waiting.pop(event.type, None) is not None
             self._waiting[event.type] = outgoing  # at the end: it must not overtake a commit
-        elif len(self._waiting) >= self._max_events:
-            self.abandon(TRY_AGAIN, f"too slow: {len(self._waiting)} events were not read")
         else:
-            self._count += 1
-            self._waiting[self._count] = outgoing
+            self._put_durable(outgoing)
         self._ready.set()
+
+    def _put_durable(self, outgoing: Outgoing) -> None:
+        n, size = len(self._waiting), self._size(outgoing)
+        if n >= self._max_events or (n and self._bytes + size > self._max_bytes):
+            self.abandon(TRY_AGAIN, f"too slow: {n} events were not read")
+            return
+        self._count += 1
+        self._waiting[self._count] = outgoing
+        self._bytes += size
+        if not self._is_behind and (2 * n >= self._max_events or 2 * self._bytes >= self._max_bytes):
+            self._is_behind = True
+            for name in HIDEABLE:
+                self.dropped += self._waiting.pop(name, None) is not None
+
+    def _size(self, outgoing: Outgoing) -> int:
+        return len(outgoing.encoded(self.encoding, self.want))
 
     def send(self, event: Event) -> None:
         """Queue an event of this connection alone."""
@@ -103,15 +136,22 @@ class ClientQueue:
             if self._replay:
                 return self._replay.popleft().encoded(self.encoding, self.want)
             if self._waiting:
-                _, outgoing = self._waiting.popitem(last=False)
+                key, outgoing = self._waiting.popitem(last=False)
+                self._note_taken(key, outgoing)
                 return outgoing.encoded(self.encoding, self.want)
             if self.closing is not None:
                 return None
             self._ready.clear()
             await self._ready.wait()
 
+    def _note_taken(self, key: str | int, outgoing: Outgoing) -> None:
+        if isinstance(key, int):
+            self._bytes -= self._size(outgoing)
+            below = 4 * len(self._waiting) <= self._max_events and 4 * self._bytes <= self._max_bytes
+            self._is_behind = self._is_behind and not below
+
     def _wanted(self, event: Event) -> bool:
-        return event.type not in ("partial", "stats") or event.type in self.want
+        return event.type not in HIDEABLE or event.type in self.want
 
 
 class Hub:

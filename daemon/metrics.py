@@ -62,6 +62,7 @@ class Metrics:
         self.events = self._counter("events", "Events by type, counted once a session", "type")
         self.warnings = self._counter("warnings", "Warnings told to sessions, by code", "code")
         self.refused = self._counter("refused", "Messages, connections and requests refused, by code", "code")
+        self.held_back_s = self._counter("held_back_seconds", "Time in which clients that sent too fast were not read")
         self.slow_clients = self._counter("slow_clients", "Clients closed because they did not read")
         self.overtaken = self._counter("events_overtaken", "Partials, stats and acks replaced before they were sent")
         self.tick_s = self._histogram("tick", "From the submission of a window to its answer", TICK_BUCKETS_S)

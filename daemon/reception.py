@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 
 from amanuensis.daemon import http as pages
 from amanuensis.daemon.access import Access, Authorize, Grant, Peer, Presented, presented
+from amanuensis.daemon.admission import Full
 from amanuensis.daemon.attempts import Attempts
 from amanuensis.daemon.connection import NOT_ALLOWED
 from amanuensis.daemon.logins import COOKIE
@@ -43,7 +44,7 @@ class Reception:
     Attributes:
         site: what the pages are made from.
         metrics: what is counted.
-        retry_after_s: seconds after which a speaker should try again, 0 while there is room.
+        refusal: why a speaker cannot be served now; None: it can.
         access: the rules; may be replaced.
         attempts: wrong tokens.
         clock: the time of day, for tokens that expire.
@@ -52,7 +53,7 @@ class Reception:
 
     site: pages.Site
     metrics: Metrics
-    retry_after_s: Callable[[], float]
+    refusal: Callable[[Peer], Full | None]
     access: Access
     attempts: Attempts = field(default_factory=Attempts)
     clock: Callable[[], datetime] = utc_now
@@ -67,9 +68,9 @@ class Reception:
             page = self._refuse_guess(peer, brought)
         if page is None and upgrade and route is not None:
             known = route.resumes is not None and self.site.journal(route.resumes) is not None
-            if route.kind == "watch" or known or not (retry_s := self.retry_after_s()):
+            if route.kind == "watch" or known or (full := self.refusal(peer)) is None:
                 return None
-            page = pages.text_page(503, "no room for another speaker; try again later", Retry_After=f"{retry_s:.0f}")
+            page = pages.text_page(503, full.why, Retry_After=f"{full.retry_after_s:.0f}")
         if page is None:
             page = await self._page(peer, request, brought, secure=secure)
         if page.status >= 400:

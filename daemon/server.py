@@ -20,10 +20,12 @@ from websockets.typing import Subprotocol
 from amanuensis.daemon import http as pages
 from amanuensis.daemon.access import Grant, Peer
 from amanuensis.daemon.addresses import Address, ListenAddress, UnixAddress
+from amanuensis.daemon.admission import Full
 from amanuensis.daemon.clients import Client
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.connection import NOT_ALLOWED, Connection, Route
 from amanuensis.daemon.facts import Facts
+from amanuensis.daemon.flow import Flow, Rates
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
@@ -34,7 +36,7 @@ from amanuensis.daemon.poison import PoisonKeeper, poison_folder
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
-from amanuensis.daemon.sessions import RETRY_AFTER_S, Sessions
+from amanuensis.daemon.sessions import Sessions
 from amanuensis.npu.engine.api import Engine
 from amanuensis.stream.words import WordTokenizer
 
@@ -83,7 +85,8 @@ class Daemon:
             lambda code: self.metrics.refused.labels(code).inc(),
         )
         facts = Facts(engine, self.sessions, self.metrics, self._gate, lambda: self.config.limits.sessions)
-        self.reception = Reception(facts.site(), self.metrics, self._retry_after_s, self.security.access)
+        self.reception = Reception(facts.site(), self.metrics, self._refusal, self.security.access)
+        self._flow = Flow(_rates(config.limits))
         self._doors: list[ListenAddress] = []
         self._guests: dict[Client, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
@@ -147,6 +150,7 @@ class Daemon:
         self.reload_security(config.server)
         self.config = config
         self._gate.limits = _gate_limits(config.limits)
+        self._flow.rates = _rates(config.limits)
         self.sessions.reconfigure(config)
 
     def reload_security(self, settings: ServerSettings) -> None:
@@ -214,11 +218,8 @@ class Daemon:
     def _is_stranger(self, peer: Peer) -> bool:
         return self.reception.is_stranger(peer)
 
-    def _retry_after_s(self) -> float:
-        return RETRY_AFTER_S if self._is_full() else 0.0
-
-    def _is_full(self) -> bool:
-        return self.sessions.is_full or len(self.sessions) + self._greeting >= self.config.limits.sessions
+    def _refusal(self, peer: Peer) -> Full | None:
+        return self.sessions.refusal(peer.shared_key, self._greeting)
 
     # WebSocket
 
@@ -229,7 +230,15 @@ class Daemon:
         peer = _peer(websocket, door)
         about(peer=peer.key)
         connection = Connection(route, self.reception.authorize(peer, websocket.request))
-        client = Client(websocket, connection, self.sessions, limits=self.config.limits, metrics=self.metrics)
+        client = Client(
+            websocket,
+            connection,
+            self.sessions,
+            peer=peer,
+            flow=self._flow,
+            limits=self.config.limits,
+            metrics=self.metrics,
+        )
         try:
             with self._counted_as_greeting(route):
                 hello = await client.greet()
@@ -257,6 +266,10 @@ class Daemon:
 
 def _gate_limits(limits: LimitSettings) -> GateLimits:
     return GateLimits(limits.connections, limits.strangers, limits.connections_each)
+
+
+def _rates(limits: LimitSettings) -> Rates:
+    return Rates(limits.client_bytes_s, limits.client_messages_s, limits.backlog_s)
 
 
 def _peer(websocket: ServerConnection, door: ListenAddress) -> Peer:

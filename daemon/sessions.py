@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from amanuensis.daemon.admission import Admission, AdmissionLimits, Full
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.connection import BAD_HELLO, NO_SESSION, NOT_ALLOWED
 from amanuensis.daemon.cursor import Cursor
@@ -37,7 +38,20 @@ from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_S: Final = 5.0  # a session ends now and then; sooner is not worth a try
+ENGINE_FULL: Final = "all streams of the engine are taken"
+
+
+class FullError(ProtocolError):
+    """There is no room for another speaker.
+
+    Attributes:
+        retry_after_s: when there may be.
+
+    """
+
+    def __init__(self, full: Full) -> None:
+        super().__init__("full", f"{full.why}; try again in {full.retry_after_s:.0f} s", TRY_AGAIN)
+        self.retry_after_s = full.retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +108,28 @@ class Sessions:
         self._wall_clock = wall_clock
         self._live: dict[str, LiveSession] = {}
         self._ended: OrderedDict[str, EndedSession] = OrderedDict()
+        self._admission = Admission(_admission_limits(config))
         self._input: tuple[LiveSession, Stamp] | None = None  # of the daemon's own input, taken up again; when it heard
         self.closing = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no session can be opened."""
-        return self.closing or len(self._live) >= self._config.limits.sessions
+    def refusal(self, client: str | None = None, coming: int = 0) -> Full | None:
+        """Return why no session can be opened, and when to try again; None: one can.
+
+        Args:
+            client: for whom; None where clients are not told apart.
+            coming: speakers that have not said hello yet.
+
+        """
+        if self.closing:
+            return Full("the daemon stops", self._config.limits.shutdown_s)
+        frees_s = [session.detached.until_s for session in self._live.values() if session.detached is not None]
+        return self._admission.refusal(self._clock(), client, coming=coming, frees_s=frees_s)
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def open(self, hello: Hello, source: Source = "client") -> LiveSession:
-        """Open a session for a speaker, or for an input of the daemon's own.
+    def open(self, hello: Hello, source: Source = "client", client: str | None = None) -> LiveSession:
+        """Open a session for a speaker, who may be a client that is told apart, or for an input of the daemon's own.
 
         Raises:
             ProtocolError: `full` (close 1013) or `bad_hello` (close 4400).
@@ -115,12 +138,12 @@ class Sessions:
         assert hello.audio is not None
         config = self._stream_config(hello.options)
         recorded = self._keeper.is_recorded(hello)
-        if self.is_full:
-            raise self._full()
+        if (full := self.refusal(client)) is not None:
+            raise FullError(full)
         try:
             stream = self._engine.open_stream()
         except EngineBusyError:
-            raise self._full() from None
+            raise FullError(Full(ENGINE_FULL, self._admission.retry_after_s(self._clock()))) from None
         pump = self._pump(StreamSession(config, hello.audio, self._tokenizer, self._engine.info), stream)
         identity, journal = Identity(), Journal(self._journal_limits)
         header = SessionHeader(
@@ -136,7 +159,7 @@ class Sessions:
         store = self._keeper.keep(header, journal, pump.tell)
         info, cursor = self._engine.info, Cursor(hello.audio)
         session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
-        self._begin(session, stream)
+        self._begin(session, stream, client)
         self._metrics.sessions.inc()
         log.info("session %s: opened, %s", session.id, hello.audio)
         return session
@@ -193,8 +216,9 @@ class Sessions:
         backlog_ms = 1000 * self._config.limits.backlog_s
         return Pump(pipeline, self._engine, stream, backlog_ms, on_answer=self._metrics.tick_s.observe)
 
-    def _begin(self, session: LiveSession, stream: int) -> None:
+    def _begin(self, session: LiveSession, stream: int, client: str | None = None) -> None:
         self._live[session.id] = session
+        self._admission.opened(session.id, client, self._clock(), session.audio_s)
         session.task = asyncio.create_task(self._run(session, stream))
 
     def resume(self, hello: Hello) -> LiveSession | EndedSession:
@@ -227,11 +251,6 @@ class Sessions:
         if session.detached is not None and session.detached.until_s <= self._clock():
             session.finish(session.detached.ending)
 
-    def _full(self) -> ProtocolError:
-        return ProtocolError(
-            "full", f"all {self._config.limits.sessions} sessions are taken; try again later", TRY_AGAIN
-        )
-
     def _stream_config(self, asked: Options) -> StreamConfig:
         try:
             config = replace(
@@ -254,6 +273,7 @@ class Sessions:
         finally:
             self._engine.close_stream(stream)
             del self._live[session.id]
+            self._admission.closed(session.id, self._clock())
         limits = self._config.limits
         self._ended[session.id] = EndedSession(
             session.identity,
@@ -281,6 +301,7 @@ class Sessions:
             self._expire(session)
             session.hub.publish(Entry(session.stats()))
             session.count_fates()
+            self._admission.sample(session.id, self._clock(), session.audio_s, session.pump.compute_ms / 1000)
             if session.owes_ack:
                 session.acknowledge()
             if session.store.wants_step and not session.pump.has_untold:
@@ -335,6 +356,7 @@ class Sessions:
     def reconfigure(self, config: Config) -> None:
         """Open sessions with other settings from now on; those that are open keep theirs."""
         self._config = config
+        self._admission.limits = _admission_limits(config)
 
     async def close(self, grace_s: float) -> None:
         """Stop: sessions that can go on in another process are handed over, the others become final.
@@ -346,16 +368,14 @@ class Sessions:
         self.closing = True
         sessions = list(self._live.values())
         until = self._wall_clock() + self._config.limits.resume_s
+        going_on = [session for session in sessions if session.store.survives and session.ending is None]
+        ending = [session for session in sessions if session not in going_on]
         handed_over = [
-            asyncio.create_task(session.suspend(replace(SHUTDOWN, resume_until=until)))
-            for session in sessions
-            if session.store.survives and session.ending is None
+            asyncio.create_task(session.suspend(replace(SHUTDOWN, resume_until=until))) for session in going_on
         ]
-        for session in sessions:
-            if not session.store.survives:
-                session.finish(SHUTDOWN)
-        ending = [session.task for session in sessions if session.task is not None and not session.store.survives]
-        waiting = [*handed_over, *ending]
+        for session in ending:
+            session.finish(SHUTDOWN)
+        waiting = [*handed_over, *(session.task for session in ending if session.task is not None)]
         if waiting:
             await asyncio.wait(waiting, timeout=grace_s)
         rest = [task for task in (*handed_over, *(session.task for session in sessions)) if task and not task.done()]
@@ -364,3 +384,8 @@ class Sessions:
         await asyncio.gather(*rest, return_exceptions=True)
         for ended in self._ended.values():
             ended.store.suspend()
+
+
+def _admission_limits(config: Config) -> AdmissionLimits:
+    limits = config.limits
+    return AdmissionLimits(limits.sessions, limits.sessions_each, limits.max_load)

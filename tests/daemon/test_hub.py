@@ -123,3 +123,30 @@ async def test_get_waits_for_events_and_for_the_end() -> None:
     assert queue.closing == (1000, "end")
     queue.send(Ack(2))
     assert len(queue) == 0
+
+
+async def test_a_client_that_falls_behind_gets_no_partials_until_it_has_caught_up() -> None:
+    """From half of what may wait on, partials and stats are left out; from a quarter on they come again."""
+    hub, queue = Hub(), ClientQueue("json", max_events=16)
+    hub.clients.add(queue)
+    publish(hub, [partial(0), *(commit(n) for n in range(9)), partial(1), STATS, Ack(3)])
+    assert queue.dropped == 3
+    assert [json.loads(await queue.get() or "")["type"] for _ in range(5)] == ["commit"] * 5
+    publish(hub, [partial(2)])
+    assert [json.loads(await queue.get() or "")["type"] for _ in range(2)] == ["commit"] * 2
+    publish(hub, [partial(3)])
+    rest = await drain(queue)
+    assert [event["type"] for event in rest] == ["commit", "commit", "ack", "partial"]
+    assert rest[-1]["rev"] == 3
+
+
+async def test_what_waits_is_bounded_in_bytes() -> None:
+    """Long events fill a queue before there are many of them, and one that is longer than all alone still passes."""
+    hub, queue = Hub(), ClientQueue("json", max_bytes=10_000)
+    hub.clients.add(queue)
+    publish(hub, [Commit(0, (Word("x" * 20_000, 0.0, 0.0, 1.0),))])
+    assert queue.closing is None
+    publish(hub, [commit(1)])
+    assert queue.closing is not None
+    assert queue.closing[0] == 1013
+    assert len(queue) == 0

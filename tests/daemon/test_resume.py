@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from amanuensis.daemon.live_session import LiveSession
 from tests.helpers.daemon_client import (
@@ -16,6 +18,7 @@ from tests.helpers.daemon_client import (
     committed_text,
     connected,
     cut,
+    get,
     hello,
     pcm,
     running,
@@ -235,3 +238,43 @@ async def test_a_lost_session_can_be_heard_from_the_start() -> None:
         async with connected(address, back) as second:
             await second.over()
     assert second.find(type="snapshot")[0]["text"] == spell(WORDS)
+
+
+async def test_a_full_daemon_lets_its_own_speakers_come_back() -> None:
+    """With all places taken a new speaker is refused; one that names its session in the query is not."""
+    async with running(sessions=1) as (_, address):
+        async with connected(address, hello()) as first:
+            ready = await first.until(type="ready")
+            await first.send(CHUNKS[0])
+            await first.settled()
+            await cut_off(first)
+        for path in ("/v1/session", "/v1/session?resume=nobody"):
+            with pytest.raises(InvalidStatus, match="503"):
+                async with connected(address, path=path):
+                    pass
+        async with connected(address, again(ready, 0), f"/v1/session?resume={ready['session']}") as second:
+            assert (await second.until(type="ready"))["next"] == 1
+            await second.send({"type": "end"})
+            assert await second.over() == (1000, "end")
+
+
+async def test_the_ledger_of_a_session_adds_up_over_its_connections() -> None:
+    """The session's JSON says what became of every sample, whichever connection brought it."""
+    async with running() as (_, address):
+        async with connected(address, hello()) as first:
+            ready = await first.until(type="ready")
+            for chunk in CHUNKS[:15]:
+                await first.send(chunk)
+            await first.settled()
+            await cut_off(first)
+        async with connected(address, again(ready, 0)) as second:
+            for chunk in CHUNKS[15:]:
+                await second.send(chunk)
+            await second.send({"type": "end"})
+            await second.over()
+        ledger = json.loads((await get(address, f"/v1/sessions/{ready['session']}.json"))[2])["ledger"]
+    samples = ledger["samples"]
+    assert samples["received"] == sum(map(len, CHUNKS)) // 2
+    assert samples["transcribed"] + samples["silence"] + samples["gap"] == samples["received"]
+    assert (samples["gap"], samples["unsettled"]) == (0, 0)
+    assert ledger["seconds"]["received"] == pytest.approx(samples["received"] / 16000)

@@ -86,13 +86,13 @@ async def test_streams_are_given_back() -> None:
     sessions = made(engine, sessions=1)
     for _ in range(3):
         session = sessions.open(HELLO)
-        assert (len(engine.open), sessions.is_full) == (1, True)
+        assert (len(engine.open), sessions.refusal() is None) == (1, False)
         with pytest.raises(ProtocolError, match="all 1 sessions are taken"):
             sessions.open(HELLO)
         session.finish(END)
         assert session.task is not None
         await session.task
-        assert (len(engine.open), sessions.is_full) == (0, False)
+        assert (len(engine.open), sessions.refusal() is None) == (0, True)
 
 
 async def test_latest_is_the_newest_that_goes_on() -> None:
@@ -169,7 +169,9 @@ async def test_closing_waits_no_longer_than_it_may() -> None:
     await sessions.close(0)
     assert queue.closing == (1001, "shutdown")
     assert engine.open == set()
-    assert sessions.is_full
+    full = sessions.refusal()
+    assert full is not None
+    assert full.why == "the daemon stops"
     await sessions.close(0)
 
 
