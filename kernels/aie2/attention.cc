@@ -69,7 +69,8 @@ static inline floats weigh(const float *scores, unsigned row, int32_t seen, floa
     aie::store_v(blocks, weights.extract<8>(0));
     aie::store_v(blocks + Unit::size_A, weights.extract<8>(1));
   }
-  const floats correction = exp_of(aie::sub(old, highest));
+  // Of a block of which the row sees nothing everything stays as it is: exp_of(0) is a little less than 1.
+  const floats correction = seen > 0 ? exp_of(aie::sub(old, highest)) : all(1.0f);
   state[DIM_M + row] = multiply_add(correction, all(state[DIM_M + row]), all(aie::reduce_add(sums)))[0];
   state[row] = highest[0];
   return correction;

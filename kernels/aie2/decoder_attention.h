@@ -74,7 +74,8 @@ static inline float weigh(AttentionState *state, const int32_t *order, int32_t r
     aie::store_v(blocks, weights.extract<8>(0));
     aie::store_v(blocks + HeadUnit::size_A, weights.extract<8>(1));
   }
-  const floats correction = exp_of(aie::sub(old, highest));
+  // Of a block of which the row sees nothing everything stays as it is: exp_of(0) is a little less than 1.
+  const floats correction = seen > 0 ? exp_of(aie::sub(old, highest)) : all(1.0f);
   state->l[row] = multiply_add(correction, all(state->l[row]), all(aie::reduce_add(sums)))[0];
   state->m[row] = highest[0];
   return correction[0];

@@ -186,10 +186,7 @@ def _chain(bounds: Sequence[Bound], package: Package) -> Chain:
         words = chained(streams)
     except PatchError as error:
         raise ProgramError(f"{package.folder}: {error}; {package.again}") from error
-    patches = Patches(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("at", "variables", "coefficients"))
-    )
-    return Chain(words, patches, tuple(varying))
+    return Chain(words, Patches.joined(parts), tuple(varying))
 
 
 def rooms_for(sizes: Mapping[int, int], rooms: RoomsOf, given: InputWords) -> dict[int, int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from amanuensis.kernels.compile.manifest import Manifest
-from amanuensis.kernels.compile.patches import Patches, Words
-from amanuensis.kernels.compile.template import Template
+from amanuensis.kernels.compile.patches import Patches, Words, chained
+from amanuensis.kernels.compile.template import Template, Variable
 from amanuensis.npu.devices.xrt.errors import ProgramError
 
 
@@ -44,26 +45,27 @@ class Package:
         return self.folder / stored.file
 
     def has(self, template: Template) -> bool:
-        """Say whether a launch was compiled."""
-        return template.name in self.manifest.launches
+        """Say whether a launch was compiled; ProgramError where it was, but for other variables."""
+        built = self.manifest.launches.get(template.name)
+        if built is not None and built.variables != template.variables:
+            raise ProgramError(
+                f"{self.folder}: the launch of {template} was made for {_told(built.variables)}; this version gives it "
+                f"{_told(template.variables)}; {self.again}"
+            )
+        return built is not None
 
     def launch(self, template: Template) -> Launch:
-        """Return the launch of a template; ProgramError where it is damaged or was made for other variables."""
+        """Return the launch of a template that it has; ProgramError where it is damaged."""
         if template.name not in self._read:
             self._read[template.name] = self._launch(template)
         return self._read[template.name]
 
     def _launch(self, template: Template) -> Launch:
         built = self.manifest.launches[template.name]
-        if built.variables != template.variables:
-            raise ProgramError(
-                f"{self.folder}: the launch of {template} was made for {_told(built.variables)}; this version gives it "
-                f"{_told(template.variables)}; {self.again}"
-            )
         path = self.folder / built.instructions.file
         try:
-            data, patches = path.read_bytes(), (self.folder / built.patches.file).read_bytes()
-            words = np.frombuffer(data, "<u4").astype(np.uint32)
+            words = chained([np.frombuffer(path.read_bytes(), "<u4").astype(np.uint32)])
+            patches = (self.folder / built.patches.file).read_bytes()
             return Launch(words, Patches.from_bytes(patches, words.size, len(built.variables)))
         except (OSError, ValueError) as error:
             raise ProgramError(f"{path}: {error}; {self.again}") from error
@@ -75,5 +77,5 @@ class Package:
         return f"build it again for this model: `amanuensis kernels build {flags}`"
 
 
-def _told(variables: tuple[object, ...]) -> str:
-    return ", ".join(map(str, variables)) or "none"
+def _told(variables: Sequence[Variable]) -> str:
+    return ", ".join(f"{each} from {each.least} to {each.most}" for each in variables) or "nothing that varies"

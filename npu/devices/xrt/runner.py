@@ -191,7 +191,7 @@ class LaunchRunner:
 
     def _make_room(self, n_bytes: int) -> None:
         """Let go of instructions that were used longest ago until there is room for so many bytes more."""
-        for key in list(self._instances):
+        for key in list(self._instances)[:-1]:  # the last one is that for which room is made
             if self._bytes + n_bytes <= MOST_INSTRUCTION_BYTES:
                 return
             if all(each.is_free for each in self._instances[key]):

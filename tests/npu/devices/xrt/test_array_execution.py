@@ -43,6 +43,7 @@ def decoded(model: Path, settings: Settings, job: WindowJob) -> WindowResult:
     return load_model(EngineConfig(model, device="sim")).decode(job)
 
 
+@pytest.mark.long  # compiled launches on the same array: test_package_engine
 def test_the_engine_runs_on_the_designs(
     builtin_model: Path, job: WindowJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
