@@ -165,6 +165,7 @@ class Daemon:
         changed = self.security.reloaded(settings, os.environ)
         changed.check(self._doors)
         self.security, self.reception.access = changed, changed.access
+        log.info("security: %d tokens are known now", len(changed.access.tokens.tokens))
 
     def _url(self, door: ListenAddress) -> str:
         if isinstance(door, UnixAddress):
