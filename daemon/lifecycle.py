@@ -239,7 +239,8 @@ class Attendance:
             log.error("reload: the settings stay as they were: %s", error)
             return
         set_up_daemon(outcome.config.log.format, outcome.config.log.level, os.environ)
-        log.log(logging.WARNING if outcome.waiting else logging.INFO, "reload: %s", outcome)
+        level = logging.WARNING if outcome.waiting else logging.INFO
+        log.log(level, "reload: %s; tokens and certificates were read", outcome)
 
 
 def status_line(daemon: Daemon, engine: Engine) -> str:

@@ -30,7 +30,7 @@ class Reload:
     waiting: tuple[str, ...]
 
     def __str__(self) -> str:
-        parts = [f"changed: {', '.join(self.taken)}" if self.taken else "nothing changed"]
+        parts = [f"changed: {', '.join(self.taken)}" if self.taken else "no setting changed"]
         if self.waiting:
             parts.append(f"needs a restart: {', '.join(self.waiting)}")
         return "; ".join(parts)

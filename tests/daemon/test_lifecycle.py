@@ -71,7 +71,7 @@ async def test_a_manager_is_told_how_the_daemon_is(builtin_model: Path, sound: b
     assert status == 0
     assert out.splitlines() == [f"listening ws://{address}/v1/session", f"listening unix:{tmp_path}/s"]
     assert "server.listen is not used" in err
-    assert "reload: nothing changed" in err
+    assert "reload: no setting changed" in err
     assert "reload: changed: limits.sessions, limits.idle_s" in err
     assert "config.toml:2: limits.sessions is 'many'" in err
 

@@ -51,7 +51,7 @@ def test_what_cannot_change_is_named_and_stays() -> None:
 def test_the_same_settings_change_nothing() -> None:
     """Reading what is in use already says so."""
     done = reload(Config(), Config(), 32)
-    assert (done.config, str(done)) == (Config(), "nothing changed")
+    assert (done.config, str(done)) == (Config(), "no setting changed")
 
 
 def test_no_secret_is_told() -> None:

@@ -46,6 +46,7 @@ async def test_the_first_connection_starts_the_service(machine: Machine, sound: 
         await client.over()
     check_invariants(client.events)
     assert client.text == TEXT
+    assert "ended (end)" in machine.journal(f"SESSION={client.events[0]['session']}")
     assert machine.show(SERVICE, "ActiveState") == "active"
     assert re.fullmatch(r"\d+ sessions, \d+ clients; model builtin on cpu", machine.show(SERVICE, "StatusText"))
     told = json.loads(machine.run(PROGRAM, "service", "status", "--system", "--json").stdout)
@@ -83,7 +84,8 @@ async def test_settings_are_reloaded(machine: Machine, daemon: int) -> None:
     assert outside(machine, int(machine.show(SERVICE, "MainPID"))) == daemon
     lines = machine.run("journalctl", "-o", "json", "LOGGER=amanuensis.daemon.lifecycle").stdout.splitlines()
     entry = json.loads(lines[-1])
-    assert entry["MESSAGE"] == "reload: changed: limits.sessions; needs a restart: engine.threads"
+    said = "reload: changed: limits.sessions; needs a restart: engine.threads; tokens and certificates were read"
+    assert entry["MESSAGE"] == said
     assert (entry["PRIORITY"], entry["_SYSTEMD_UNIT"]) == ("4", SERVICE)
 
 
