@@ -15,7 +15,7 @@ from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
 from amanuensis.daemon.logs import set_up_daemon
 from amanuensis.daemon.own_input import OwnInput
-from amanuensis.daemon.pipeline import open_pipeline
+from amanuensis.daemon.pipeline import Pipeline, open_pipeline
 from amanuensis.daemon.reload import reload
 from amanuensis.daemon.security import Security
 from amanuensis.daemon.server import Daemon
@@ -34,7 +34,7 @@ from amanuensis.stream.config import StreamConfigError
 log = logging.getLogger(__name__)
 
 STATUS_S: Final = 1.0
-ASK_S: Final = 5.0  # while the model is loaded the manager is asked so often ...
+ASK_S: Final = 1.0  # while the model is loaded the manager is asked so often ...
 MORE_TIME_S: Final = 30.0  # ... for so much more; the engine's supervision ends a process that hangs in it
 STOP_MARGIN_S: Final = 5.0  # beside limits.shutdown_s: connections are closed, the engine ends
 NO_PROGRESS_S: Final = 120.0  # by then the engine's own supervision has replaced a process that hangs
@@ -73,7 +73,7 @@ async def serve(
         closing(Keeper.open(config, os.environ)) as keeper,
     ):
         security.check(listener.address for listener in listeners)
-        async with starting(manager.notifier, config), open_pipeline(config, restarts=None) as pipeline:
+        async with started(config, manager.notifier) as pipeline:
             daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
@@ -106,8 +106,8 @@ def listening_sockets(config: Config, manager: Manager) -> Iterator[list[Listene
 
 
 @asynccontextmanager
-async def starting(notifier: Notifier, config: Config) -> AsyncIterator[None]:
-    """Ask the manager for patience while the model is loaded: `serve` says `ready`, which ends it."""
+async def started(config: Config, notifier: Notifier) -> AsyncIterator[Pipeline]:
+    """Open the pipeline and ask the manager for patience while the model is loaded, but no longer."""
     notifier.status(f"loading model {config.engine.model or '(the best installed)'}")
 
     async def ask() -> None:
@@ -117,7 +117,9 @@ async def starting(notifier: Notifier, config: Config) -> AsyncIterator[None]:
 
     asking = asyncio.create_task(ask())
     try:
-        yield
+        async with open_pipeline(config, restarts=None) as pipeline:
+            asking.cancel()
+            yield pipeline
     finally:
         asking.cancel()
 

@@ -69,6 +69,8 @@ async def test_a_manager_is_told_how_the_daemon_is(builtin_model: Path, sound: b
             assert client.events[-1]["resume_until"] > 0  # the next process goes on with the session
         early.close()
     assert status == 0
+    up = daemon.told.index({"READY": "1"})
+    assert [told for told in daemon.told[up:] if "EXTEND_TIMEOUT_USEC" in told and "STOPPING" not in told] == []
     assert out.splitlines() == [f"listening ws://{address}/v1/session", f"listening unix:{tmp_path}/s"]
     assert "server.listen is not used" in err
     assert "reload: no setting changed" in err
