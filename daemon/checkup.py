@@ -6,7 +6,6 @@ Each function looks and changes nothing; a finding says in words what was found 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,9 @@ from typing import Final
 
 from amanuensis.daemon.addresses import Address, ListenAddress, UnixAddress, usual_socket
 from amanuensis.daemon.config import Config, ConfigError, load_config
-from amanuensis.daemon.dial import ClientError, fetch
 from amanuensis.daemon.listeners import ServeError, open_one
 from amanuensis.daemon.security import Security, token_file
+from amanuensis.daemon.service.install import readiness
 from amanuensis.daemon.service.installation import BOOTED
 from amanuensis.daemon.service.systemctl import SystemdError, unit_state
 from amanuensis.daemon.service.units import SERVICE, Scope
@@ -115,14 +114,10 @@ def _unix_finding(address: UnixAddress) -> Finding:
 
 def _daemon_at(address: ListenAddress) -> Finding | None:
     """Return what a daemon of ours that has the address says, None where none answers."""
-    where = str(address) if isinstance(address, UnixAddress) else f"ws://{_dialled(address)}"
-    try:
-        _, body = fetch(where, "/readyz")
-        facts = json.loads(body)
-        ready = bool(facts["ready"])
-    except (ClientError, ValueError, KeyError, TypeError):
+    facts = readiness(str(address if isinstance(address, UnixAddress) else _dialled(address)))
+    if facts is None or "ready" not in facts:
         return None
-    if ready:
+    if facts["ready"]:
         return Finding("address", "ok", f"{address}: a daemon answers there and is ready")
     return Finding("address", "warning", f"{address}: a daemon answers there and is not ready: {facts.get('why', '')}")
 

@@ -144,7 +144,9 @@ def again(address: str, session: str, *, speaks: bool) -> str:
     return f"{UNIX}{over_unix[1]}:{parts.geturl()}" if over_unix else parts.geturl()
 
 
-def fetch(address: str, path: str, token: str | None = None, ca: str | None = None) -> tuple[int, bytes]:
+def fetch(
+    address: str, path: str, token: str | None = None, ca: str | None = None, *, timeout_s: float = OPEN_TIMEOUT_S
+) -> tuple[int, bytes]:
     """Return status and body of a page of a daemon.
 
     Raises:
@@ -153,7 +155,7 @@ def fetch(address: str, path: str, token: str | None = None, ca: str | None = No
 
     """
     to = target(address)
-    connection = _http_connection(to, ca)
+    connection = _http_connection(to, ca, timeout_s)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
@@ -167,24 +169,24 @@ def fetch(address: str, path: str, token: str | None = None, ca: str | None = No
     return answer.status, body
 
 
-def _http_connection(to: Target, ca: str | None) -> http.client.HTTPConnection:
+def _http_connection(to: Target, ca: str | None, timeout_s: float) -> http.client.HTTPConnection:
     if to.socket is not None:
-        return _UnixConnection(to.socket)
+        return _UnixConnection(to.socket, timeout_s)
     parts = urlsplit(to.url)
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "wss":
-        return http.client.HTTPSConnection(host, port, timeout=OPEN_TIMEOUT_S, context=client_context(ca))
-    return http.client.HTTPConnection(host, port, timeout=OPEN_TIMEOUT_S)
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=client_context(ca))
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=OPEN_TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(OPEN_TIMEOUT_S)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 

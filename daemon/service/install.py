@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from amanuensis.daemon.dial import ClientError, fetch
 from amanuensis.daemon.service.systemctl import make_account, systemctl, unit_state
 from amanuensis.daemon.service.units import ACCOUNT, SERVICE, SOCKET, Places, Scope, UnitFile
 
@@ -131,29 +130,10 @@ def state(scope: Scope, addresses: Iterable[str]) -> ServiceState:
 
 
 def readiness(address: str) -> dict[str, Any] | None:
-    """Return what /readyz says there; None when nobody answers as our daemon does."""
-    connection = http.client.HTTPConnection("localhost", timeout=PROBE_S)
+    """Return what /readyz says at "unix:PATH" or "HOST:PORT"; None when nobody answers as our daemon does."""
     try:
-        connection.sock = dial(address)
-        connection.request("GET", "/readyz")
-        facts = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
+        _, body = fetch(address if address.startswith("unix:") else f"ws://{address}", "/readyz", timeout_s=PROBE_S)
+        facts = json.loads(body)
+    except (ClientError, ValueError):
         return None
-    finally:
-        connection.close()
     return facts if isinstance(facts, dict) else None
-
-
-def dial(address: str) -> socket.socket:
-    """Connect to "unix:PATH" or "HOST:PORT"."""
-    if not address.startswith("unix:"):
-        host, _, port = address.rpartition(":")
-        return socket.create_connection((host.strip("[]"), int(port)), PROBE_S)
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(PROBE_S)
-    try:
-        client.connect(address.removeprefix("unix:"))
-    except OSError:
-        client.close()
-        raise
-    return client
