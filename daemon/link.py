@@ -151,8 +151,9 @@ def decode_event(message: str | bytes) -> Event:
     """
     try:
         event = json.loads(message) if isinstance(message, str) else msgpack.unpackb(message)
-    except ValueError as error:
-        raise ClientError(f"the server sent something that is not an event: {error}") from None
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        why = str(error) or type(error).__name__
+        raise ClientError(f"the server sent something that is not an event: {why}") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise ClientError("the server sent something that is not an event: it has no type")
     return cast(Event, event)

@@ -19,6 +19,7 @@ from amanuensis.stream.session import StreamSession, Ticket
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+LOW_WATER: Final = 0.5  # of the backlog above which a source is held back: there it goes on
 REPLACED: Final = "the CPU computes in the place of the device"
 BACK: Final = "the device computes again"
 OPERATORS_REPLACED: Final = "the CPU computes operators in the place of the device"
@@ -116,10 +117,13 @@ class Pump:
     async def room(self) -> None:
         """Wait until the engine has caught up so far that more audio may come; give other streams a turn anyway.
 
-        It never waits while no job is in the engine: then the session needs more audio to go on.
+        Above the high water mark, `max_backlog_ms`, it waits for the low one, half of it. It never waits while no job
+        is in the engine: then the session needs more audio to go on.
         """
         await asyncio.sleep(0)
-        while self._fault is None and not self._closed and self.session.lag_ms > self._max_backlog_ms:
+        mark_ms = self._max_backlog_ms
+        while self._fault is None and not self._closed and self.session.lag_ms > mark_ms:
+            mark_ms = LOW_WATER * self._max_backlog_ms
             self._submit_due()
             if not self._jobs:
                 return

@@ -193,6 +193,7 @@ async def test_wrong_paths_are_told(path: str, expected: str) -> None:
         ("no json", "not an event"),
         (b"\xc1", "not an event"),
         (b"\x81", "not an event"),
+        (b"\x81\x80\x01", "not an event"),
     ],
 )
 async def test_odd_answers_to_hello(answer: str | bytes, expected: str) -> None:

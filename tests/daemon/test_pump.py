@@ -16,6 +16,7 @@ from amanuensis.stream.events import Commit, Event, Final, Gap, Marked, Warning 
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.session import StreamSession, Ticket
 from tests.helpers.daemon_client import cut, pcm
+from tests.helpers.held_engine import HeldEngine
 from tests.helpers.tone_engine import INFO, ToneEngine, ToneTokenizer, say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5]
@@ -190,6 +191,28 @@ async def test_fault_is_raised_and_does_not_hang() -> None:
     pump.feed(SOUND)
     pump.end()
     await pump.room()
+
+
+async def test_a_source_that_is_held_back_goes_on_at_the_low_water_mark() -> None:
+    """Above the high water mark a source waits until half of it is left, not until there is just room again."""
+    engine = HeldEngine()
+    pipeline = StreamSession(StreamConfig(), AudioFormat(), ToneTokenizer(), engine.info)
+    pump = Pump(pipeline, engine, engine.open_stream(), 2000)
+    reader = asyncio.create_task(anext(pump.steps()))
+    for piece in cut(pcm(say([0, 1, 2, 3, 4, 5, 6] * 2)), [16_000]):
+        pump.feed(piece)
+        if pump.session.lag_ms > 2000:
+            break
+        await pump.room()
+    waiting = asyncio.create_task(pump.room())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    engine.go.set()
+    await waiting
+    assert pump.session.lag_ms <= 1000
+    await reader
+    await pump.aclose()
 
 
 async def test_source_that_breaks_the_order_is_told_by_events() -> None:
