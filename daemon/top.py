@@ -70,7 +70,10 @@ def table(facts: Overview) -> Table:
 
     made = Table(title=headline(facts), title_justify="left", box=None, pad_edge=False)
     for k, name in enumerate(COLUMNS):
-        made.add_column(name, justify="left" if k < 2 or name == "device" else "right", no_wrap=True)
+        left = k < 2 or name == "device"
+        made.add_column(
+            name, justify="left" if left else "right", no_wrap=True, min_width=0 if left and k else len(name)
+        )
     for session in facts["sessions"]:
         worrying = session["lag_ms"] > FAR_BEHIND_MS or session["ledger"]["seconds"]["gap"] > 0
         made.add_row(*row(session), style="bold red" if worrying else "")

@@ -16,6 +16,7 @@ examples:
   amanuensis top --json                            one look, as JSON
   amanuensis top wss://captions.example:8770 --interval 5"""
 PATH: Final = "/v1/sessions"
+PIPED_COLUMNS: Final = 160  # of a file or a pipe: nothing is cut
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if not console.is_terminal:
         from amanuensis.daemon.top import table
 
-        console.print(table(look(address, args.ca)))
+        Console(width=PIPED_COLUMNS).print(table(look(address, args.ca)))
         return 0
     watch(address, args.ca, args.interval)
     return 0

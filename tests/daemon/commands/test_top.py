@@ -26,13 +26,14 @@ async def test_one_look_and_who_may_have_it() -> None:
             env = {"AMANUENSIS_SERVER_TOKEN": TOKEN}
             done, plain, refused = await asyncio.gather(
                 asyncio.to_thread(amanuensis, "top", url, "--json", env=env),
-                asyncio.to_thread(amanuensis, "top", url, env=env | {"COLUMNS": "200"}),
+                asyncio.to_thread(amanuensis, "top", url, env=env),
                 asyncio.to_thread(amanuensis, "top", url, "--json"),
             )
     assert (done.returncode, done.stderr) == (0, "")
     assert [session["id"] for session in json.loads(done.stdout)["sessions"]] == [client.session]
     assert plain.returncode == 0
     assert client.session in plain.stdout
+    assert "tones on cpu" in plain.stdout
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "tells this to an admin only: set AMANUENSIS_SERVER_TOKEN" in refused.stderr
 
