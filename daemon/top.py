@@ -70,10 +70,8 @@ def table(facts: Overview) -> Table:
 
     made = Table(title=headline(facts), title_justify="left", box=None, pad_edge=False)
     for k, name in enumerate(COLUMNS):
-        left = k < 2 or name == "device"
-        made.add_column(
-            name, justify="left" if left else "right", no_wrap=True, min_width=0 if left and k else len(name)
-        )
+        to_left = k < 2 or name == "device"
+        made.add_column(name, justify="left" if to_left else "right", no_wrap=True, min_width=len(name))
     for session in facts["sessions"]:
         worrying = session["lag_ms"] > FAR_BEHIND_MS or session["ledger"]["seconds"]["gap"] > 0
         made.add_row(*row(session), style="bold red" if worrying else "")
