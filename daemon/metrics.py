@@ -38,6 +38,7 @@ class Gauges:
     unsettled_s: float = 0.0  # audio that has no fate yet
     connections: int = 0  # of every kind
     strangers: int = 0  # of those, the ones that have not shown yet that they may come in
+    load: float = 0.0  # engine seconds a second that all sessions need
     kept_bytes: Mapping[str, int] = field(default_factory=dict)  # by folder: spool, recordings
 
 
@@ -145,6 +146,11 @@ class _Live(Collector):
             ("connections", "Connections open now, of every kind", now.connections),
             ("strangers", "Connections that have not shown yet that they may come in", now.strangers),
             ("client_queue_events", "Events that wait for the client that is furthest behind", now.client_queue),
+            (
+                "engine_load",
+                "Engine seconds a second that the open sessions need, for admission",
+                now.load,
+            ),
             ("unsettled_seconds", "Audio of open sessions that has no fate yet", now.unsettled_s),
             ("lag_seconds", "How far the slowest session's text is behind its audio", now.lag_ms / 1000),
             ("backlog_seconds", "Undecoded audio of all sessions", now.backlog_ms / 1000),

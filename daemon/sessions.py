@@ -350,6 +350,7 @@ class Sessions:
             detached=sum(session.detached is not None for session in self._live.values()),
             client_queue=max(map(len, clients), default=0),
             unsettled_s=sum(session.unsettled_s for session in self._live.values()),
+            load=self._admission.load(self._clock()),
             kept_bytes={name: folder.budget.used for name, folder in folders.items() if folder is not None},
         )
 

@@ -103,8 +103,10 @@ async def test_a_watcher_comes_back_too() -> None:
         data = encoded(SOUND, fmt)
         for at in range(0, len(data), 16_000):
             await speaker.send_audio(data[at : at + 16_000])
+            before = watcher.reconnects
             wire.cut()
-            await asyncio.sleep(0.01)
+            while watcher.reconnects == before:
+                await asyncio.sleep(0)
         await speaker.end()
         _, watched = await asyncio.gather(*tasks)
     assert watcher.reconnects > 3

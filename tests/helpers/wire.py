@@ -16,6 +16,7 @@ class Wire:
 
     Attributes:
         address: where to connect to.
+        target: of the daemon; may be replaced.
         budget: bytes that may still pass to the daemon before the wire is cut; None: any number.
         dead: nothing passes, and nobody is told.
         passed: bytes to the daemon so far.
@@ -26,6 +27,7 @@ class Wire:
     """
 
     address: Address
+    target: Address
     budget: int | None = None
     dead: bool = False
     passed: int = 0
@@ -60,12 +62,12 @@ class Wire:
         if not self.dead:
             writer.close()
 
-    async def accept(self, target: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry a connection to the daemon."""
         self.connections += 1
         self.dead = False
         try:
-            far_reader, far_writer = await asyncio.open_connection(target.host, target.port)
+            far_reader, far_writer = await asyncio.open_connection(self.target.host, self.target.port)
         except OSError:
             writer.transport.abort()
             return
@@ -82,10 +84,10 @@ async def wired(target: Address) -> AsyncIterator[Wire]:
     wire: Wire
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await wire.accept(target, reader, writer)
+        await wire.accept(reader, writer)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    wire = Wire(Address(*server.sockets[0].getsockname()[:2]))
+    wire = Wire(Address(*server.sockets[0].getsockname()[:2]), target)
     async with server:
         yield wire
         server.close()
