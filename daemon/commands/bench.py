@@ -22,6 +22,7 @@ MEASUREMENTS: Final = {
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
+    "spool": ("spool_cost", "cost of keeping a session, in the spool and as a recording"),
 }
 EXAMPLES: Final = """\
 examples:
