@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from amanuensis.daemon.access import Peer
 from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
-from amanuensis.daemon.connection import NO_SESSION, Connection
+from amanuensis.daemon.connection import Connection
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import ClientQueue
@@ -202,7 +202,7 @@ class Client:
         session = self._sessions.find(name)
         if session is None:
             why = "none goes on now" if name == "latest" else "it never was, or ended too long ago"
-            raise ProtocolError("no_such_session", f"no session {name!r}: {why}", NO_SESSION)
+            raise self._sessions.unknown(name, why)
         if isinstance(session, EndedSession):
             await self._tell_the_end(session, session.ready, hello.after_seq)
             return

@@ -225,19 +225,24 @@ class Sessions:
         """Return the session that a speaker comes back to.
 
         Raises:
-            ProtocolError: `no_such_session` (close 4404), `wrong_resume_token` (4401) or `bad_hello` (4400).
+            ProtocolError: `no_such_session` (close 4404), `wrong_resume_token` (4401) or `bad_hello` (4400);
+                `full` (1013) while the daemon stops.
 
         """
         session = self._live.get(hello.session or "") or self._ended.get(hello.session or "")
         if session is None:
-            message = f"no session {hello.session!r}: it never was, or ended too long ago; begin a new one"
-            raise ProtocolError("no_such_session", message, NO_SESSION)
+            raise self.unknown(hello.session or "", "it never was, or ended too long ago; begin a new one")
         if not session.identity.is_token(hello.resume_token or ""):
             raise ProtocolError("wrong_resume_token", f"this is not the resume_token of {hello.session!r}", NOT_ALLOWED)
         if isinstance(session, LiveSession) and session.cursor.format != hello.audio:
             message = f"hello.audio is not what session {session.id} began with: {session.cursor.format}"
             raise ProtocolError("bad_hello", message, BAD_HELLO)
         return session
+
+    def unknown(self, name: str, why: str) -> ProtocolError:
+        """Return what to answer about a session that is not here; when this daemon stops, the next one may have it."""
+        full = self.refusal() if self.closing else None
+        return FullError(full) if full else ProtocolError("no_such_session", f"no session {name!r}: {why}", NO_SESSION)
 
     def leave(self, session: LiveSession, speaker: ClientQueue, ending: Ending) -> None:
         """Take note that a speaker's connection is over; the session waits for it to come back, else it ends so."""

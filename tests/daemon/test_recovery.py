@@ -8,7 +8,7 @@ import pytest
 
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import End, Flush, Hello, Mark
-from amanuensis.daemon.sessions import EndedSession
+from amanuensis.daemon.sessions import EndedSession, FullError
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.log_file import reading
 from amanuensis.daemon.spool.records import encode_record
@@ -119,6 +119,20 @@ async def test_orders_are_carried_out_once(tmp_path: Path) -> None:
         await finished(session)
         marks = [entry["id"] for entry in told(session.journal.replay(0)) if entry["type"] == "marked"]
         assert marks == ["early", "late"]
+
+
+async def test_who_comes_for_a_session_that_was_handed_over_is_asked_to_come_again(tmp_path: Path) -> None:
+    """While a daemon stops, it does not say that a session never was that the next daemon will have."""
+    async with kept_sessions(tmp_path) as sessions:
+        session = sessions.open(Hello("speak", audio=AudioFormat("s16le", 16_000, 1)))
+    name, token = session.id, session.identity.resume_token
+    again = Hello("speak", audio=session.cursor.format, session=name, resume_token=token)
+    with pytest.raises(FullError, match="stops"):
+        sessions.resume(again)
+    assert isinstance(sessions.unknown(name, "it ended"), FullError)  # what a watcher is told
+    async with kept_sessions(tmp_path) as next_sessions:
+        assert next_sessions.resume(again).identity.id == name
+        assert next_sessions.unknown("another", "it ended").code == "no_such_session"
 
 
 async def test_an_ended_session_is_found_again(tmp_path: Path) -> None:
