@@ -18,10 +18,11 @@ Part: TypeAlias = Literal["encoder", "decoder", "any"]
 Covers: TypeAlias = Mapping[str, frozenset[type[Operator]]]  # what each configuration computes
 RoomsOf: TypeAlias = Mapping[int, tuple[int, ...]]  # the rooms that there are for a run-time parameter, ascending
 
-# The configurations that may compute an operator of each part of a model, in order of preference.
+# The configurations that may compute an operator of each part of a model, in order of preference: where the first one
+# refuses its sizes, the next is asked.
 CHOICES: Final[dict[Part, tuple[str, ...]]] = {
     "encoder": ("attention", "products", "choice"),
-    "decoder": ("decoder", "choice"),
+    "decoder": ("decoder", "products", "choice"),
     "any": ("decoder", "products", "attention", "choice"),
 }
 TOGETHER: Final = "decoder"  # whose launches may hold several operators
@@ -32,7 +33,7 @@ class Segment:
     """Operators that one launch computes.
 
     Attributes:
-        configurations: that may do it, the preferred one first; several only where it is one operator of no part.
+        configurations: that may do it, the preferred one first; the others only where it is one operator.
         operators: in order.
 
     """
@@ -47,7 +48,8 @@ class Segment:
 
     def bound(self, rooms: Rooms) -> list[Bound]:
         """Return its launch on each configuration that may do it; none where there is nothing to do."""
-        found = (bound(name, self.operators, rooms) for name in self.configurations)
+        names = self.configurations if len(self.operators) == 1 else self.configurations[:1]
+        found = (bound(name, self.operators, rooms) for name in names)
         return [each for each in found if each is not None]
 
     def apart(self) -> list[Segment]:
@@ -72,15 +74,15 @@ def segments(operators: Sequence[Operator], part: Part, covers: Covers) -> tuple
     lacking: list[Operator] = []
     some = [operator for operator in operators if not isinstance(operator, Nop)]
     some.sort(key=lambda operator: isinstance(operator, Select))  # keeps the order otherwise
-    for names, run in groupby(some, lambda operator: _may(operator, part, covers)):
-        together = tuple(run)
-        if not names:
-            lacking += together
-        elif names == (TOGETHER,):
-            alike = (tuple(piece) for _, piece in groupby(together, _sizes))
-            found += [Segment(names, piece) for piece in alike]
+    for first, run in groupby(some, lambda operator: next(iter(_may(operator, part, covers)), None)):
+        alike = tuple(run)
+        if first is None:
+            lacking += alike
+        elif first == TOGETHER and part != "any":
+            pieces = (tuple(piece) for _, piece in groupby(alike, _sizes))
+            found += [Segment(_all_may(piece, part, covers), piece) for piece in pieces]
         else:
-            found += [Segment(names, (operator,)) for operator in together]
+            found += [Segment(_may(operator, part, covers), (operator,)) for operator in alike]
     return found, lacking
 
 
@@ -94,6 +96,11 @@ def configuration_of(operator: Operator, part: Part, covers: Covers) -> str | No
 
 
 def _may(operator: Operator, part: Part, covers: Covers) -> tuple[str, ...]:
-    """Return the configurations that compute an operator: of a part the preferred one."""
-    names = tuple(name for name in CHOICES[part] if type(operator) in covers.get(name, frozenset()))
-    return names if part == "any" else names[:1]
+    """Return the configurations that compute an operator."""
+    return tuple(name for name in CHOICES[part] if type(operator) in covers.get(name, frozenset()))
+
+
+def _all_may(operators: Sequence[Operator], part: Part, covers: Covers) -> tuple[str, ...]:
+    """Return the configurations that compute each of several operators."""
+    each = [_may(operator, part, covers) for operator in operators]
+    return tuple(name for name in each[0] if all(name in names for names in each))

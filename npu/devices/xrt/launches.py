@@ -58,9 +58,13 @@ def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work
         no_speech=tokenizer.no_speech,
     )
     heads = tuple(sorted(files.generation.alignment_heads))
-    encoder, decoder = EncoderStreams(memory, weights), DecoderStreams(memory, weights, words, heads)
+    return work_on(name, memory, EncoderStreams(memory, weights), DecoderStreams(memory, weights, words, heads))
+
+
+def work_on(name: str, memory: Memory, encoder: EncoderStreams, decoder: DecoderStreams) -> Work:
+    """Return what is to be compiled of streams on a memory map, the self-test included."""
     sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), *_self_test())
-    return Work(name, sequences, rooms_of(memory), _buffer_bytes(memory, weights))
+    return Work(name, sequences, rooms_of(memory), _buffer_bytes(memory, encoder.weights))
 
 
 def _encoder(memory: Memory, streams: EncoderStreams) -> Iterator[Dispatched]:

@@ -31,14 +31,18 @@ def names(*operators: Operator, part: str = "decoder") -> list[tuple[tuple[str, 
 def test_operators_of_the_decoder_with_the_same_sizes_are_one_launch() -> None:
     """An attention, whose keys vary too, is one by itself, so sizes need not be combined."""
     found = names(NORM, Nop(), COPY, ATTENTION, NORM)
-    assert found == [(("decoder",), (NORM, COPY)), (("decoder",), (ATTENTION,)), (("decoder",), (NORM,))]
+    assert found == [
+        (("decoder", "products"), (NORM, COPY)),
+        (("decoder",), (ATTENTION,)),
+        (("decoder", "products"), (NORM,)),
+    ]
 
 
 def test_the_choice_of_tokens_goes_last() -> None:
     """What follows it in the stream needs no second change to the decoder and back."""
     assert names(NORM, SELECT, RECEIPT) == [
-        (("decoder",), (NORM,)),
-        (("decoder",), (RECEIPT,)),
+        (("decoder", "products"), (NORM,)),
+        (("decoder", "products"), (RECEIPT,)),
         (("choice",), (SELECT,)),
     ]
 
@@ -53,7 +57,10 @@ def test_the_encoder_s_operators_are_launches_alone() -> None:
 
 def test_an_operator_of_no_part_may_run_wherever_it_is_computed() -> None:
     """In this order, for its sizes may be too small for one of them."""
-    assert names(NORM, part="any") == [(("decoder", "products"), (NORM,))]
+    assert names(NORM, NORM, part="any") == [(("decoder", "products"), (NORM,))] * 2
+    alone, together = (Segment(("decoder", "products"), (NORM,) * count) for count in (1, 2))
+    assert [made.template.configuration for made in alone.bound({0: 8})] == ["decoder", "products"]
+    assert [made.template.configuration for made in together.bound({0: 8})] == ["decoder"]
 
 
 def test_what_no_configuration_computes_is_told() -> None:

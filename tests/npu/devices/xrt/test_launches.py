@@ -13,20 +13,29 @@ from amanuensis.kernels.compile.build import laid_out
 from amanuensis.kernels.compile.lowering import Segment, rooms_up_to
 from amanuensis.kernels.compile.template import sizes_of
 from amanuensis.kernels.compile.work import Work, covers_of, load_designs, wanted
+from amanuensis.kernels.operands import Buffer, Region
 from amanuensis.kernels.operators import Operator
+from amanuensis.kernels.program import Architecture
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt import runner
 from amanuensis.npu.devices.xrt.chains import room_for
-from amanuensis.npu.devices.xrt.launches import BEAMS, work_of
-from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory
+from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
+from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
+from amanuensis.npu.devices.xrt.launches import BEAMS, work_of, work_on
+from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory, aligned
 from amanuensis.npu.devices.xrt.model import XrtModel
 from amanuensis.npu.devices.xrt.opening import open_runtime
+from amanuensis.npu.devices.xrt.planned_weights import planned_weights
+from amanuensis.npu.model_config import Dimensions
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.row_rules import N_MASKS
 from amanuensis.npu.rules import make_selection
 from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
 
 COVERS = covers_of(load_designs())
+BASE = Dimensions(51864, 80, 512, 6, 8, 2048, 6, 8, 2048, 1500, 448, True)
+TURBO = Dimensions(51866, 128, 1280, 32, 20, 5120, 4, 20, 5120, 1500, 448, True)
 MOST_LAUNCHES = 400  # of a model: each is compiled a few times over
 
 
@@ -100,3 +109,29 @@ def test_the_engine_dispatches_nothing_else(files: ModelFiles, work: Work, monke
     assert len(put) > 10
     assert set(put) <= {sequence.operators for sequence in work.sequences}
     assert BEAMS >= 5
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "architecture", "most"),
+    [
+        (BASE, "npu1", 540),
+        pytest.param(BASE, "npu2", 540, marks=pytest.mark.long),
+        pytest.param(TURBO, "npu1", 420, marks=pytest.mark.long),
+        pytest.param(TURBO, "npu2", 420, marks=pytest.mark.long),
+    ],
+    ids=["base npu1", "base npu2", "turbo npu1", "turbo npu2"],
+)
+def test_real_models_have_all_their_launches(dimensions: Dimensions, architecture: Architecture, most: int) -> None:
+    """No design refuses an operator of Whisper base or turbo at any size, the shortlist of the vocabulary included."""
+    weights = planned_weights(dimensions, "int8")
+    assert weights.short_vocabulary is not None
+    heads = ((1, 0), (dimensions.decoder_layers - 1, 3))
+    memory = Memory.plan(dimensions, len(heads))
+    masks = Region(Buffer.WEIGHTS, aligned(weights.n_bytes))
+    words = Vocabulary(masks, N_MASKS, weights.short_vocabulary.eot, dimensions.vocabulary - 1501, 0)
+    streams = EncoderStreams(memory, weights), DecoderStreams(memory, weights, words, heads)
+    work = work_on("real", memory, *streams)
+    parts, lacking = wanted(work, COVERS)
+    made, refused = laid_out(work, architecture, load_designs(), parts)
+    assert (lacking, refused) == ([], [])
+    assert len({each.template.name for each in made}) == len(made) <= most
