@@ -146,11 +146,7 @@ class _Live(Collector):
             ("connections", "Connections open now, of every kind", now.connections),
             ("strangers", "Connections that have not shown yet that they may come in", now.strangers),
             ("client_queue_events", "Events that wait for the client that is furthest behind", now.client_queue),
-            (
-                "engine_load",
-                "Engine seconds a second that the open sessions need, for admission",
-                now.load,
-            ),
+            ("engine_load", "Engine seconds a second that the open sessions need, for admission", now.load),
             ("unsettled_seconds", "Audio of open sessions that has no fate yet", now.unsettled_s),
             ("lag_seconds", "How far the slowest session's text is behind its audio", now.lag_ms / 1000),
             ("backlog_seconds", "Undecoded audio of all sessions", now.backlog_ms / 1000),
