@@ -115,7 +115,7 @@ class Feeder:
             if isinstance(item, bytes):
                 self._pump.feed(item)
             else:
-                item()
+                self._pump.attempt(item)
         self._end_if_given()
 
     def _end_if_given(self) -> None:

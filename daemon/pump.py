@@ -87,6 +87,13 @@ class Pump:
         """Take note that the source lost so many samples of each channel: they become a gap."""
         self._step(lambda: self.session.skip(n_samples, why))
 
+    def attempt(self, act: Callable[[], None]) -> None:
+        """Do something in its turn among the sound; a fault in it ends the stream, not its source."""
+        try:
+            act()
+        except Exception as error:
+            self._fail(error)
+
     def flush(self, label: str | int | None = None) -> None:
         """Make everything heard so far final."""
         self.waiting_marks += label is not None

@@ -176,4 +176,8 @@ def test_peers_are_counted_by_whom_they_belong_to() -> None:
     assert Peer(door, "::ffff:192.0.2.7").key != Peer(door, "::ffff:192.0.2.8").key
     assert Peer(door, "192.0.2.7").key == "192.0.2.7"
     assert Peer(UnixAddress(), uid=7).key == "uid 7"
+    shared = [
+        peer.shared_key for peer in (Peer(door, "192.0.2.7"), Peer(UnixAddress(), uid=7), Peer(door, "127.0.0.1"))
+    ]
+    assert shared == ["192.0.2.7", "uid 7", None]
     assert [Peer(door, host).is_here for host in ("127.0.0.1", "::1", "192.0.2.7")] == [True, True, False]
