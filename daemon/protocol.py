@@ -166,8 +166,8 @@ def parse_binary(data: bytes, framing: Framing) -> Audio:
         return Audio(None, None, data)
     try:
         values = msgpack.unpackb(data, raw=False, strict_map_key=False, max_map_len=8, max_array_len=0, max_ext_len=0)
-    except (ValueError, msgpack.UnpackException) as error:
-        # The decoder's errors are all ValueErrors or UnpackExceptions; some have no text.
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        # The decoder's errors are ValueErrors or UnpackExceptions, some without text; a map as a key is a TypeError.
         why = str(error) or type(error).__name__
         raise ProtocolError("bad_message", f"binary frame: not a msgpack map {{t, n, at, d}}: {why}") from None
     if not isinstance(values, dict):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ WEIGHTS = "model.safetensors"
 ENCODER_POSITIONS = "model.encoder.embed_positions.weight"
 FLOAT16_MAX = 65_504
 MAX_PAYLOAD_BYTES = 256 << 20  # more than any model that is small enough to be shipped
+MAX_EXPANDED_BYTES = 2 * MAX_PAYLOAD_BYTES  # a byte of a weight becomes a float16
+MAX_SINUSOIDS = 1 << 22  # twice large-v3's 1500 x 1280: they take no room in the archive, so their shape is no evidence
 # Weights have no context to model and do not repeat: bytes by their frequency alone, and a small dictionary.
 LZMA_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20, "lc": 0, "lp": 0, "pb": 0}]
 
@@ -101,10 +104,10 @@ def expand(archive: Path, folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArchiveError(f"{folder}: exists and is not an empty folder; name another one or remove it")
-    head, body = _read_payload(archive)
+    payload = _read_payload(archive)
     try:
-        texts, tensors = _decode_body(head, body)
-    except (KeyError, TypeError, ValueError) as error:
+        texts, tensors = _decode_payload(payload)
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise ArchiveError(
             f"{archive}: its table of contents is broken ({error}); install the package again"
         ) from error
@@ -184,7 +187,7 @@ def _parse_head(archive: Path, data: bytes) -> tuple[int, bytes]:
     return size, digest
 
 
-def _read_payload(archive: Path) -> tuple[dict[str, Any], memoryview]:
+def _read_payload(archive: Path) -> memoryview:
     with _reading(archive):
         data = archive.read_bytes()
     size, digest = _parse_head(archive, data[: _HEAD.size])
@@ -196,27 +199,32 @@ def _read_payload(archive: Path) -> tuple[dict[str, Any], memoryview]:
     whole = decoder.eof and not decoder.unused_data and len(payload) == size
     if not whole or hashlib.sha256(payload).digest() != digest:
         raise ArchiveError(f"{archive}: damaged (its content hash differs); install the package again")
+    return memoryview(payload)
+
+
+def _decode_payload(payload: memoryview) -> tuple[dict[str, bytes], dict[str, NDArray[np.float16]]]:
     (head_size,) = struct.unpack_from("<I", payload)
-    return json.loads(payload[4 : 4 + head_size]), memoryview(payload)[4 + head_size :]
-
-
-def _decode_body(head: dict[str, Any], body: memoryview) -> tuple[dict[str, bytes], dict[str, NDArray[np.float16]]]:
+    head, body = json.loads(bytes(payload[4 : 4 + head_size])), payload[4 + head_size :]
     texts: dict[str, bytes] = {}
     for item in head["files"]:
         if not _PACKED_FILE.fullmatch(item["name"]):
             raise ValueError(f"file name {item['name']!r}")
         texts[item["name"]], body = bytes(body[: item["size"]]), body[item["size"] :]
     tensors: dict[str, NDArray[np.float16]] = {}
+    expanded = 0
     for item in head["tensors"]:
         entry = _Entry(item["name"], tuple(item["shape"]), item["kind"], item["same_as"])
         size = _stored_size(entry)
-        tensors[entry.name] = _decode(entry, body[:size], tensors)
+        tensors[entry.name] = tensor = _decode(entry, body[:size], tensors)
         body = body[size:]
+        expanded += tensor.nbytes
+        if expanded > MAX_EXPANDED_BYTES:
+            raise ValueError(f"more than {MAX_EXPANDED_BYTES} bytes of tensors")
     return texts, tensors
 
 
 def _stored_size(entry: _Entry) -> int:
-    n = int(np.prod(entry.shape, dtype=np.int64))
+    n = math.prod(entry.shape)
     return {"float16": 2 * n, "int8_rows": n + 4 * entry.shape[0] if entry.shape else 0}.get(entry.kind, 0)
 
 
@@ -224,6 +232,8 @@ def _decode(entry: _Entry, data: memoryview, earlier: dict[str, NDArray[np.float
     if entry.kind == "same":
         return earlier[entry.same_as]
     if entry.kind == "sinusoids":
+        if math.prod(entry.shape) > MAX_SINUSOIDS:
+            raise ValueError(f"{entry.name} has the shape {list(entry.shape)}")
         return sinusoids(entry.shape[0], entry.shape[1]).astype(np.float16)
     if entry.kind == "float16":
         return np.frombuffer(data, np.dtype("<f2")).astype(np.float16).reshape(entry.shape)

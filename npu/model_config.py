@@ -61,11 +61,16 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path}: missing; a model folder needs it: {FETCH_AGAIN}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not readable as JSON ({error}); {FETCH_AGAIN}") from None
     if not isinstance(value, dict):
         raise ModelError(f"{path}: holds {type(value).__name__}, not an object; {FETCH_AGAIN}")
     return value
+
+
+def shown(value: object) -> str:
+    """Return a short `repr` for an error message."""
+    return f"{value!r:.60}"
 
 
 def read_dimensions(path: Path) -> Dimensions:
@@ -73,10 +78,11 @@ def read_dimensions(path: Path) -> Dimensions:
     config = read_json(path)
     kind = config.get("model_type")
     if kind != "whisper":
-        raise ModelError(f"{path}: model_type is {kind!r}, only 'whisper' can be used; choose a Whisper model")
+        raise ModelError(f"{path}: model_type is {shown(kind)}, only 'whisper' can be used; choose a Whisper model")
     for key, allowed in (("activation_function", "gelu"), ("scale_embedding", False)):
         if config.get(key, allowed) != allowed:
-            raise ModelError(f"{path}: {key} is {config[key]!r}, only {allowed!r} can be used; choose another model")
+            found = shown(config[key])
+            raise ModelError(f"{path}: {key} is {found}, only {allowed!r} can be used; choose another model")
     dimensions = Dimensions(
         vocabulary=_positive(path, config, "vocab_size"),
         n_mels=_positive(path, config, "num_mel_bins"),
@@ -98,7 +104,7 @@ def read_dimensions(path: Path) -> Dimensions:
 def _positive(path: Path, config: dict[str, Any], key: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ModelError(f"{path}: {key} is {value!r}, it must be a whole number above 0; {FETCH_AGAIN}")
+        raise ModelError(f"{path}: {key} is {shown(value)}, it must be a whole number above 0; {FETCH_AGAIN}")
     return value
 
 
@@ -117,8 +123,12 @@ def read_generation(path: Path, dimensions: Dimensions) -> Generation:
     """Return the generation config, Whisper's defaults where the file or a key is missing."""
     config = read_json(path) if path.exists() else {}
     languages = config.get("lang_to_id") or {}
-    if not isinstance(languages, dict):
-        raise ModelError(f"{path}: lang_to_id is not an object; {FETCH_AGAIN}")
+    if not isinstance(languages, dict) or not all(isinstance(token, int) for token in languages.values()):
+        raise ModelError(f"{path}: lang_to_id must be an object with a token id for each language; {FETCH_AGAIN}")
+    first_timestamps = config.get("max_initial_timestamp_index") or MAX_INITIAL_TIMESTAMP_INDEX
+    if not isinstance(first_timestamps, int) or first_timestamps < 0:
+        found = shown(first_timestamps)
+        raise ModelError(f"{path}: max_initial_timestamp_index is {found}, it must be a whole number; {FETCH_AGAIN}")
     codes = tuple(name.strip("<|>") for name, _ in sorted(languages.items(), key=lambda item: item[1]))
     multilingual = config.get("is_multilingual", dimensions.vocabulary >= MULTILINGUAL_VOCABULARY)
     return Generation(
@@ -127,7 +137,7 @@ def read_generation(path: Path, dimensions: Dimensions) -> Generation:
         alignment_heads=_alignment_heads(path, config, dimensions),
         multilingual=bool(multilingual),
         languages=codes or ("en",),
-        max_initial_timestamp_index=int(config.get("max_initial_timestamp_index") or MAX_INITIAL_TIMESTAMP_INDEX),
+        max_initial_timestamp_index=first_timestamps,
     )
 
 
@@ -152,7 +162,7 @@ def _alignment_heads(path: Path, config: dict[str, Any], dimensions: Dimensions)
         return default_alignment_heads(dimensions)
     try:
         pairs = tuple(sorted((int(layer), int(head)) for layer, head in named))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ModelError(f"{path}: alignment_heads must be pairs of layer and head; {FETCH_AGAIN}") from None
     for layer, head in pairs:
         if not (0 <= layer < layers and 0 <= head < heads):
@@ -166,8 +176,9 @@ def read_manifest(path: Path, folder_name: str, dimensions: Dimensions) -> Manif
     longest_s = dimensions.audio_positions * FRAME_S
     context = config.get("audio_context", "padded")
     if context not in ("free", "padded"):
-        raise ModelError(f"{path}: audio_context is {context!r}, allowed are 'free' and 'padded'; correct the file")
+        found = shown(context)
+        raise ModelError(f"{path}: audio_context is {found}, allowed are 'free' and 'padded'; correct the file")
     window_s = config.get("window_s", longest_s)
     if not isinstance(window_s, int | float) or not 1 <= window_s <= longest_s:
-        raise ModelError(f"{path}: window_s is {window_s!r}, allowed is 1 to {longest_s:g}; correct the file")
+        raise ModelError(f"{path}: window_s is {shown(window_s)}, allowed is 1 to {longest_s:g}; correct the file")
     return Manifest(str(config.get("name", folder_name)), context, float(window_s))

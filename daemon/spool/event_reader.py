@@ -77,7 +77,8 @@ class EventHistory:
         if base.seq == last:
             return
         if self.segments:
-            self.repairs.append(f"events {last + 1} to {base.seq} are lost")
+            lost = f"events {last + 1} to {base.seq} are lost"
+            self.repairs.append(lost if base.seq > last else f"the events after {base.seq} begin anew, after {last}")
         self.journal = Journal(self._limits, base)
 
     def _note(self, record: Record) -> None:

@@ -88,7 +88,15 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "empty tokenizer": (write("tokenizer.json", "{}"), r"tokenizer\.json: holds no vocabulary"),
     "suppressed token": (edit("generation_config.json", suppress_tokens=[99_999]), "suppress_tokens must list"),
-    "languages": (edit("generation_config.json", lang_to_id=[1]), "lang_to_id is not an object"),
+    "languages": (edit("generation_config.json", lang_to_id=[1]), "lang_to_id must be an object"),
+    "language without a token": (
+        edit("generation_config.json", lang_to_id={"en": "x"}),
+        "a token id for each language",
+    ),
+    "first timestamp": (
+        edit("generation_config.json", max_initial_timestamp_index="x"),
+        "max_initial_timestamp_index is 'x', it must be a whole number",
+    ),
     "alignment shape": (edit("generation_config.json", alignment_heads=[1, 2]), "must be pairs of layer and head"),
     "alignment range": (
         edit("generation_config.json", alignment_heads=[[9, 0]]),
