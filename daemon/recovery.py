@@ -14,7 +14,7 @@ from amanuensis.daemon.spool.event_maps import build
 from amanuensis.daemon.spool.recovered import RecoveredSession
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.stream.checkpoint import Checkpoint, CheckpointError
-from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.config import StreamConfig, StreamConfigError
 from amanuensis.stream.events import (
     Event,
     Gap,
@@ -54,9 +54,11 @@ def revive(found: RecoveredSession, config: StreamConfig, tokenizer: WordTokeniz
     try:
         checkpoint = Checkpoint.from_plain(found.step.checkpoint)
         stream = StreamSession.restore(config, found.header.audio, tokenizer, info, checkpoint)
-    except CheckpointError as error:
+    except (CheckpointError, StreamConfigError) as error:
         fresh.end()
-        return Revival(fresh, FAULT, [] if found.ended else _given_up(found, error))
+        if found.ended:
+            return Revival(fresh, Ending(found.ended), [])
+        return Revival(fresh, FAULT, _given_up(found, error))
     if found.ended:
         if not stream.done:  # it ended in a fault
             stream = fresh

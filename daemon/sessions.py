@@ -18,7 +18,7 @@ from amanuensis.daemon.cursor import Cursor
 from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
 from amanuensis.daemon.keeper import Keeper
-from amanuensis.daemon.live_session import SHUTDOWN, SPEAKER_LEFT, Detached, Ending, Identity, LiveSession
+from amanuensis.daemon.live_session import FAULT, SHUTDOWN, SPEAKER_LEFT, Detached, Ending, Identity, LiveSession
 from amanuensis.daemon.metrics import Gauges, Metrics
 from amanuensis.daemon.poison import PoisonKeeper
 from amanuensis.daemon.protocol import Hello, Options, ProtocolError
@@ -170,12 +170,17 @@ class Sessions:
             for found in folder.recover(self._journal_limits):
                 try:
                     self._recover(folder, found)
-                except (SpoolError, EngineBusyError, ProtocolError) as error:
+                except (SpoolError, EngineBusyError) as error:
                     log.error("session %s: left in %s: %s", found.header.id, found.folder, error)
+                except Exception:  # one session must not keep the daemon from starting
+                    log.exception("session %s: cannot be taken up again", found.header.id)
+                    folder.set_aside(found.folder)
+                    if (begun := self._live.get(found.header.id)) is not None:
+                        begun.finish(FAULT)
 
     def _recover(self, folder: SpoolFolder, found: RecoveredSession) -> None:
         header, info = found.header, self._engine.info
-        revival = revive(found, self._stream_config(header.options), self._tokenizer, info)
+        revival = revive(found, self._stream_config_again(header), self._tokenizer, info)
         stream = self._engine.open_stream()
         pump = self._pump(revival.stream, stream)
         try:
@@ -197,6 +202,14 @@ class Sessions:
         if header.source == "input":
             self._input = (session, found.last_seen)
         log.warning("session %s: taken up again%s", session.id, "".join(f"; {repair}" for repair in found.repairs))
+
+    def _stream_config_again(self, header: SessionHeader) -> StreamConfig:
+        """Return the settings that a session was opened with, as far as the model of today can do them."""
+        try:
+            return self._stream_config(header.options)
+        except ProtocolError as error:
+            log.warning("session %s: goes on with the settings of the daemon: %s", header.id, error)
+            return self._config.stream
 
     def take_input(self) -> LiveSession | None:
         """Return the session of the daemon's own input that was taken up again, once; nobody listened since it was."""

@@ -12,6 +12,7 @@ from amanuensis.daemon.spool.clock import Clock, Stamp
 from amanuensis.daemon.spool.event_log import EventLog, Step
 from amanuensis.daemon.spool.event_reader import EventHistory
 from amanuensis.daemon.spool.header import read_header
+from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import remove_unfinished
 from amanuensis.daemon.spool.session_spool import SessionSpool
 
@@ -35,6 +36,8 @@ class RecoveredSession:
     def __init__(self, folder: Path, limits: JournalLimits) -> None:
         self.folder = folder
         self.header = read_header(folder)
+        if self.header.id != folder.name:
+            raise SpoolError(f"{folder}: holds session {self.header.id}; this copy cannot be taken up again")
         remove_unfinished(folder)
         self._events = EventHistory(folder, limits)
         self._audio = AudioHistory(folder, self.header.audio.frame_bytes)
@@ -65,8 +68,11 @@ class RecoveredSession:
     @property
     def last_seen(self) -> Stamp:
         """When it was last written to, as far as that is known."""
-        stamps = [self.header.opened, self._audio.stamp, self.step.stamp if self.step else None]
-        return max((stamp for stamp in stamps if stamp is not None), key=lambda stamp: stamp.wall_s)
+        latest = self.header.opened
+        for stamp in (self._audio.stamp, self.step.stamp if self.step else None):
+            if stamp is not None and stamp.since(latest) > 0:
+                latest = stamp
+        return latest
 
     @property
     def fed_from(self) -> int:

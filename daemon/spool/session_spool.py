@@ -18,6 +18,7 @@ from amanuensis.daemon.spool.clock import Clock
 from amanuensis.daemon.spool.event_log import EventLog, Step
 from amanuensis.daemon.spool.flac import FlacError, convert
 from amanuensis.daemon.spool.header import SessionHeader
+from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import finish_recording, remove_session
 from amanuensis.stream.session import StreamSession
 
@@ -145,16 +146,26 @@ class SessionSpool:
             self.close()
 
     def abandon(self) -> None:
-        """Let go of a session that can be kept no more; a recording stays as it is, a spool is removed."""
+        """Let go of a session that can be kept no more: a recording is finished as it is, a spool is removed."""
         self.close()
         if not self.header.recorded:
             remove_session(self.folder, self._charge)
+            return
+        try:
+            finish_recording(self.folder, self.header)
+        except SpoolError as error:
+            log.error("session %s: %s", self.header.id, error)
 
     def end(self, reason: str, stream: StreamSession) -> None:
         """Take note that the session is over and everything has been told; the sound is needed no more."""
         place, stamp = self._audio.place, self._clock()
         received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
-        self._write(Step((), stream.checkpoint().to_plain(), received, place, stamp, ended=reason))
+        try:
+            checkpoint = stream.checkpoint().to_plain()
+        except Exception:  # a fault of the stream is why it ended
+            log.exception("session %s: its last state cannot be kept", self.header.id)
+            checkpoint = {}
+        self._write(Step((), checkpoint, received, place, stamp, ended=reason))
         self._audio.close_segment()
         self._drop_audio()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +112,8 @@ async def test_a_recording_without_room_goes_on_in_the_spool(
         assert session.store.newest_kept is None
         killed = as_killed(tmp_path / "a", tmp_path / "b")
         already = told(session.journal.replay(0))
-    shutil.rmtree(killed / "recordings")
-    async with kept_sessions(killed) as sessions:
+        assert folders(killed / "recordings" / "open") == []
+    async with kept_sessions(killed, mode="all") as sessions:
         session = only(sessions)
         await speak(session, CHUNKS)
         await over(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,31 @@ async def test_a_checkpoint_of_no_use_is_said(tmp_path: Path) -> None:
     assert [entry["type"] for entry in entries[-2:]] == ["gap", "warning"]
     assert "checkpoint version 99 cannot be read" in entries[-1]["message"]
     assert ended.reason == "fault"
+
+
+async def test_one_session_does_not_keep_the_daemon_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A session that cannot be taken up for a reason that nobody thought of is set aside; the others go on."""
+    chunks = cut(sound("s16le", 16_000, 1), [6400])
+    async with kept_sessions(tmp_path / "a") as sessions:
+        good, bad = (sessions.open(Hello("speak", AudioFormat())) for _ in range(2))
+        await speak(good, chunks[:10])
+        await speak(bad, chunks[:10])
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    place = killed / "spool" / "open"
+    (log,) = (place / bad.id).glob("audio-*.log")
+    with reading(log) as reader:
+        *_, last = reader
+    wrong = {"k": "mark", "p": last["p"] + len(last["d"]), "c": 1, "o": {"id": [1]}}
+    log.write_bytes(log.read_bytes() + encode_record(wrong))
+    shutil.copytree(place / good.id, place / "copy")
+    async with kept_sessions(killed) as sessions:
+        session = sessions.find(good.id)
+        assert isinstance(session, LiveSession)
+        await speak(session, chunks)
+        await finished(session)
+        assert session.journal.snapshot().text == spell(WORDS)
+        assert sorted(path.name for path in place.iterdir()) == sorted([good.id, f"{bad.id}.damaged", "copy.damaged"])
+    assert f"session {bad.id}: cannot be taken up again" in caplog.text
+    assert f"holds session {good.id}; this copy cannot be taken up again" in caplog.text
