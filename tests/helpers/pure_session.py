@@ -159,7 +159,13 @@ class PureClient:
         """Return the first message of the next connection."""
         fmt = self.format
         audio = {"enc": fmt.encoding, "rate": fmt.rate, "ch": fmt.channels, "framing": self.framing}
-        hello: dict[str, Any] = {"type": "hello", "proto": "amanuensis.v1", "role": "speak", "audio": audio, "events": self.events}
+        hello: dict[str, Any] = {
+            "type": "hello",
+            "proto": "amanuensis.v1",
+            "role": "speak",
+            "audio": audio,
+            "events": self.events,
+        }
         if self.ready:
             hello |= {"session": "s", "resume_token": self.ready["resume_token"], "after_seq": self.view.seq}
         return json.dumps(hello)
