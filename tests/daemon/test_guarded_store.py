@@ -16,11 +16,13 @@ from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.session_store import MemoryStore
 from amanuensis.daemon.sessions import EndedSession, Sessions
+from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.flac import sound_files
 from amanuensis.daemon.spool.log_file import LogFile
 from amanuensis.stream.formats import AudioFormat
 from tests.helpers.daemon_client import cut, pcm
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, settle, speak, told
+from tests.helpers.small_disk import small_disk
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [k % 7 for k in range(60)]
@@ -232,3 +234,51 @@ async def test_a_recording_that_was_killed_is_finished(tmp_path: Path) -> None:
     (folder,) = (killed / "recordings" / "open").iterdir()
     check_sound(folder)
     assert warnings(session) == ["recovered"]
+
+
+async def test_a_disk_that_is_really_full_stops_the_recording_alone(tmp_path: Path) -> None:
+    """On a file system that fills up while it is recorded on, captions go on and what was recorded can be read."""
+    with small_disk(tmp_path, 700) as disk:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "recordings").symlink_to(disk)
+        async with kept_sessions(tmp_path / "a", mode="all") as sessions:
+            session = await recorded(sessions, CHUNKS)
+            assert session.store.survives
+            await over(session)
+            assert warnings(session) == ["recording_stopped"]
+            assert session.journal.snapshot().text == spell(WORDS)
+        (folder,) = (path for path in disk.iterdir() if path.name.endswith(session.id))
+        n_samples = sum(soundfile.info(path).frames for _, path in sound_files(folder))
+        assert n_samples >= 160_000
+        check_sound(folder, n_samples)
+
+
+class Clock:
+    """The clocks of a machine, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = Stamp(1_795_000_000.0, 100.0, "first")
+
+    def __call__(self) -> Stamp:
+        return self.now
+
+
+async def test_power_loss_is_a_gap_for_the_daemon_s_own_input(tmp_path: Path) -> None:
+    """A microphone cannot send again: from the last sound that the disk had to the new start there is a gap."""
+    clock = Clock()
+    async with kept_sessions(tmp_path / "a", mode="all", clock=clock) as sessions:
+        session = sessions.open(SPEAK, "input")
+        for n in range(1, 61):
+            clock.now = Stamp(1_795_000_000.0 + 0.2 * n, 100.0 + 0.2 * n, "first")
+            await speak(session, CHUNKS[:n])
+            if n == 55:
+                await sessions.sync()
+        without_power = lose_unsynced(as_killed(tmp_path / "a", tmp_path / "b"), session)
+    clock.now = Stamp(1_795_000_000.0 + 30, 15.0, "second")
+    async with kept_sessions(without_power, mode="all", clock=clock) as sessions:
+        session = only(sessions)
+        assert sessions.take_input() is session
+        await settle(session)
+        (gap,) = [event for event in told(session.journal.replay(0)) if event["type"] == "gap"]
+        assert (gap["from"], gap["to"]) == (55 * 200.0, 30_000.0)
+        assert session.audio_s == 30

@@ -5,27 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from amanuensis.daemon.spool.log_file import LogFile, SpoolError, explained, reading, repair, sync_folder
+from tests.helpers.small_disk import small_disk
 
 ROOM_KIB = 64
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 64 KiB; skips by name where none may be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM_KIB}k", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no file system may be mounted here: a full disk is only tested by a limit of the file size")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def records(path: Path) -> list[dict[str, object]]:
@@ -46,11 +33,17 @@ def fill(log: LogFile) -> str:
     raise AssertionError("the disk was never full")
 
 
-def test_a_full_disk_leaves_whole_records(small_disk: Path) -> None:
+def test_a_full_disk_leaves_whole_records(tmp_path: Path) -> None:
     """When the disk is full the error says so, the log ends with a whole record, and goes on when there is room."""
-    ballast = small_disk / "ballast"
+    with small_disk(tmp_path, ROOM_KIB) as disk:
+        fill_and_go_on(disk)
+
+
+def fill_and_go_on(disk: Path) -> None:
+    """Fill the disk by a log, make room, and append again."""
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(1024 * (ROOM_KIB - 16)))
-    log = LogFile(small_disk / "log")
+    log = LogFile(disk / "log")
     assert "No space left on device; make room" in fill(log)
     written = log.records
     assert 0 < written < 16
