@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.helpers.spoken_numbers import RATE, Counted, Spoken, number_words, number_words_in
 
@@ -56,12 +57,18 @@ class Verdict:
 
 
 def read(text: str, numbers: Sequence[Spoken]) -> Reading:
-    """Read numbers back from committed text, by the alignment with the fewest words that differ."""
-    heard = number_words_in(text)
-    said = [(place, word) for place, number in enumerate(numbers) for word in number_words(number.value)]
-    same, added = _aligned([word for _, word in said], heard)
-    wrong = {place for index, (place, _) in enumerate(said) if index not in same}
-    return Reading(frozenset(range(len(numbers))) - wrong, tuple(added))
+    """Read numbers back from committed text, in the way that finds the most of them.
+
+    Where numbers are missing, as many words as they have may stand in their place: misread, and nothing was added.
+    """
+    said, heard = [number_words(number.value) for number in numbers], number_words_in(text)
+    found = _found(said, heard)
+    added: list[str] = []
+    places = [(-1, 0, 0), *((place, at, at + len(said[place])) for place, at in found), (len(said), len(heard), 0)]
+    for (before, _, stop), (after, start, _) in pairwise(places):
+        n_misread = sum(len(said[place]) for place in range(before + 1, after))
+        added += heard[stop:start][n_misread:]
+    return Reading(frozenset(place for place, _ in found), tuple(added))
 
 
 def judge(text: str, gaps: Iterable[Gap], stream: Counted, undisturbed: Reading) -> Verdict:
@@ -88,32 +95,24 @@ def _touch(gap: Gap, number: Spoken) -> bool:
     return gap.start < number.stop + MARGIN and number.start - MARGIN < gap.stop
 
 
-def _aligned(said: Sequence[str], heard: Sequence[str]) -> tuple[set[int], list[str]]:
-    """Return the places of said words that were heard, and the words that were heard beside those said."""
-    costs = _costs(said, heard)
-    same: set[int] = set()
-    added: list[str] = []
-    i, j = len(said), len(heard)
-    while i or j:
-        if i and j and said[i - 1] == heard[j - 1] and costs[i][j] == costs[i - 1][j - 1]:
-            i, j = i - 1, j - 1
-            same.add(i)
-        elif i and j and costs[i][j] == costs[i - 1][j - 1] + 1:
-            i, j = i - 1, j - 1
-        elif j and costs[i][j] == costs[i][j - 1] + 1:
-            j -= 1
-            added.append(heard[j])
+def _found(said: Sequence[Sequence[str]], heard: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the numbers that were heard, in order, and where their words begin: as many as can be."""
+    best = [[0] * (len(heard) + 1) for _ in range(len(said) + 1)]  # of the numbers and words from here on
+    for i in reversed(range(len(said))):
+        for j in reversed(range(len(heard) + 1)):
+            words = said[i]
+            taken = 1 + best[i + 1][j + len(words)] if heard[j : j + len(words)] == words else 0
+            skipped = max(best[i + 1][j], best[i][j + 1] if j < len(heard) else 0)
+            best[i][j] = max(taken, skipped)
+    found: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(said) and j < len(heard):
+        words = said[i]
+        if heard[j : j + len(words)] == words and best[i][j] == 1 + best[i + 1][j + len(words)]:
+            found.append((i, j))
+            i, j = i + 1, j + len(words)
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
         else:
-            i -= 1
-    return same, added[::-1]
-
-
-def _costs(said: Sequence[str], heard: Sequence[str]) -> list[list[int]]:
-    """Return the edit distances of all beginnings."""
-    costs = [list(range(len(heard) + 1))]
-    for i, word in enumerate(said, 1):
-        row = [i]
-        for j, other in enumerate(heard, 1):
-            row.append(min(costs[-1][j] + 1, row[-1] + 1, costs[-1][j - 1] + (word != other)))
-        costs.append(row)
-    return costs
+            j += 1
+    return found

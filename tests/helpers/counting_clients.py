@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -26,7 +26,7 @@ Item: TypeAlias = bytes | Order
 PROTO = "amanuensis.v1"
 QUIET_S = 4.0  # the daemon says something every second
 OPEN_S = 10.0
-RETRY_S = 0.05
+RETRY_S = 0.1
 PASSING = (1001, 1002, 1006, 1007, 1011, 1012, 1013)  # close codes after which the session may go on
 
 
@@ -84,6 +84,8 @@ class Comer:
         told: what it knows for good.
         session: its name, once it is known.
         failure: why it gave up; empty unless it did.
+        known: set once it has its name, or has given up.
+        gone: set while there is no connection.
         connections: that said `ready`.
 
     """
@@ -93,6 +95,9 @@ class Comer:
         self.session = ""
         self.failure = ""
         self.connections = 0
+        self.known = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.gone.set()
         self._port = port
         self._socket: ClientConnection | None = None
 
@@ -108,6 +113,7 @@ class Comer:
                 await self._connect()
             if not self.over:
                 await asyncio.sleep(RETRY_S)
+        self.known.set()
 
     def drop(self) -> None:
         """Cut the connection from this side, without a word."""
@@ -118,6 +124,12 @@ class Comer:
         """Send bytes that are no frame."""
         if self._socket is not None:
             self._socket.transport.write(junk)
+
+    async def send_wrong(self, message: str | bytes) -> None:
+        """Send a frame that is no message."""
+        if self._socket is not None:
+            with suppress(WebSocketException):
+                await self._socket.send(message)
 
     def _path(self) -> str:
         raise NotImplementedError
@@ -138,6 +150,7 @@ class Comer:
         except InvalidHandshake:
             return
         self._socket = socket
+        self.gone.clear()
         try:
             await socket.send(json.dumps({"type": "hello", "proto": PROTO} | self._hello()))
             ready = await self._receive(socket)
@@ -146,11 +159,13 @@ class Comer:
         finally:
             self._socket = None
             socket.transport.abort()
+            self.gone.set()
 
     def _welcome(self, answer: Event) -> bool:
         if answer["type"] == "ready":
             self.session = answer["session"]
             self.connections += 1
+            self.known.set()
             return True
         if answer["type"] == "error" and answer.get("fatal") and answer["code"] != "full":
             self.failure = f"{answer['code']}: {answer['message']}"
@@ -168,8 +183,6 @@ class Comer:
 
     def _take(self, event: Event) -> None:
         self.told.take(event)
-        if event["type"] == "error" and event["fatal"] and event["code"] != "internal":
-            self.failure = f"{event['code']}: {event['message']}"
 
 
 class Watcher(Comer):
@@ -194,7 +207,6 @@ class CountingSpeaker(Comer):
         script: chunks of sound, and orders between.
         fmt: of the sound.
         ahead_s: of sound that may be sent before it is acknowledged.
-        on_sent: called with the source samples sent so far, before more are sent.
         hello: further fields.
 
     """
@@ -205,20 +217,19 @@ class CountingSpeaker(Comer):
         script: Sequence[Item],
         fmt: AudioFormat,
         ahead_s: float = 1.0,
-        on_sent: Callable[[int], None] = lambda _: None,
         **hello: Any,
     ) -> None:
         super().__init__(port)
         self._script: list[Item] = [*script, {"type": "end"}]
         self._format = fmt
         self._ahead_samples = round(ahead_s * fmt.rate)
-        self._on_sent = on_sent
+        self._sent_samples = 0
         self._extra = hello
         self._token = ""
         self._chunks = [index for index, item in enumerate(self._script) if isinstance(item, bytes)]
         self._starts = _starts(self._script, fmt.frame_bytes)
         self.acked = -1
-        self._acks = asyncio.Condition()
+        self._news = asyncio.Condition()  # more was sent or acknowledged, or the session is over
 
     @property
     def n_samples(self) -> int:
@@ -229,6 +240,20 @@ class CountingSpeaker(Comer):
     def acked_samples(self) -> int:
         """Source samples that the daemon has acknowledged."""
         return self._starts[self.acked + 1]
+
+    async def run(self) -> None:
+        await super().run()
+        await self._note_sent(self.n_samples)
+
+    async def reached(self, samples: int) -> None:
+        """Wait until so much was sent for the first time, or the session is over."""
+        async with self._news:
+            await self._news.wait_for(lambda: self._sent_samples >= samples)
+
+    async def _note_sent(self, samples: int) -> None:
+        async with self._news:
+            self._sent_samples = max(self._sent_samples, samples)
+            self._news.notify_all()
 
     def _path(self) -> str:
         return "/v1/session" + f"?resume={self.session}" * bool(self._token)
@@ -259,8 +284,8 @@ class CountingSpeaker(Comer):
     async def _listen(self, socket: ClientConnection) -> None:
         while not self.over:
             self._take(await self._receive(socket))
-            async with self._acks:
-                self._acks.notify_all()
+            async with self._news:
+                self._news.notify_all()
 
     async def _speak(self, socket: ClientConnection, n: int, controls: int) -> None:
         """Send the script from chunk `n` on, less so many orders before it that were taken."""
@@ -273,12 +298,12 @@ class CountingSpeaker(Comer):
                 n += 1
             else:
                 await socket.send(json.dumps(item))
-            self._on_sent(self._starts[n])
+            await self._note_sent(self._starts[n])
 
     async def _room(self, n: int) -> None:
         """Wait until chunk `n` may be sent."""
-        async with self._acks:
-            await self._acks.wait_for(lambda: self._starts[n] - self.acked_samples <= self._ahead_samples)
+        async with self._news:
+            await self._news.wait_for(lambda: self._starts[n] - self.acked_samples <= self._ahead_samples)
 
 
 def _starts(script: Sequence[Item], frame_bytes: int) -> list[int]:

@@ -27,10 +27,10 @@ HIGHEST = 999
 Samples = NDArray[np.float32]
 
 ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 WORD = re.compile(r"[a-z]+|\d+")
 
 
@@ -101,7 +101,7 @@ def number_words(value: int) -> list[str]:
 
 
 def number_words_in(text: str) -> list[str]:
-    """Return the words of captions as `number_words` has them: "Twenty-one, 103 and" is twenty one one hundred three."""
+    """Return the words of captions as `number_words` has them: "Forty-one, 103 and" is forty one one hundred three."""
     words: list[str] = []
     for word in WORD.findall(text.lower()):
         is_number = word.isdecimal() and int(word) <= HIGHEST

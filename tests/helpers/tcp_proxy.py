@@ -45,6 +45,7 @@ class Proxy:
         self.port = 0
         self.target = 0
         self.wires: set[Wire] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         """Cut all connections."""
@@ -61,8 +62,20 @@ class Proxy:
         for wire in self.wires:
             wire.client.write(junk)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection until either side is gone."""
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def aclose(self) -> None:
+        """Cut all connections, those that come meanwhile too."""
+        self.target = 0
+        while self._serving:
+            self.cut()
+            await asyncio.wait(self._serving, timeout=0.1)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(DIAL_S):
                 from_server, to_server = await asyncio.open_connection("127.0.0.1", self.target)
@@ -97,11 +110,11 @@ async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter, wir
 async def proxy() -> AsyncIterator[Proxy]:
     """Run a proxy on a free port; set its `target` before clients come."""
     network = Proxy()
-    server = await asyncio.start_server(network.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(network.take, "127.0.0.1", 0)
     network.port = server.sockets[0].getsockname()[1]
     try:
         yield network
     finally:
         server.close()
-        network.cut()
+        await network.aclose()
         await server.wait_closed()

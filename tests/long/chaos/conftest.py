@@ -8,19 +8,28 @@ from collections.abc import Callable
 import pytest
 
 from tests.helpers.chaos_tally import Tally
+from tests.helpers.service_tally import ServiceTally
 
 TALLY = pytest.StashKey[Tally]()
+SERVICE_TALLY = pytest.StashKey[ServiceTally]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to count."""
     config.stash[TALLY] = Tally()
+    config.stash[SERVICE_TALLY] = ServiceTally()
 
 
 @pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Tally:
     """Where sessions are counted."""
     return pytestconfig.stash[TALLY]
+
+
+@pytest.fixture(scope="session")
+def service_tally(pytestconfig: pytest.Config) -> ServiceTally:
+    """Where schedules of a service are counted."""
+    return pytestconfig.stash[SERVICE_TALLY]
 
 
 @pytest.fixture
@@ -32,5 +41,5 @@ def cpu_s() -> Callable[[], float]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the counts."""
-    for line in config.stash[TALLY].lines():
+    for line in (*config.stash[TALLY].lines(), *config.stash[SERVICE_TALLY].lines()):
         terminalreporter.write_line(line)
