@@ -171,5 +171,16 @@ def test_every_package_is_declared() -> None:
 def test_tests_mirror_parts() -> None:
     """Tests lie in the folder of the part that they test, and their folders are no packages."""
     assert not [str(path.relative_to(ROOT)) for path in sources("tests") if path.name == "__init__.py"]
-    known = {*MAY_IMPORT, "browser", "data", "helpers", "house", "long", "microphone", "robustness", "conftest.py"}
+    known = {
+        *MAY_IMPORT,
+        "browser",
+        "data",
+        "fuzz",
+        "helpers",
+        "house",
+        "long",
+        "microphone",
+        "robustness",
+        "conftest.py",
+    }
     assert {path.relative_to(ROOT).parts[1] for path in sources("tests")} <= known
