@@ -11,6 +11,7 @@ import numpy as np
 from amanuensis.kernels.compile.manifest import Manifest
 from amanuensis.kernels.compile.patches import Patches, Words, chained
 from amanuensis.kernels.compile.template import Template, Variable
+from amanuensis.kernels.compile.work import DESIGNS
 from amanuensis.npu.devices.xrt.errors import ProgramError
 
 
@@ -41,7 +42,8 @@ class Package:
         stored = self.manifest.configurations.get(configuration)
         if stored is None:
             held = ", ".join(self.manifest.configurations) or "none"
-            raise ProgramError(f"{self.folder} has no configuration {configuration} (it has {held}); {self.again}")
+            hint = self.again if configuration in DESIGNS else "operators one by one need a device without a package"
+            raise ProgramError(f"{self.folder} has no configuration {configuration} (it has {held}); {hint}")
         return self.folder / stored.file
 
     def has(self, template: Template) -> bool:

@@ -87,6 +87,8 @@ def test_simulated_programs_are_none_for_an_npu(places: tuple[Path, Path, Path])
     assert found.array("products") == places[0] / "npu1" / "products.xclbin"
     with pytest.raises(ProgramError, match=r"no configuration decoder \(it has products\); build it again"):
         found.array("decoder")
+    with pytest.raises(ProgramError, match=r"no configuration whisper .*; operators one by one need a device"):
+        found.array(PROGRAM)
 
 
 def test_the_emulator_runs_without_programs_of_its_own(places: tuple[Path, Path, Path]) -> None:
