@@ -110,7 +110,9 @@ async def suffer_together(model: Path, seeds: Iterable[int], folder: Path) -> li
         outcome = await suffer(model, draw_schedule(seed), streams, own)
         return judged(outcome, [EXACT] * len(outcome.streams))
 
-    return await asyncio.gather(*map(one, seeds))
+    async with asyncio.TaskGroup() as tasks:
+        found = [tasks.create_task(one(seed)) for seed in seeds]
+    return [task.result() for task in found]
 
 
 def told_of(found: Iterable[Judged]) -> str:

@@ -97,6 +97,11 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a daemon."""
+        return self._process is not None and self._process.returncode is None
+
     async def kill(self) -> None:
         """Kill the daemon with SIGKILL."""
         assert self._process is not None
@@ -159,18 +164,21 @@ class Host:
 
     async def settled_s(self) -> float:
         """Return the seconds of audio that this daemon has given a fate, as its metrics have it."""
+        return await self.metric("amanuensis_ledger_seconds_total")
+
+    async def metric(self, name: str) -> float:
+        """Return a metric, the sum over its labels."""
         lines = (await self.get("/metrics")).splitlines()
-        name = "amanuensis_ledger_seconds_total{"
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
 
 @asynccontextmanager
 async def host(model: Path, folder: Path) -> AsyncIterator[Host]:
     """Run a daemon, and whoever takes its place, until the end."""
     running = Host(model, folder)
-    await running.start()
     try:
+        await running.start()
         yield running
     finally:
-        if running.port:
+        if running.runs:
             await running.kill()
