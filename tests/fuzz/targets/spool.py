@@ -36,6 +36,7 @@ from tests.helpers.words import result
 HEAD: Final = struct.Struct("<BH")
 NEXT, RAW, RECORD, EVENTS, AUDIO = range(5)
 NAMES: Final = ("session.log", "events-00000000.log", "audio-00000000.log")
+SESSION: Final = "abc"  # a session's folder bears its name
 LIMITS: Final = JournalLimits(events=16, words=64, snapshot_words=16)
 FORMAT: Final = AudioFormat("s16le", 16_000, 1)
 MAX_ITEMS: Final = 1000  # of what is to be heard again
@@ -44,7 +45,7 @@ MAX_ITEMS: Final = 1000  # of what is to be heard again
 def seeds() -> list[bytes]:
     """Return a session as a killed daemon leaves it, in pieces, and with each file alone."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name, "session")
+        folder = Path(name, SESSION)
         folder.mkdir()
         _speak(folder)
         files = [(folder / file).read_bytes() for file in NAMES]
@@ -58,7 +59,9 @@ def seeds() -> list[bytes]:
 
 def _speak(folder: Path) -> None:
     """Write the logs of a session of three words, a mark and a flush, and leave it."""
-    header = SessionHeader("abc", "secret", FORMAT, Options("en"), INFO.model, "client", False, Stamp(1.5, 2.5, "boot"))
+    header = SessionHeader(
+        SESSION, "secret", FORMAT, Options("en"), INFO.model, "client", False, Stamp(1.5, 2.5, "boot")
+    )
     header.write(folder)
     journal, stream = Journal(LIMITS), StreamSession(StreamConfig(), FORMAT, ToneTokenizer(), INFO)
     spool = RecoveredSession(folder, LIMITS).reopen(lambda _: None, machine_clock)
@@ -92,7 +95,7 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 
 def prepare(folder: Path) -> Callable[[bytes], None]:
     """Return what takes up one session."""
-    session = folder / "session"
+    session = folder / SESSION
 
     def read(data: bytes) -> None:
         session.mkdir()
