@@ -312,10 +312,12 @@ class LiveSession:
             self.feeder.end()
 
     async def suspend(self, ending: Ending) -> None:
-        """Take no more audio, and wait until what can be decoded now is told; the session goes on elsewhere."""
+        """Take no more audio, and wait until what can be decoded now is told and final; the session goes on elsewhere."""
         if self.ending is None:
             self._close(ending)
         await self.room()
+        await self.pump.settled()
+        self.pump.put_down()
         await self.pump.settled()
 
     def _close(self, ending: Ending) -> None:

@@ -99,6 +99,10 @@ class Pump:
         self.waiting_marks += label is not None
         self._step(lambda: self.session.flush(label))
 
+    def put_down(self) -> None:
+        """Make final what is sure: another process goes on with the stream."""
+        self._step(self.session.put_down)
+
     def mark(self, label: str | int) -> None:
         """Have `marked` sent once everything heard so far is final."""
         self.waiting_marks += 1

@@ -267,6 +267,13 @@ class StreamSession:
             self._marks.add(id, self._intake.newest, self.received_ms)
         return [*events, *self._advance()]
 
+    def put_down(self) -> list[Event]:
+        """Make final what is sure of the open utterance, before another process goes on from the next checkpoint.
+
+        Unlike `flush` it cuts no sound: the last words, which more sound may change, are left to that process.
+        """
+        return self._utterances.head.put_down() if self._utterances and not self._intake.replay_left else []
+
     def mark(self, id: str | int) -> list[Event]:  # noqa: A002 - the name on the wire
         """Answer with `marked` once everything received so far is final.
 

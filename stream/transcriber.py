@@ -230,6 +230,14 @@ class Transcriber:
         self._end = stop
         return self._finish(lost_from), lost_from
 
+    def put_down(self) -> list[Event]:
+        """Make final what is sure of the newest hypothesis: the rest of the utterance is heard by another process."""
+        n = before_edge(self._hypothesis, len(self._hypothesis), self._decoded_end, self._context.edge)
+        n = sure_words(self._hypothesis, n, self._decoded_end) if self._trusted and not self._outstanding else 0
+        events = self._commit(self._hypothesis[:n])
+        self._hypothesis = self._hypothesis[n:]
+        return [*events, *self._context.captions.final("flush")]
+
     def _lead_frames(self, stop: int) -> int:
         """Return how many frames of silence come before the window: some where it begins with speech and no words."""
         if self._lead is None:

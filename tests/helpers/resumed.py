@@ -76,6 +76,10 @@ class Shell:
         """End the stream; the jobs that follow are not done yet."""
         self._keep(self.session.end(), always=True)
 
+    def put_down(self) -> None:
+        """Hand the stream over to another process in good order."""
+        self._keep(self.session.put_down())
+
     def finish(self) -> None:
         """Do all jobs."""
         while not self.session.done:

@@ -90,6 +90,9 @@ async def test_a_daemon_that_is_restarted_costs_no_word(
                     events = await collecting
                     document = json.loads(await asyncio.to_thread(second.get, f"/v1/sessions/{client.session}.json"))
     check_whole(events)
+    kinds = [event["type"] for event in events if event["type"] in ("commit", "final", "warning")]
+    told_before = kinds[: kinds.index("warning")]
+    assert how == signal.SIGKILL or not told_before or told_before[-1] == "final"
     assert [event["code"] for event in events if event["type"] == "warning"] == ["recovered"]
     samples = document["ledger"]["samples"]
     assert samples["received"] == len(speech)

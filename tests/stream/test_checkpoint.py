@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from amanuensis.stream.checkpoint import Checkpoint, CheckpointError
 from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.events import Event, Gap, Marked, Partial
+from amanuensis.stream.events import Event, Final, Gap, Marked, Partial
 from amanuensis.stream.formats import AudioFormat, Encoding
 from amanuensis.stream.session import StreamSession
 from tests.helpers.drive import check_captions, committed
@@ -78,9 +78,18 @@ def check(shell: Shell, n_samples: int) -> None:
     p_fail=st.sampled_from([0.0, 0.2]),
     p_control=st.sampled_from([0.0, 0.1]),
     p_skip=st.sampled_from([0.0, 0.1]),
+    in_order=st.booleans(),
 )
 def test_a_stream_survives_any_cut(
-    seed: int, rate: int, size_ms: int, cuts: list[float], p_wait: float, p_fail: float, p_control: float, p_skip: float
+    seed: int,
+    rate: int,
+    size_ms: int,
+    cuts: list[float],
+    p_wait: float,
+    p_fail: float,
+    p_control: float,
+    p_skip: float,
+    in_order: bool,
 ) -> None:
     """Whatever is lost but the checkpoint and the audio: samples have one fate, words are committed once, in order."""
     said, data = talk(seed, 10, rate)
@@ -91,6 +100,8 @@ def test_a_stream_survives_any_cut(
     for cut in [*sorted(round(cut * len(data)) for cut in cuts), len(data)]:
         shell.feed(data[at:cut], [max(3, 2 * rate * size_ms // 1000)])
         at = cut
+        if in_order:
+            shell.put_down()
         shell.die_and_return()
     shell.end()
     shell.work()
@@ -135,6 +146,28 @@ def test_restored_at_once_it_is_the_same_stream() -> None:
         assert after.utterances == before.utterances
         assert (after.intake, after.settled, after.last_end) == (before.intake, before.settled, before.last_end)
         assert after.said == before.said
+
+
+def test_what_is_sure_is_final_when_a_stream_is_handed_over() -> None:
+    """In the middle of speech all but the last words are final; the next process goes on with the very next word."""
+    said = tuple(script(16, 3, (0.0,)))
+    data = pcm(speak(said))
+    shell = Shell(ScriptedEngine(said), S16)
+    shell.feed(data[: 3 * SECOND], [3200])
+    shell.put_down()
+    final = shell.events[-1]
+    assert isinstance(final, Final)
+    assert final.reason == "flush"
+    heard = [word for word in said if word.end_ms <= 3000]
+    assert len(heard) - 3 <= len(committed(shell.events)) <= len(heard)
+    shell.put_down()
+    assert shell.events[-1] is final
+    shell.die_and_return()
+    shell.feed(data[3 * SECOND :], [3200])
+    shell.end()
+    shell.finish()
+    check(shell, len(data) // 2)
+    assert [word.text for word in committed(shell.events)] == texts(said)
 
 
 def test_windows_of_a_restored_stream_are_the_same() -> None:
