@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -70,7 +71,8 @@ class Facts:
 
     def gauges(self) -> Gauges:
         """Return what stands now."""
-        return replace(self._sessions.gauges(), connections=len(self._gate), strangers=self._gate.strangers)
+        gauges, gate = self._sessions.gauges(), self._gate
+        return replace(gauges, connections=len(gate), strangers=gate.strangers, tasks=len(asyncio.all_tasks()))
 
     def scraped(self) -> bytes:
         """Return the metrics, with what became of the audio up to now."""

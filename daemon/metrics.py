@@ -38,6 +38,7 @@ class Gauges:
     unsettled_s: float = 0.0  # audio that has no fate yet
     connections: int = 0  # of every kind
     strangers: int = 0  # of those, the ones that have not shown yet that they may come in
+    tasks: int = 0  # of the event loop
     load: float = 0.0  # engine seconds a second that all sessions need
     kept_bytes: Mapping[str, int] = field(default_factory=dict)  # by folder: spool, recordings
 
@@ -144,6 +145,7 @@ class _Live(Collector):
             ("detached_sessions", "Sessions that wait for their speaker to come back", now.detached),
             ("clients", "Clients of sessions now", now.clients),
             ("connections", "Connections open now, of every kind", now.connections),
+            ("tasks", "Tasks of the daemon's event loop now", now.tasks),
             ("strangers", "Connections that have not shown yet that they may come in", now.strangers),
             ("client_queue_events", "Events that wait for the client that is furthest behind", now.client_queue),
             ("engine_load", "Engine seconds a second that the open sessions need, for admission", now.load),
