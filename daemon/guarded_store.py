@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.journal import Entry
@@ -110,6 +111,8 @@ class GuardedStore:
         self._spool = self._move(spool) if spool.header.recorded else None
         spool.abandon()
         self._tell(warning)
+        if self._spool is None and spool.header.recorded:
+            self._tell(not_kept(replace(spool.header, recorded=False), error))
 
     def _try(self, step: Callable[[SessionSpool], None]) -> None:
         """Do something with the spool; a spool that took the place of a recording is given it anew."""

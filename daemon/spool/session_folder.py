@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from amanuensis.daemon.spool.header import SessionHeader
-from amanuensis.daemon.spool.log_file import FILE_MODE, FOLDER_MODE, UNFINISHED, explained, sync_folder
+from amanuensis.daemon.spool.log_file import (
+    FILE_MODE,
+    FOLDER_MODE,
+    UNFINISHED,
+    SpoolError,
+    explained,
+    sync_folder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -19,20 +26,25 @@ LOGS: Final = ("audio-[0-9]*.log", "events-[0-9]*.log")
 OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), "sound-[0-9]*.flac*")
 
 
-def make_session(folder: Path, header: SessionHeader) -> None:
+def make_session(folder: Path, header: SessionHeader, charge: Callable[[int], None]) -> None:
     """Make the folder of a session, with its header.
 
     Raises:
-        SpoolError: it cannot be made.
+        SpoolError: it cannot be made; nothing is left of it.
 
     """
     try:
         folder.mkdir(FOLDER_MODE)
     except OSError as error:
         raise explained(folder, error) from None
-    header.write(folder)
-    if header.recorded:
-        sync_folder(folder.parent)
+    try:
+        header.write(folder)
+        if header.recorded:
+            sync_folder(folder.parent)
+        charge(session_bytes(folder))
+    except SpoolError:
+        remove_session(folder, lambda _: None)
+        raise
 
 
 def session_bytes(folder: Path) -> int:

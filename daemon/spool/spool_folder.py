@@ -19,7 +19,7 @@ from amanuensis.daemon.spool.event_log import EventLog
 from amanuensis.daemon.spool.header import NAME, SessionHeader
 from amanuensis.daemon.spool.log_file import FILE_MODE, FOLDER_MODE, SpoolError, explained
 from amanuensis.daemon.spool.recovered import RecoveredSession
-from amanuensis.daemon.spool.session_folder import copy_logs, make_session, remove_session, session_bytes
+from amanuensis.daemon.spool.session_folder import copy_logs, make_session, remove_session
 from amanuensis.daemon.spool.session_spool import SessionSpool
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,8 @@ class SpoolFolder:
 
         """
         folder, charge, recorded = self._open_folder / header.id, self.budget.charge, header.recorded
-        make_session(folder, header)
+        make_session(folder, header, charge)
         try:
-            charge(session_bytes(folder))
             audio = AudioLog(folder, header.audio, Place(), charge=charge, clock=self._clock, durable=recorded)
             events = EventLog(folder, journal.base, charge=charge, durable=recorded, keep_all=recorded)
         except SpoolError:
@@ -111,9 +110,8 @@ class SpoolFolder:
 
         """
         folder, charge, journal = self._open_folder / recording.header.id, self.budget.charge, recording.journal
-        make_session(folder, replace(recording.header, recorded=False))
+        make_session(folder, replace(recording.header, recorded=False), charge)
         try:
-            charge(session_bytes(folder))
             copy_logs(recording.folder, folder, charge)
             return RecoveredSession(folder, journal.limits).reopen(charge, self._clock, journal)
         except SpoolError:

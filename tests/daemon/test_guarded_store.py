@@ -282,3 +282,70 @@ async def test_power_loss_is_a_gap_for_the_daemon_s_own_input(tmp_path: Path) ->
         (gap,) = [event for event in told(session.journal.replay(0)) if event["type"] == "gap"]
         assert (gap["from"], gap["to"]) == (55 * 200.0, 30_000.0)
         assert session.audio_s == 30
+
+
+async def test_a_disk_that_fails_at_sync_stops_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that takes bytes and then cannot keep them (EIO) is found out, and no chunk is acknowledged for it."""
+    async with kept_sessions(tmp_path, mode="all") as sessions:
+        session = sessions.open(SPEAK)
+        await speak(session, CHUNKS[:20])
+
+        fdatasync = os.fdatasync
+
+        def broken(descriptor: int) -> None:
+            if "recordings" in Path(f"/proc/self/fd/{descriptor}").readlink().parts:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            fdatasync(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", broken)
+            assert session.store.newest_kept == -1
+            await sessions.sync()
+        await settle(session)
+        assert warnings(session) == ["recording_stopped"]
+        assert "the disk fails: see the kernel's log" in caplog.text
+        assert (session.store.survives, session.store.newest_kept) == (True, None)
+        await speak(session, CHUNKS)
+        await over(session)
+        assert session.journal.snapshot().text == spell(WORDS)
+
+
+async def test_when_no_disk_works_the_session_lives_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording whose spool has no room either goes on, and says that it would not survive."""
+    disk = FullDisk(monkeypatch)
+    async with kept_sessions(tmp_path, mode="all") as sessions:
+        session = sessions.open(SPEAK)
+        await speak(session, CHUNKS[:20])
+        disk.folder = tmp_path
+        await speak(session, CHUNKS)
+        assert not session.store.survives
+        await over(session)
+        assert warnings(session) == ["recording_stopped", "spool_stopped"]
+        assert session.journal.snapshot().text == spell(WORDS)
+        assert folders(tmp_path / "spool" / "open") == []
+
+
+async def test_a_recording_that_cannot_be_finished_is_finished_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the disk fails as a recording is put away, the next daemon does it."""
+    async with kept_sessions(tmp_path, mode="all", ended_sessions=0, linger_s=60) as sessions:
+        session = await recorded(sessions, CHUNKS)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Path, "rename", full)
+        await over(session)
+    monkeypatch.undo()
+    assert "its recording is finished when the daemon starts next" in caplog.text
+    assert folders(tmp_path / "recordings" / "open") == [session.id]
+    async with kept_sessions(tmp_path, mode="all", ended_sessions=0, linger_s=60) as sessions:
+        revived = only(sessions)
+        assert revived.task is not None
+        await revived.task
+    assert folders(tmp_path / "recordings" / "open") == []
+    (name,) = [name for name in folders(tmp_path / "recordings") if name.endswith(session.id)]
+    check_sound(tmp_path / "recordings" / name)
