@@ -14,6 +14,7 @@ import pytest
 from amanuensis.benchmarks.random_model import make_random_model
 from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.engine.process import start_engine
+from amanuensis.npu.engine.supervision import Supervision
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.window import DecodeOptions, WindowJob
 
@@ -93,6 +94,24 @@ async def test_simulated_npu_in_the_engine_process(folder: Path) -> None:
     assert stats.work["sim"].timing == "modelled"
     assert stats.device_share > 0
     assert (stats.fallbacks, stats.fallback, stats.restarts) == ({}, "", 0)
+    await engine.aclose()
+
+
+async def test_simulated_npu_is_replaced_and_comes_back(folder: Path) -> None:
+    """After a death on the simulated NPU the model goes on on the CPU, and then on the device, window by window."""
+    rules = Supervision(device_crashes=1, device_retry_s=0.0)
+    engine = await start_engine(EngineConfig(folder, "sim", precision="bf16", threads=1), rules)
+    stream, device = engine.open_stream(), engine.info
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    answers = [await engine.decode(stream, job(0, 0), 0.0)]
+    while answers[-1].encoder == "cpu":
+        answers.append(await engine.decode(stream, job(0, 0), 0.0))
+    *on_cpu, last = answers
+    assert on_cpu
+    assert {answer.fallback for answer in on_cpu} == {"the engine died once on sim; last: killed by SIGKILL"}
+    assert (last.encoder, last.decoder, last.fallback, engine.info) == ("sim", "sim", "", device)
+    assert engine.stats().restarts == 1
     await engine.aclose()
 
 
