@@ -5,28 +5,22 @@ Pure but for reading the page: a request in, a `Page` out; `daemon/server.py` se
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.outputs import FORMATS
+from amanuensis.daemon.page_files import PAGE_POLICY, captions_html, is_captions, page_file
 from amanuensis.daemon.tokens import Role
 from amanuensis.stream.events import Word
 
 TEXT: Final = "text/plain; charset=utf-8"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
-PAGE_POLICY: Final = (  # the page's own script and style by their hashes; blob: is its audio worklet
-    "default-src 'none'; script-src {script} blob:; worker-src blob:; style-src {style}; img-src data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
 LOGIN: Final = "/v1/login"
 Utterances: TypeAlias = list[list[Word]]
 Ledger: TypeAlias = dict[str, Any]
@@ -107,7 +101,8 @@ def websocket_route(path: str) -> Route | None:
 def needed_role(path: str) -> Role | None:
     """Return what somebody must be allowed to do to get a page; None: it tells nothing of what is said or done."""
     path = urlsplit(path).path
-    if path in ("/", "/captions", "/healthz", "/readyz", "/favicon.ico") or websocket_route(path) is not None:
+    is_open = path in ("/healthz", "/readyz", "/favicon.ico") or is_captions(path) or page_file(path) is not None
+    if is_open or websocket_route(path) is not None:
         return None
     return "watch" if EXPORT.fullmatch(path) or path == LOGIN else "admin"
 
@@ -138,9 +133,6 @@ def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
     """Answer a GET of somebody who may have this page; what runs here in detail is told to an admin only."""
     path = urlsplit(path).path
     match path:
-        case "/" | "/captions":
-            html = captions_html()
-            return Page(200, "text/html; charset=utf-8", html, {"Content-Security-Policy": page_policy(html)})
         case "/healthz":
             return json_page(200, {"status": "ok"} | ({"engine": site.health()} if is_admin else {}))
         case "/readyz":
@@ -148,6 +140,10 @@ def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
             return json_page(200 if ready else 503, {"ready": ready} | (facts if is_admin else {}))
         case "/metrics" | "/v1/sessions":
             return Page(200, METRICS, site.metrics()) if path == "/metrics" else json_page(200, site.overview())
+    if is_captions(path):
+        return Page(200, "text/html; charset=utf-8", captions_html(), {"Content-Security-Policy": PAGE_POLICY})
+    if (found := page_file(path)) is not None:
+        return Page(200, *found)
     if websocket_route(path) is not None:
         return text_page(426, f"{path} is a WebSocket; connect with subprotocol amanuensis.v1", Upgrade="websocket")
     return _export(path, site)
@@ -161,19 +157,3 @@ def _export(path: str, site: Site) -> Page | Export:
     if journal is None:
         return text_page(404, f"no session {match[1]}: it never was, or ended too long ago")
     return Export(journal.utterances(), match[2], journal.words_dropped, site.ledger(unquote(match[1])))
-
-
-def captions_html() -> bytes:
-    """Return the captions page."""
-    return resources.files("amanuensis.daemon").joinpath("page", "captions.html").read_bytes()
-
-
-def page_policy(html: bytes) -> str:
-    """Return the content security policy of a page: what stands in it may run, and nothing that gets into it."""
-    return PAGE_POLICY.format(script=_hashes(html, b"script"), style=_hashes(html, b"style"))
-
-
-def _hashes(html: bytes, element: bytes) -> str:
-    found = re.findall(rb"<%b>(.*?)</%b>" % (element, element), html, re.DOTALL)
-    digests = (base64.b64encode(hashlib.sha256(text).digest()).decode() for text in found)
-    return " ".join(f"'sha256-{digest}'" for digest in digests)

@@ -1,0 +1,41 @@
+"""The files of the web pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from amanuensis.daemon.page_files import CONTENT_TYPES, captions_html, is_captions, page_file
+
+FOLDER = Path(__file__).resolve().parents[2] / "daemon" / "page"
+SCRIPTS = sorted(FOLDER.glob("*.js"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_load_only_files_that_are_served(script: Path) -> None:
+    """What a script imports is a file beside it, and no page asks another server for anything."""
+    text = script.read_text(encoding="utf-8")
+    for name in re.findall(r"""(?:from|URL\()\s*"\./([^"]+)\"""", text):
+        assert page_file(f"/page/{name}") is not None, name
+    assert not re.search(r"https?://|\.innerHTML|document\.write|eval\(", text)
+
+
+def test_files_have_their_own_type() -> None:
+    """A browser takes nothing for a script that is not one."""
+    assert page_file("/page/captions.js") == (CONTENT_TYPES["js"], (FOLDER / "captions.js").read_bytes())
+    assert page_file("/page/captions.css") == (CONTENT_TYPES["css"], (FOLDER / "captions.css").read_bytes())
+    assert captions_html() == (FOLDER / "captions.html").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/page/captions.html", "/page/..", "/page/none.js", "/captions.js", "/page/a/b.js"])
+def test_nothing_else_is_served(path: str) -> None:
+    """No other file can be had by its name."""
+    assert page_file(path) is None
+
+
+def test_paths_of_the_captions_page() -> None:
+    """The page may be asked for one session by its name."""
+    assert all(map(is_captions, ("/", "/captions", "/captions/abc")))
+    assert not any(map(is_captions, ("", "/captions/", "/captions/a/b", "/caption", "/captions/" + "a" * 65)))
