@@ -46,7 +46,7 @@ class Outcome:
         speakers: of the sessions.
         watchers: of each session, one.
         streams: what each of them said.
-        ledgers: samples by fate of each session.
+        ledgers: samples by fate of each session; None: the daemon that is left never knew it.
         settled_s: of audio with a fate, as the metrics of the last daemon have it; None: it was not the only one.
         dead_s: no daemon was there.
         rough_ends: exit statuses other than 0 after SIGTERM.
@@ -60,7 +60,7 @@ class Outcome:
     speakers: list[CountingSpeaker] = field(default_factory=list)
     watchers: list[Watcher] = field(default_factory=list)
     streams: list[Counted] = field(default_factory=list)
-    ledgers: list[dict[str, int]] = field(default_factory=list)
+    ledgers: list[dict[str, int] | None] = field(default_factory=list)
     settled_s: float | None = None
     dead_s: float = 0.0
     rough_ends: list[int] = field(default_factory=list)

@@ -26,7 +26,7 @@ class Session:
     speaker: CountingSpeaker
     watcher: Watcher
     stream: Counted
-    ledger: dict[str, int]
+    ledger: dict[str, int] | None
     verdict: Verdict
 
     @property
@@ -37,7 +37,10 @@ class Session:
     @property
     def unaccounted(self) -> int:
         """Source samples that were sent and have no fate, or that have one and were never sent."""
-        ledger, n_samples = self.ledger, len(self.stream.sound)
+        n_samples = len(self.stream.sound)
+        if self.ledger is None:
+            return n_samples
+        ledger = self.ledger
         fates = ledger["transcribed"] + ledger["silence"] + ledger["gap"]
         return max(abs(fates - n_samples), abs(ledger["received"] - n_samples), ledger["unsettled"])
 
@@ -91,7 +94,7 @@ def problems_of(session: Session, outcome: Outcome) -> Iterator[str]:
     if session.watcher.told.events != told.events:
         yield f"a watcher knows {len(session.watcher.told.events)} events, the speaker {len(told.events)}"
     gap_samples = sum(gap.stop - gap.start for gap in session.gaps)
-    if gap_samples != session.ledger["gap"]:
+    if session.ledger is not None and gap_samples != session.ledger["gap"]:
         yield f"gaps of {gap_samples} samples were reported, the ledger has {session.ledger['gap']}"
     if gap_samples > (outcome.dead_s + LONGEST_WINDOW_S) * RATE:
         yield f"gaps of {gap_samples / RATE:.2f} s; nothing was there for {outcome.dead_s:.2f} s: {told.of('gap')}"

@@ -20,7 +20,7 @@ FaultKind = Literal[
     "hangup",
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
-NOT_AFTER_FULL: tuple[FaultKind, ...] = ("kill_daemon", "torn_log")  # such a session is told that it would not survive
+ENDS_DAEMON: tuple[FaultKind, ...] = ("kill_daemon", "torn_log", "terminate")
 P_AT_ONCE = 0.2  # a fault strikes right after the one before
 
 
@@ -54,12 +54,15 @@ class Schedule:
 
 
 def draw_schedule(seed: int) -> Schedule:
-    """Return a schedule of one to five faults; as many seeds in a row as there are kinds have one of each."""
+    """Return a schedule of one to five faults; as many seeds in a row as there are kinds have one of each.
+
+    No daemon ends after its disk was full: clients are told that their session would not survive it.
+    """
     draw = random.Random(seed)
     kinds: list[FaultKind] = [KINDS[seed % len(KINDS)], *draw.choices(KINDS, k=draw.randint(0, 4))]
     draw.shuffle(kinds)
     if "disk_full" in kinds:
-        kinds.sort(key=lambda kind: kind not in NOT_AFTER_FULL)
+        kinds.sort(key=lambda kind: kind not in ENDS_DAEMON)
     places = sorted(draw.uniform(0.02, 1.0) for _ in kinds)
     for n in range(1, len(places)):
         if draw.random() < P_AT_ONCE:

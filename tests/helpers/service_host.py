@@ -11,10 +11,12 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from tests.helpers.jumping_clock import set_offset
 
@@ -35,6 +37,7 @@ class Host:
     Args:
         model: folder of the model.
         folder: for everything that a daemon leaves behind.
+        limits: further settings of [limits].
 
     Attributes:
         port: of the daemon that runs, 0 while none does.
@@ -46,7 +49,7 @@ class Host:
 
     """
 
-    def __init__(self, model: Path, folder: Path) -> None:
+    def __init__(self, model: Path, folder: Path, limits: Mapping[str, str] | None = None) -> None:
         self.port = 0
         self.spool = folder / "spool"
         self.recordings = folder / "recordings"
@@ -56,6 +59,7 @@ class Host:
         self.dead_s = 0.0
         self._ended_s: float | None = None
         self.rough_ends: list[int] = []
+        self._limits = SETTINGS | dict(limits or {})
         self._clock = folder / "clock"
         self._model = model
         self._folder = folder
@@ -85,11 +89,12 @@ class Host:
             "AMANUENSIS_SPOOL_FOLDER": str(self.spool),
             "AMANUENSIS_RECORDING_FOLDER": str(self.recordings),
             "AMANUENSIS_RECORDING_MODE": "asked",
+            "AMANUENSIS_LOG_LEVEL": "info",
             "XDG_CONFIG_HOME": str(self.config.parents[1]),
             "XDG_STATE_HOME": str(self._folder / "state"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
-        return os.environ | own | {f"AMANUENSIS_LIMITS_{name}": value for name, value in SETTINGS.items()}
+        return os.environ | own | {f"AMANUENSIS_LIMITS_{name}": value for name, value in self._limits.items()}
 
     @property
     def pid(self) -> int:
@@ -128,10 +133,14 @@ class Host:
         """Have the daemon read its settings again."""
         os.kill(self.pid, signal.SIGHUP)
 
+    def engines(self) -> list[int]:
+        """Return the engine processes that there are just now."""
+        children = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return [int(child) for file in children for child in file.read_text().split()]
+
     def kill_engine(self) -> bool:
         """Kill the daemon's engine with SIGKILL; False when it has none just now."""
-        children = Path(f"/proc/{self.pid}/task").glob("*/children")
-        engines = [int(child) for file in children for child in file.read_text().split()]
+        engines = self.engines()
         for engine in engines:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(engine, signal.SIGKILL)
@@ -146,6 +155,11 @@ class Host:
         """Have the daemon's wall clock be so much ahead of the true time."""
         set_offset(self._clock, seconds)
 
+    @property
+    def url(self) -> str:
+        """Where speakers find the daemon."""
+        return f"ws://127.0.0.1:{self.port}/v1/session"
+
     async def get(self, path: str) -> str:
         """Return a page."""
 
@@ -156,9 +170,14 @@ class Host:
 
         return await asyncio.to_thread(fetch)
 
-    async def ledger(self, session: str) -> dict[str, int]:
-        """Return what became of the samples of a session, as its JSON has it."""
-        facts: dict[str, Any] = json.loads(await self.get(f"/v1/sessions/{session}.json"))
+    async def ledger(self, session: str) -> dict[str, int] | None:
+        """Return what became of the samples of a session, as its JSON has it; None: it is not known here."""
+        try:
+            facts: dict[str, Any] = json.loads(await self.get(f"/v1/sessions/{session}.json"))
+        except HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return None
         samples: dict[str, int] = facts["ledger"]["samples"]
         return samples
 
@@ -173,9 +192,9 @@ class Host:
 
 
 @asynccontextmanager
-async def host(model: Path, folder: Path) -> AsyncIterator[Host]:
+async def host(model: Path, folder: Path, limits: Mapping[str, str] | None = None) -> AsyncIterator[Host]:
     """Run a daemon, and whoever takes its place, until the end."""
-    running = Host(model, folder)
+    running = Host(model, folder, limits)
     try:
         await running.start()
         yield running

@@ -53,7 +53,12 @@ class Counted:
     @property
     def pcm(self) -> bytes:
         """The sound as FORMAT has it."""
-        return (np.clip(self.sound, -1, 1) * 32767).astype("<i2").tobytes()
+        return pcm_of(self.sound)
+
+
+def pcm_of(sound: Samples) -> bytes:
+    """Return sound as FORMAT has it."""
+    return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
 
 
 def counted(values: Sequence[int], pause_s: float = PAUSE_S, seed: int = 0) -> Counted:
