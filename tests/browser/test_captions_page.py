@@ -1,13 +1,17 @@
-"""The captions page in a real browser."""
+"""The captions page in a real browser, for somebody who watches."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.browser import browser_path, open_tab
-from tests.helpers.daemon_client import connected, cut, hello, pcm, running
+from amanuensis.daemon.addresses import Address
+from tests.helpers.browser import Tab, browser_path, open_tab
+from tests.helpers.captions_page import COMMITTED, PARTIAL, STATE, click, type_into
+from tests.helpers.daemon_client import TestClient, connected, cut, get, hello, pcm, running
 from tests.helpers.tone_engine import say, spell
 
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium: apt-get install chromium")
@@ -15,20 +19,30 @@ pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium: apt
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
 CHUNKS = cut(pcm(say(WORDS)), [3200])
 TOKEN = "0123456789abcdef"
-STATE = "document.getElementById('state').textContent"
-PARTIAL = "document.querySelector('#text .partial')"
-COMMITTED = (
-    "[...document.querySelectorAll('#text p')].map((p) => [...p.childNodes].filter((node) => node.id !== 'partial')"
-    ".map((node) => node.textContent).join('')).join(' ').trim()"
-)
+FOLLOW = "document.getElementById('follow').textContent"
+AT_END = "(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(document.getElementById('page'))"
+
+
+@asynccontextmanager
+async def page_of_a_speaker(folder: Path) -> AsyncIterator[tuple[Address, Tab, TestClient]]:
+    """Open the page of a daemon in which somebody is about to speak; it must do nothing that its policy forbids."""
+    async with running() as (_, address), open_tab(folder) as tab, connected(address, hello()) as speaker:
+        await speaker.until(type="ready")
+        await tab.go(f"http://{address}/captions")
+        await tab.until(f"{STATE} === 'live'")
+        yield address, tab, speaker
+        assert tab.problems == []
+
+
+async def end(speaker: TestClient) -> None:
+    """Say that no more comes, and wait until all is final."""
+    await speaker.send({"type": "end"})
+    await speaker.over()
 
 
 async def test_words_appear_while_sound_is_sent(tmp_path: Path) -> None:
     """Partial and committed words are in the page before the speaker has said all, and all of them after the end."""
-    async with running() as (_, address), open_tab(tmp_path) as tab, connected(address, hello()) as speaker:
-        await speaker.until(type="ready")
-        await tab.go(f"http://{address}/captions")
-        await tab.until(f"{STATE} === 'live'")
+    async with page_of_a_speaker(tmp_path) as (_, tab, speaker):
         for chunk in CHUNKS[: len(CHUNKS) // 2]:
             await speaker.send(chunk)
         assert await tab.until(f"{PARTIAL}?.textContent.trim()")
@@ -36,35 +50,98 @@ async def test_words_appear_while_sound_is_sent(tmp_path: Path) -> None:
         assert spell(WORDS[: len(WORDS) // 2]).startswith(shown)
         for chunk in CHUNKS[len(CHUNKS) // 2 :]:
             await speaker.send(chunk)
-        await speaker.send({"type": "end"})
-        await speaker.over()
+        await end(speaker)
         assert await tab.until(f"!{PARTIAL} && {COMMITTED} === '{spell(WORDS)}'")
 
 
-async def test_token_and_a_session_that_is_over(tmp_path: Path) -> None:
-    """Without the token the page says how to give it; with it a session that has ended can be read by its name."""
+async def test_a_session_by_its_name_shows_all_that_was_said(tmp_path: Path) -> None:
+    """A page that comes late, or again, shows the session from its beginning; downloads and search have it, too."""
+    async with page_of_a_speaker(tmp_path) as (address, tab, speaker):
+        session = speaker.find(type="ready")[0]["session"]
+        for chunk in CHUNKS:
+            await speaker.send(chunk)
+        await end(speaker)
+        await tab.go(f"http://{address}/captions/{session}")
+        assert await tab.until(f"{STATE} === 'ended (end)' && {COMMITTED}") == spell(WORDS)
+        for form in ("txt", "srt", "vtt", "json"):
+            await tab.value(SAVED)
+            await tab.value(f"document.querySelector('[data-format={form}]').click()")
+            assert await tab.value("saved") == (await get(address, f"/v1/sessions/{session}.{form}"))[2]
+        await tab.value(type_into("query", "Alfa  brav"))
+        assert await tab.value("document.getElementById('hits').textContent") == "2 of 2"
+        assert await tab.value("[...CSS.highlights.get('hit')].map(String)") == ["alfa brav", "alfa brav"]
+        await tab.value(type_into("query", "zulu"))
+        assert await tab.value("document.getElementById('hits').textContent") == "not found"
+
+
+# Catches the next file that is saved, in place of the browser's folder for downloads.
+SAVED = """void (globalThis.saved = new Promise((done) => {
+  const make = URL.createObjectURL;
+  URL.createObjectURL = (blob) => { URL.createObjectURL = make; blob.text().then(done); return make.call(URL, blob); };
+}))"""
+
+
+async def test_a_reader_who_scrolls_back_stays_there(tmp_path: Path) -> None:
+    """The newest words are kept in sight until the reader pauses; then the button counts what came, and leads back."""
+    async with page_of_a_speaker(tmp_path) as (_, tab, speaker):
+        for _ in range(20):
+            await tab.value(click("larger"))
+        await tab.call("Emulation.setDeviceMetricsOverride", width=700, height=500, deviceScaleFactor=1, mobile=False)
+        for chunk in CHUNKS[: len(CHUNKS) // 2]:
+            await speaker.send(chunk)
+        await tab.until(f"{COMMITTED}.split(/ +/).length >= 3")
+        assert await tab.until(AT_END)
+        await tab.value(click("follow"))
+        await tab.value("document.getElementById('page').scrollTop = 0")
+        for chunk in CHUNKS[len(CHUNKS) // 2 :]:
+            await speaker.send(chunk)
+        await end(speaker)
+        await tab.until(f"{COMMITTED} === '{spell(WORDS)}'")
+        assert await tab.value("document.getElementById('page').scrollTop") == 0
+        assert await tab.until(f"/^Follow \\(\\d new words?\\)$/.test({FOLLOW})")
+        await tab.value(click("follow"))
+        assert await tab.value(AT_END)
+        assert await tab.until(f"{FOLLOW} === 'Pause scrolling'")
+
+
+async def test_what_the_reader_has_chosen_is_kept(tmp_path: Path) -> None:
+    """Size, theme and reading out are as they were when the page is opened again."""
+    async with running() as (_, address), open_tab(tmp_path) as tab:
+        await tab.go(f"http://{address}/captions")
+        size = await tab.value("getComputedStyle(document.getElementById('page')).fontSize")
+        await tab.value(click("larger"))
+        await tab.value(click("announce"))
+        await tab.value(type_into("theme", "contrast", "change"))
+        await tab.go(f"http://{address}/captions")
+        assert await tab.value("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
+        assert await tab.value("document.getElementById('text').getAttribute('aria-live')") == "off"
+        assert await tab.value("getComputedStyle(document.getElementById('page')).fontSize") > size
+
+
+async def test_a_token_is_asked_for_and_then_a_cookie_is_enough(tmp_path: Path) -> None:
+    """The page asks for a token; scripts see no cookie, and yet it comes in again without the token."""
     async with running(token=TOKEN) as (_, address), open_tab(tmp_path) as tab:
         async with connected(address, hello(auth=TOKEN)) as speaker:
             session = (await speaker.until(type="ready"))["session"]
             for chunk in CHUNKS:
                 await speaker.send(chunk)
-            await speaker.send({"type": "end"})
-            await speaker.over()
-        await tab.go(f"http://{address}/captions?session={session}")
-        await tab.until(f"{STATE}.includes('#token=TOKEN')")
-        await tab.go("about:blank")  # another fragment alone loads nothing
-        await tab.go(f"http://{address}/captions?session={session}#token={TOKEN}")
+            await tab.go(f"http://{address}/captions/{session}")
+            await tab.until("!document.getElementById('login').hidden")
+            await tab.value(type_into("token", TOKEN))
+            await tab.value("document.getElementById('login').requestSubmit()")
+            await tab.until(f"{STATE} === 'live'")
+            assert await tab.value("document.cookie + document.getElementById('token').value") == ""
+            await tab.go(f"http://{address}/captions/{session}")
+            await tab.until(f"{STATE} === 'live'")
+            await end(speaker)
         assert await tab.until(f"{STATE} === 'ended (end)' && {COMMITTED}") == spell(WORDS)
 
 
-async def test_a_token_is_shown_once_and_then_a_cookie(tmp_path: Path) -> None:
-    """The token leaves the address at once; scripts see no cookie, and yet the page comes in again without the token."""
+async def test_a_token_in_the_fragment_leaves_the_address(tmp_path: Path) -> None:
+    """`#token=` lets the page in and is gone at once, from the address and from the history."""
     async with running(token=TOKEN) as (_, address), open_tab(tmp_path) as tab:
         async with connected(address, hello(auth=TOKEN)) as speaker:
             await speaker.until(type="ready")
             await tab.go(f"http://{address}/captions#token={TOKEN}")
             await tab.until(f"{STATE} === 'live'")
             assert await tab.until("location.hash === '' && document.cookie === ''")
-            await tab.go("about:blank")
-            await tab.go(f"http://{address}/captions")
-            assert await tab.until(f"{STATE} === 'live'")
