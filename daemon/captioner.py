@@ -89,7 +89,7 @@ class Captioner:
             if not reading.done():
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
-                for chunk in self._source.drain():
+                async for chunk in self._source.drain():
                     self._take(pump, chunk)
             else:
                 reading.result()

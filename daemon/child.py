@@ -68,10 +68,21 @@ def serve_while(parent: int, words: Sequence[str]) -> int:
     """
     from amanuensis.daemon.main import main
 
+    return main(words) if end_with(parent) else 1
+
+
+def end_with(parent: int) -> bool:
+    """Have this process get SIGTERM when its parent has gone, however that ended.
+
+    Args:
+        parent: process id of the parent that is meant.
+
+    Returns:
+        False where it went before we could ask.
+
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent:
-        return 1  # it went before we could ask
-    return main(words)
+    return os.getppid() == parent
 
 
 async def first_line(process: asyncio.subprocess.Process) -> str:

@@ -23,9 +23,7 @@ from amanuensis.daemon.service.manager import Manager
 from amanuensis.daemon.service.notify import Notifier
 from amanuensis.daemon.service.watchdog import Watchdog
 from amanuensis.daemon.signals import stop_on_signals
-from amanuensis.daemon.sources.base import Source
 from amanuensis.daemon.sources.choose import InputRequest, open_source
-from amanuensis.daemon.sources.microphone import look_again
 from amanuensis.daemon.tls import TlsError
 from amanuensis.daemon.token_file import TokenFileError
 from amanuensis.npu.engine.api import Engine, EngineStats
@@ -161,21 +159,13 @@ async def capturing(config: Config, daemon: Daemon) -> AsyncIterator[None]:
     if name is None:
         yield
         return
-    own = OwnInput(daemon.sessions, lambda: opening(name))
+    own = OwnInput(daemon.sessions, lambda: open_source(InputRequest(name), log.info))
     task = asyncio.create_task(own.run())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def opening(name: str) -> AsyncIterator[Source]:
-    """Open the daemon's own input, also one that was plugged in again."""
-    await asyncio.to_thread(look_again)
-    async with open_source(InputRequest(name), log.info) as source:
-        yield source
 
 
 @asynccontextmanager

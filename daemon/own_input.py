@@ -85,7 +85,7 @@ class OwnInput:
                 self._take(session, chunk)
                 await session.room()  # meanwhile a live source keeps its sound in its own ring
         finally:
-            for chunk in source.drain():
+            async for chunk in source.drain():
                 self._take(session, chunk)
         return True
 

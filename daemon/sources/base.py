@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -61,13 +61,20 @@ class Source(ABC):
 
         """
 
-    def drain(self) -> Iterator[Chunk]:
+    async def drain(self) -> AsyncIterator[Chunk]:
         """Yield what was captured but not yet handed over, once `chunks` is not read any more."""
-        yield from ()
+        nothing: tuple[Chunk, ...] = ()
+        for chunk in nothing:
+            yield chunk
 
     @abstractmethod
     async def aclose(self) -> None:
         """Let go of the device, file or socket; allowed at any time and more than once."""
+
+
+def elapsed_s() -> float:
+    """Return seconds that never go back and count while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Pacer:

@@ -13,6 +13,8 @@ from amanuensis.daemon.sources.base import Source, SourceError
 from amanuensis.stream.formats import AudioFormat
 
 DEFAULT_RAW = AudioFormat("s16le", 16_000, 1)  # what a socket carries if nothing is said
+SYSTEM = "system"
+APP = "app:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class InputRequest:
     """What the command line says about the sound.
 
     Attributes:
-        spec: NAME, INDEX, file:PATH, tcp:HOST:PORT, unix:PATH, - (standard input); None: the default microphone.
+        spec: NAME, INDEX, system, app:NAME, file:PATH, tcp:HOST:PORT, unix:PATH, - (standard input); None: the default
+            microphone.
         raw: format of PCM without a header; None: the header tells.
         speed: for files: 1 is real time, 0 as fast as they can be read.
 
@@ -66,18 +69,37 @@ async def _open(request: InputRequest, say: Callable[[str], None]) -> Source:
         listener = SocketSource(spec, request.raw or DEFAULT_RAW, say)
         await listener.open()
         return listener
-    return await asyncio.to_thread(_open_microphone, request)
-
-
-def _open_microphone(request: InputRequest) -> Source:
-    from amanuensis.daemon.sources.microphone import MicrophoneSource, choose_device, input_devices
-
     if request.raw is not None:
         raise SourceError("--raw is for files, sockets and standard input; a microphone has its own format")
+    if spec is not None and (spec == SYSTEM or spec.startswith(APP)):
+        return await _open_played(spec, say)
+    return await _open_microphone(spec, say)
+
+
+async def _open_played(spec: str, say: Callable[[str], None]) -> Source:
+    from amanuensis.daemon.sources.patient import PatientSource
+    from amanuensis.daemon.sources.system_sound import FORMAT, ApplicationSound, Recorder, SystemSound
+
+    recorder = await Recorder.find()
+    if spec == SYSTEM:
+        sound = SystemSound(recorder)
+        return PatientSource(sound, await sound.open(), FORMAT, say)
+    name = spec.removeprefix(APP).strip()
+    if not name:
+        raise SourceError(f"input {spec!r} names no application: write app:NAME, for example app:firefox")
+    await SystemSound(recorder).check()
+    return PatientSource(ApplicationSound(recorder, name, say), None, FORMAT, say)
+
+
+async def _open_microphone(spec: str | None, say: Callable[[str], None]) -> Source:
+    from amanuensis.daemon.sources.captured import Microphones
+    from amanuensis.daemon.sources.patient import PatientSource
+
+    places = Microphones(spec)
     try:
-        device = choose_device(request.spec, input_devices())
+        first = await places.open()
     except SourceError as error:
-        if request.spec is not None and Path(request.spec).is_file():
-            raise SourceError(f"{error}; to read the file say --input file:{request.spec}") from None
+        if spec is not None and Path(spec).is_file():
+            raise SourceError(f"{error}; to read the file say --input file:{spec}") from None
         raise
-    return MicrophoneSource(device)
+    return PatientSource(places, first, first.format, say)

@@ -1,31 +1,31 @@
-"""The microphone: PortAudio through sounddevice.
+"""The microphone: PortAudio through sounddevice, inside the capture process (see capture.py).
 
-PortAudio's thread only copies into a ring that was allocated before; an asyncio task empties it. Whatever the ring or
-PortAudio itself had to drop is counted and handed on as `Lost`.
+PortAudio's thread only copies into a ring that was allocated before; the process's own thread empties it. Whatever the
+ring or PortAudio itself had to drop is counted and handed on as `Lost`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+import re
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from amanuensis.daemon.sources.base import CHUNK_S, Chunk, Lost, Source, SourceError
+from amanuensis.daemon.sources.base import CHUNK_S, Chunk, Lost, SourceError, elapsed_s
 from amanuensis.stream.formats import MAX_RATE, MIN_RATE, AudioFormat
 
 RING_S: Final = 10.0  # how long the program may be held up before samples are lost
 STALL_S: Final = 5.0  # a device that delivers nothing for so long has gone; Bluetooth takes 3 s to begin
 MAX_LOSS_S: Final = 60.0  # of one hole: while a machine sleeps nothing is said to it
-CLOSE_S: Final = 2.0  # a device that has gone may never come back from being closed
-CLOSER: Final = "close microphone"
+STEP_S: Final = 0.5  # a jump of the device's clock that is a hole even if PortAudio does not call it an overflow
 STEREO: Final = 2
+CARD: Final = re.compile(r"\s*\(hw:\d+,\d+\)$")  # ALSA counts cards anew when one is plugged in again
+LATE: Final = "the sound could not be taken from the device in time"
 NO_PORTAUDIO: Final = "the microphone needs PortAudio: install it, for example: sudo apt install libportaudio2"
 NO_INPUT: Final = (
     "no microphone found: connect one, or start the sound server (PipeWire or PulseAudio); "
@@ -92,60 +92,44 @@ class CaptureRing:
         return None
 
 
-class MicrophoneSource(Source):
+class Microphone:
     """One open sound input.
 
     Args:
         device: from `choose_device`.
-        clock: seconds that never go back.
+        clock: seconds that never go back and count while the machine sleeps.
+        awake_clock: the same without the time asleep, as PortAudio's own clock.
 
     Raises:
         SourceError: it cannot be opened.
 
     """
 
-    live = True
-
-    def __init__(self, device: InputDevice, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        device: InputDevice,
+        clock: Callable[[], float] = elapsed_s,
+        awake_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = device.name
         self.format = AudioFormat("s16le", min(MAX_RATE, max(MIN_RATE, device.rate)), channels_wanted(device))
         self._clock = clock
+        self._awake_clock = awake_clock
         self._ring = CaptureRing(round(RING_S * self.format.rate), self.format.frame_bytes)
-        self._heard_s = clock()
-        self._due_s: float | None = (
-            None  # on PortAudio's clock: when the next block should begin; before the first: None
-        )
+        self._heard_s = awake_clock()
+        self._due_s: float | None = None  # when the next block should begin; before the first: None
         self._finished = False
-        self._closed = False
         self._stream = self._open(device)
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
-        while not self._closed:
-            for chunk in self.drain():
-                yield chunk
-            if self._finished or self._clock() - self._heard_s > STALL_S:
-                raise SourceError(
-                    f"the microphone {self.name!r} has gone: it was unplugged or its sound server stopped; "
-                    "connect it and start again (--list-inputs shows what is there)"
-                )
-            await asyncio.sleep(CHUNK_S)
-
-    def drain(self) -> Iterator[Chunk]:
+    def take(self) -> Iterator[Chunk]:
+        """Yield what was captured since the last time."""
         while (item := self._ring.take()) is not None:
-            yield (
-                item if isinstance(item, bytes) else Lost(item, "the sound could not be taken from the device in time")
-            )
+            yield item if isinstance(item, bytes) else Lost(item, LATE)
 
-    async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        # A daemon thread: closing a device that has gone can block for ever.
-        closer = threading.Thread(target=self._close_stream, name=CLOSER, daemon=True)
-        closer.start()
-        await asyncio.to_thread(closer.join, CLOSE_S)
-        if closer.is_alive():
-            forget_portaudio()
+    @property
+    def has_gone(self) -> bool:
+        """Whether nothing more comes from the device."""
+        return self._finished or self._awake_clock() - self._heard_s > STALL_S
 
     def _open(self, device: InputDevice) -> Any:
         sounddevice = portaudio()
@@ -171,23 +155,20 @@ class MicrophoneSource(Source):
     def _captured(self, data: Any, frames: int, times: Any, status: Any) -> None:
         """Run in PortAudio's thread for every block.
 
-        An overflow is a hole as long as PortAudio's clock has gone on without sound, but of MAX_LOSS_S at most: after
-        a longer one (the machine slept) media time stays behind the clock by the rest, and times in the captions go on
-        from there. The first block has nothing before it that could tell the length: it counts as one sample.
+        A hole is as long as the device's clock has gone on without sound, the machine's sleep included, but MAX_LOSS_S
+        at most: after a longer one media time stays behind the clock by the rest, and times in the captions go on from
+        there. Where PortAudio reports no overflow, only a step above STEP_S is a hole: the clock trembles. An overflow
+        at the first block has nothing before it that could tell the length: it counts as one sample.
         """
-        begin_s = times.inputBufferAdcTime
+        self._heard_s = self._awake_clock()
+        begin_s = times.inputBufferAdcTime + self._clock() - self._heard_s
         missed_s = 0.0 if self._due_s is None else min(begin_s - self._due_s, MAX_LOSS_S)
         self._due_s = begin_s + frames / self.format.rate
-        self._heard_s = self._clock()
-        self._ring.put(data, max(round(missed_s * self.format.rate), 1) if status.input_overflow else 0)
+        missed = max(round(missed_s * self.format.rate), 1) if status.input_overflow or missed_s > STEP_S else 0
+        self._ring.put(data, missed)
 
     def _ended(self) -> None:
         self._finished = True
-
-    def _close_stream(self) -> None:
-        with contextlib.suppress(Exception):
-            self._stream.abort()
-            self._stream.close()
 
 
 def input_devices() -> list[InputDevice]:
@@ -212,19 +193,6 @@ def input_devices() -> list[InputDevice]:
         for row in sounddevice.query_devices()
         if row["max_input_channels"] > 0
     ]
-
-
-def look_again() -> None:
-    """Have PortAudio find what was plugged in since it was started; no stream may be open.
-
-    While a device that has gone is still being closed, PortAudio cannot be asked: then the list stays as it was.
-    """
-    if "sounddevice" not in sys.modules or any(thread.name == CLOSER for thread in threading.enumerate()):
-        return
-    sounddevice = portaudio()
-    with quiet_stderr():
-        sounddevice._terminate()
-        sounddevice._initialize()
 
 
 def choose_device(wanted: str | None, devices: list[InputDevice]) -> InputDevice:
@@ -255,6 +223,22 @@ def choose_device(wanted: str | None, devices: list[InputDevice]) -> InputDevice
     raise SourceError(f"input {wanted!r} {problem}; choose by index from: {choices}")
 
 
+def choose_again(name: str, devices: list[InputDevice]) -> InputDevice:
+    """Return the device to go on with after `name` was lost: itself if it is there, else the default one.
+
+    Raises:
+        SourceError: there is none.
+
+    """
+    same = [device for device in devices if is_same(device.name, name)]
+    return same[0] if same else choose_device(None, devices)
+
+
+def is_same(name: str, other: str) -> bool:
+    """Tell whether two names are of one device, whatever number its card has now."""
+    return CARD.sub("", name) == CARD.sub("", other)
+
+
 def channels_wanted(device: InputDevice) -> int:
     """Return how many channels to open.
 
@@ -281,14 +265,6 @@ def default_index(sounddevice: ModuleType) -> int:
         return int(sounddevice.query_devices(kind="input")["index"])
     except (sounddevice.PortAudioError, ValueError):
         return -1
-
-
-def forget_portaudio() -> None:
-    """Keep sounddevice from stopping PortAudio at exit: with a device that hangs this would hang as well."""
-    import atexit
-
-    sounddevice = sys.modules["sounddevice"]
-    atexit.unregister(sounddevice._exit_handler)
 
 
 def reason(error: Exception) -> str:

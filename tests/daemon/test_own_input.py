@@ -52,9 +52,10 @@ class Script(Source):
             else:
                 yield item
 
-    def drain(self) -> Iterator[Chunk]:
+    async def drain(self) -> AsyncIterator[Chunk]:
         left, self._left = self._left, []
-        yield from left
+        for chunk in left:
+            yield chunk
 
     async def aclose(self) -> None:
         self.closed = True

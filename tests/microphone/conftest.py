@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,12 @@ import pytest
 
 TOOLS = ("pulseaudio", "pactl", "paplay")
 SINK = "speaker"
+HEADSET = "headset"
 ALSA_CONFIG = """\
 pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
+HEADSET_CONFIG = f"pcm.{HEADSET} {{ type pulse device {HEADSET}.monitor }}\n"
 START_S = 20  # bound of the wait for the sound server's own answer
 
 
@@ -30,7 +33,7 @@ class SoundServer:
 
     process: subprocess.Popen[bytes]
     env: dict[str, str]
-    sink_module: str
+    folder: Path
 
     def pactl(self, *words: str) -> str:
         """Run a command of the sound server's control program."""
@@ -38,18 +41,33 @@ class SoundServer:
             ["pactl", *words], env=self.env, check=True, capture_output=True, text=True, timeout=START_S
         ).stdout
 
-    def play(self, path: Path) -> subprocess.Popen[bytes]:
-        """Start to play a sound file into the sink, in real time."""
-        return subprocess.Popen(["paplay", f"--device={SINK}", str(path)], env=self.env)
+    def play(self, path: Path, sink: str = SINK, client: str = "paplay") -> subprocess.Popen[bytes]:
+        """Start to play a sound file into a sink, in real time, as an application of that name."""
+        return subprocess.Popen(["paplay", f"--device={sink}", f"--client-name={client}", str(path)], env=self.env)
 
-    def unplug(self) -> None:
-        """Take the sink and its monitor away."""
-        self.pactl("unload-module", self.sink_module)
+    def add_headset(self) -> str:
+        """Plug a second sound card in; returns the module to be unloaded when it is taken away."""
+        (self.folder / "asound.conf").write_text(ALSA_CONFIG + HEADSET_CONFIG)
+        return self.pactl("load-module", "module-null-sink", f"sink_name={HEADSET}", "rate=16000").strip()
 
     def kill(self) -> None:
         """End the sound server as a crash would."""
         self.process.kill()
         self.process.wait()
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Run another sound server in the place of one that was killed."""
+        log = self.folder / "again.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(pulseaudio_command(self.folder), env=self.env, stdout=file, stderr=file)
+        try:
+            wait_until_up(process, self.env, log)
+            self.pactl("load-module", "module-null-sink", f"sink_name={SINK}", "rate=48000")
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
@@ -63,9 +81,9 @@ def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
         process = subprocess.Popen(pulseaudio_command(tmp_path), env=env, stdout=log, stderr=log)
     try:
         wait_until_up(process, env, tmp_path / "pulseaudio.log")
-        server = SoundServer(process, env, "")
-        module = server.pactl("load-module", "module-null-sink", f"sink_name={SINK}", "rate=48000").strip()
-        yield SoundServer(process, env, module)
+        server = SoundServer(process, env, tmp_path)
+        server.pactl("load-module", "module-null-sink", f"sink_name={SINK}", "rate=48000")
+        yield server
     finally:
         process.kill()
         process.wait()

@@ -16,7 +16,7 @@ import pytest
 
 from amanuensis.stream.wer import wer
 from tests.helpers.programs import ANSWER_S, COMMAND, Process, line_with, over
-from tests.microphone.conftest import SoundServer
+from tests.microphone.conftest import HEADSET, SoundServer
 
 CLIPS = ("narrow_seen_010.flac", "narrow_seen_012.flac")
 MAX_WER = 0.34  # of two short sentences: one word in three may be wrong, none may be missing as a whole
@@ -75,17 +75,80 @@ async def test_the_words_come_out(sound_server: SoundServer, clips: dict[Path, s
     assert wer(plain(reference), plain(text)) <= MAX_WER, text
 
 
-@pytest.mark.parametrize("how", ["unplug", "kill"])
-async def test_a_microphone_that_goes_is_told(sound_server: SoundServer, how: str) -> None:
-    """When the source or the whole sound server goes, the program says so and ends with status 1."""
-    async with listening(sound_server) as process:
-        await asyncio.to_thread(getattr(sound_server, how))
-        status, out, err = await over(process)
-    assert status == 1
-    assert out == ""
-    last = err.splitlines()[-1]
-    assert last.startswith("amanuensis: the microphone 'default' has gone")
-    assert "--list-inputs" in last
+async def test_a_microphone_that_comes_back_is_heard_again(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+    """When the whole sound server goes the program says so and waits; afterwards words come, behind one gap."""
+    async with listening(sound_server, "--json") as process:
+        await asyncio.to_thread(sound_server.kill)
+        assert "the microphone 'default' has gone" in await line_with(process.stderr, "has gone")
+        with sound_server.again():
+            await line_with(process.stderr, "listening to default")
+            player = sound_server.play(next(iter(clips)))
+            gap = await next_event(process, "gap")
+            final = await next_event(process, "final")
+            await asyncio.to_thread(player.wait, ANSWER_S)
+            process.send_signal(signal.SIGINT)
+            status, _, _ = await over(process)
+    assert status == 0
+    assert final["text"].strip()
+    assert gap["why"] == "the input was away"
+    assert gap["to"] > gap["from"]
+
+
+@pytest.mark.long
+async def test_another_microphone_takes_over_until_the_first_is_back(
+    sound_server: SoundServer, clips: dict[Path, str]
+) -> None:
+    """The headset goes: the default one is heard, and said to be; the headset comes back and is taken again."""
+    headset = sound_server.add_headset()
+    async with listening(sound_server, "--json", "--input", "headset") as process:
+        sound_server.pactl("unload-module", headset)
+        await line_with(process.stderr, "listening to default")
+        await asyncio.to_thread(sound_server.play(next(iter(clips))).wait, ANSWER_S)
+        assert (await next_event(process, "final"))["text"].strip()
+        sound_server.add_headset()
+        await line_with(process.stderr, "listening to headset")
+        process.send_signal(signal.SIGINT)
+        assert (await over(process))[0] == 0
+
+
+async def test_what_the_machine_plays_is_heard(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+    """`--input system` hears the default output, also after another one has become it."""
+    path, text = next(iter(clips.items()))
+    async with listening(sound_server, "--json", "--input", "system") as process:
+        await asyncio.to_thread(sound_server.play(path).wait, ANSWER_S)
+        first = await next_event(process, "final")
+        sound_server.add_headset()
+        sound_server.pactl("set-default-sink", HEADSET)
+        await line_with(process.stderr, f"listening to system sound ({HEADSET})")
+        await asyncio.to_thread(sound_server.play(path, HEADSET).wait, ANSWER_S)
+        second = await next_event(process, "final")
+        process.send_signal(signal.SIGINT)
+        assert (await over(process))[0] == 0
+    for final in (first, second):
+        assert wer(plain(text), plain(final["text"])) <= MAX_WER, final["text"]
+
+
+async def test_one_application_is_heard(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+    """`--input app:NAME` waits until the application plays, and hears nothing of the others."""
+    (wanted, text), (other, _) = clips.items()
+    pipe = asyncio.subprocess.PIPE
+    words = ("listen", "--json", "--input", "app:paplay-b")
+    process = await asyncio.create_subprocess_exec(*COMMAND, *words, env=sound_server.env, stdout=pipe, stderr=pipe)
+    try:
+        assert "waiting for 'paplay-b' to play" in await line_with(process.stderr, "waiting for")
+        noise = sound_server.play(other, client="paplay-a")
+        player = sound_server.play(wanted, client="paplay-b")
+        await line_with(process.stderr, "listening to paplay-b (application)")
+        final = await next_event(process, "final")
+        await asyncio.to_thread(player.wait, ANSWER_S)
+        await asyncio.to_thread(noise.wait, ANSWER_S)
+        process.send_signal(signal.SIGINT)
+        assert (await over(process))[0] == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    assert wer(plain(text), plain(final["text"])) <= MAX_WER, final["text"]
 
 
 async def test_inputs_are_listed(sound_server: SoundServer) -> None:

@@ -17,8 +17,9 @@ from amanuensis.daemon.sources.microphone import (
     MAX_LOSS_S,
     CaptureRing,
     InputDevice,
-    MicrophoneSource,
+    Microphone,
     channels_wanted,
+    choose_again,
     choose_device,
     portaudio,
     quiet_stderr,
@@ -115,8 +116,12 @@ def test_samples_that_portaudio_dropped_are_told() -> None:
     assert ring.take() is None
 
 
-class DeafSource(MicrophoneSource):
+class DeafMicrophone(Microphone):
     """A microphone without a device: the test calls what PortAudio would call."""
+
+    def __init__(self, device: InputDevice) -> None:
+        self.slept_s = 0.0
+        super().__init__(device, lambda: 50.0 + self.slept_s, lambda: 50.0)
 
     def _open(self, device: InputDevice) -> Any:
         return None
@@ -126,7 +131,11 @@ class DeafSource(MicrophoneSource):
         frames = self.format.rate // 100
         times, status = SimpleNamespace(inputBufferAdcTime=begin_s), SimpleNamespace(input_overflow=overflow)
         self._captured(bytes(frames * self.format.frame_bytes), frames, times, status)
-        return list(self.drain())
+        return list(self.take())
+
+    def lost(self, begin_s: float, *, overflow: bool = False) -> list[int]:
+        """Capture a block; return the lengths of the holes."""
+        return [item.samples for item in self.hear(begin_s, overflow=overflow) if isinstance(item, Lost)]
 
 
 @pytest.mark.parametrize(
@@ -136,18 +145,40 @@ class DeafSource(MicrophoneSource):
 )
 def test_an_overflow_loses_what_the_clock_says_within_bounds(jump_s: float, lost_s: float) -> None:
     """The hole is as long as the clock jumped, but a night asleep is not a night of lost sound."""
-    source = DeafSource(DEVICES[1])
+    source = DeafMicrophone(DEVICES[1])
     begin_s = 100_000.0  # PortAudio's clock began long before us
-    assert not [item for item in source.hear(begin_s, overflow=False) if isinstance(item, Lost)]
-    (lost,) = [item for item in source.hear(begin_s + 0.01 + jump_s, overflow=True) if isinstance(item, Lost)]
-    assert lost.samples == round(lost_s * source.format.rate)
-    assert not [item for item in source.hear(begin_s + 0.02 + jump_s, overflow=False) if isinstance(item, Lost)]
+    assert not source.lost(begin_s)
+    assert source.lost(begin_s + 0.01 + jump_s, overflow=True) == [round(lost_s * source.format.rate)]
+    assert not source.lost(begin_s + 0.02 + jump_s)
+
+
+@pytest.mark.parametrize(("jump_s", "lost_s"), [(0.3, 0.0), (-0.3, 0.0), (0.8, 0.8)])
+def test_a_step_of_the_clock_is_a_hole_without_an_overflow(jump_s: float, lost_s: float) -> None:
+    """The clock of the device may tremble; a jump of half a second or more is sound that is missing."""
+    source = DeafMicrophone(DEVICES[1])
+    source.hear(100_000.0, overflow=False)
+    holes = source.lost(100_000.01 + jump_s)
+    assert holes == ([round(lost_s * source.format.rate)] if lost_s else [])
+
+
+def test_the_sleep_of_the_machine_is_a_hole() -> None:
+    """PortAudio's clock stands still while the machine sleeps; ours does not."""
+    source = DeafMicrophone(DEVICES[1])
+    source.hear(100_000.0, overflow=False)
+    source.slept_s = 7.0
+    assert source.lost(100_000.01) == [7 * source.format.rate]
+    assert source.lost(100_000.02) == []
+
+
+@pytest.mark.parametrize(("lost", "index"), [("USB Camera", 5), ("HDA Intel: ALC257 (hw:2,0)", 0), ("USB Piano", 3)])
+def test_what_was_lost_is_taken_again_or_replaced(lost: str, index: int) -> None:
+    """The same device on whatever card number, else the default one."""
+    assert choose_again(lost, DEVICES).index == index
 
 
 def test_an_overflow_at_the_first_block_is_one_sample() -> None:
     """Nothing came before it, so PortAudio's clock cannot tell how much is missing."""
-    source = DeafSource(DEVICES[1])
-    assert [item.samples for item in source.hear(100_000.0, overflow=True) if isinstance(item, Lost)] == [1]
+    assert DeafMicrophone(DEVICES[1]).lost(100_000.0, overflow=True) == [1]
 
 
 @given(steps=st.lists(st.one_of(st.integers(1, 6), st.just("take")), max_size=60))
