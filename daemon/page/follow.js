@@ -5,22 +5,25 @@ const NEAR_PX = 60; // of the end
 /** box: scrolls. button: pauses, and goes back to the newest; says how many words came meanwhile. */
 export class Follow {
   #missed = 0;
+  #isHeld = false; // by the button: then the end is not followed again because it happens to be in sight
 
   constructor(box, button) {
     this.box = box;
     this.button = button;
     this.isOn = true;
-    box.addEventListener("scroll", () => this.#set(this.#isAtEnd()));
+    box.addEventListener("scroll", () => this.#isHeld || this.#set(this.#isAtEnd()));
     button.addEventListener("click", () => (this.isOn ? this.pause() : this.resume()));
     new ResizeObserver(() => this.isOn && this.#toEnd()).observe(box);
     this.#set(true);
   }
 
   pause() {
+    this.#isHeld = true;
     this.#set(false);
   }
 
   resume() {
+    this.#isHeld = false;
     this.#set(true);
     this.#toEnd();
   }

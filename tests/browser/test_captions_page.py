@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from amanuensis.daemon.addresses import Address
-from tests.helpers.browser import Tab, browser_path, open_tab
+from tests.helpers.browser import Tab
 from tests.helpers.captions_page import COMMITTED, PARTIAL, STATE, click, type_into
 from tests.helpers.daemon_client import TestClient, connected, cut, get, hello, pcm, running
 from tests.helpers.tone_engine import say, spell
 
-pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium: apt-get install chromium")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
 CHUNKS = cut(pcm(say(WORDS)), [3200])
 TOKEN = "0123456789abcdef"
 FOLLOW = "document.getElementById('follow').textContent"
-AT_END = "(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(document.getElementById('page'))"
+PAGE = "document.getElementById('page')"
+AT_END = f"{PAGE}.scrollHeight - {PAGE}.scrollTop - {PAGE}.clientHeight < 2"
 
 
 @asynccontextmanager
-async def page_of_a_speaker(folder: Path) -> AsyncIterator[tuple[Address, Tab, TestClient]]:
+async def page_of_a_speaker(tab: Tab) -> AsyncIterator[tuple[Address, TestClient]]:
     """Open the page of a daemon in which somebody is about to speak; it must do nothing that its policy forbids."""
-    async with running() as (_, address), open_tab(folder) as tab, connected(address, hello()) as speaker:
+    async with running() as (_, address), connected(address, hello()) as speaker:
         await speaker.until(type="ready")
         await tab.go(f"http://{address}/captions")
         await tab.until(f"{STATE} === 'live'")
-        yield address, tab, speaker
+        yield address, speaker
         assert tab.problems == []
 
 
@@ -40,9 +40,9 @@ async def end(speaker: TestClient) -> None:
     await speaker.over()
 
 
-async def test_words_appear_while_sound_is_sent(tmp_path: Path) -> None:
+async def test_words_appear_while_sound_is_sent(tab: Tab) -> None:
     """Partial and committed words are in the page before the speaker has said all, and all of them after the end."""
-    async with page_of_a_speaker(tmp_path) as (_, tab, speaker):
+    async with page_of_a_speaker(tab) as (_, speaker):
         for chunk in CHUNKS[: len(CHUNKS) // 2]:
             await speaker.send(chunk)
         assert await tab.until(f"{PARTIAL}?.textContent.trim()")
@@ -54,9 +54,9 @@ async def test_words_appear_while_sound_is_sent(tmp_path: Path) -> None:
         assert await tab.until(f"!{PARTIAL} && {COMMITTED} === '{spell(WORDS)}'")
 
 
-async def test_a_session_by_its_name_shows_all_that_was_said(tmp_path: Path) -> None:
+async def test_a_session_by_its_name_shows_all_that_was_said(tab: Tab) -> None:
     """A page that comes late, or again, shows the session from its beginning; downloads and search have it, too."""
-    async with page_of_a_speaker(tmp_path) as (address, tab, speaker):
+    async with page_of_a_speaker(tab) as (address, speaker):
         session = speaker.find(type="ready")[0]["session"]
         for chunk in CHUNKS:
             await speaker.send(chunk)
@@ -81,9 +81,9 @@ SAVED = """void (globalThis.saved = new Promise((done) => {
 }))"""
 
 
-async def test_a_reader_who_scrolls_back_stays_there(tmp_path: Path) -> None:
+async def test_a_reader_who_scrolls_back_stays_there(tab: Tab) -> None:
     """The newest words are kept in sight until the reader pauses; then the button counts what came, and leads back."""
-    async with page_of_a_speaker(tmp_path) as (_, tab, speaker):
+    async with page_of_a_speaker(tab) as (_, speaker):
         for _ in range(20):
             await tab.value(click("larger"))
         await tab.call("Emulation.setDeviceMetricsOverride", width=700, height=500, deviceScaleFactor=1, mobile=False)
@@ -104,9 +104,9 @@ async def test_a_reader_who_scrolls_back_stays_there(tmp_path: Path) -> None:
         assert await tab.until(f"{FOLLOW} === 'Pause scrolling'")
 
 
-async def test_what_the_reader_has_chosen_is_kept(tmp_path: Path) -> None:
+async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:
     """Size, theme and reading out are as they were when the page is opened again."""
-    async with running() as (_, address), open_tab(tmp_path) as tab:
+    async with running() as (_, address):
         await tab.go(f"http://{address}/captions")
         size = await tab.value("getComputedStyle(document.getElementById('page')).fontSize")
         await tab.value(click("larger"))
@@ -118,9 +118,9 @@ async def test_what_the_reader_has_chosen_is_kept(tmp_path: Path) -> None:
         assert await tab.value("getComputedStyle(document.getElementById('page')).fontSize") > size
 
 
-async def test_a_token_is_asked_for_and_then_a_cookie_is_enough(tmp_path: Path) -> None:
+async def test_a_token_is_asked_for_and_then_a_cookie_is_enough(tab: Tab) -> None:
     """The page asks for a token; scripts see no cookie, and yet it comes in again without the token."""
-    async with running(token=TOKEN) as (_, address), open_tab(tmp_path) as tab:
+    async with running(token=TOKEN) as (_, address):
         async with connected(address, hello(auth=TOKEN)) as speaker:
             session = (await speaker.until(type="ready"))["session"]
             for chunk in CHUNKS:
@@ -137,11 +137,13 @@ async def test_a_token_is_asked_for_and_then_a_cookie_is_enough(tmp_path: Path) 
         assert await tab.until(f"{STATE} === 'ended (end)' && {COMMITTED}") == spell(WORDS)
 
 
-async def test_a_token_in_the_fragment_leaves_the_address(tmp_path: Path) -> None:
+async def test_a_token_in_the_fragment_leaves_the_address(tab: Tab) -> None:
     """`#token=` lets the page in and is gone at once, from the address and from the history."""
-    async with running(token=TOKEN) as (_, address), open_tab(tmp_path) as tab:
-        async with connected(address, hello(auth=TOKEN)) as speaker:
-            await speaker.until(type="ready")
-            await tab.go(f"http://{address}/captions#token={TOKEN}")
-            await tab.until(f"{STATE} === 'live'")
-            assert await tab.until("location.hash === '' && document.cookie === ''")
+    async with (
+        running(token=TOKEN) as (_, address),
+        connected(address, hello(auth=TOKEN)) as speaker,
+    ):
+        await speaker.until(type="ready")
+        await tab.go(f"http://{address}/captions#token={TOKEN}")
+        await tab.until(f"{STATE} === 'live'")
+        assert await tab.until("location.hash === '' && document.cookie === ''")

@@ -7,8 +7,8 @@ from typing import Final
 STATE: Final = "document.getElementById('state').textContent"
 PARTIAL: Final = "document.querySelector('#text .partial')"
 COMMITTED: Final = (
-    "[...document.querySelectorAll('#text p')].map((p) => [...p.querySelectorAll('.said')].map((said) => said.textContent)"
-    ".join('')).filter(Boolean).join(' ')"
+    "[...document.querySelectorAll('#text p')].map((p) => [...p.querySelectorAll('.said')]"
+    ".map((said) => said.textContent).join('')).filter(Boolean).join(' ')"
 )
 NOTES: Final = "[...document.querySelectorAll('#text .note')].map((note) => note.textContent)"
 MICROPHONE: Final = "document.getElementById('microphone')"
