@@ -92,7 +92,7 @@ export class TranscriptView {
     const spk = words[0].spk ?? "";
     p.dir = "auto";
     p.dataset.spk = spk;
-    if (spk) p.append(this.#name(spk));
+    if (spk) p.append(this.#name(spk), " ");
     p.classList.toggle("same", Boolean(before) && before.dataset.spk === spk);
     put(p, words);
     return p;
@@ -102,7 +102,7 @@ export class TranscriptView {
     if (!this.#colours.has(spk)) this.#colours.set(spk, `s${this.#colours.size % COLOURS}`);
     const name = document.createElement("bdi");
     name.className = `speaker ${this.#colours.get(spk)}`;
-    name.textContent = spk;
+    name.textContent = `${spk}:`;
     return name;
   }
 
