@@ -76,6 +76,7 @@ class PatientSource(Source):
         self._sleep = sleep
         self._converter = Converter(first.format if first else fmt, fmt)
         self._heard_s = clock()
+        self._has_begun = first is not None
         self._is_back = False  # from another place: the time between is to be told
 
     async def chunks(self) -> AsyncIterator[Chunk]:
@@ -145,9 +146,11 @@ class PatientSource(Source):
 
     def _begin(self, place: ProcessSource) -> None:
         self.name = place.name
-        self._say(f"listening to {self.name}")
         self._converter = Converter(place.format, self.format)
-        self._is_back = True
+        if self._has_begun:
+            self._is_back = True
+            self._say(f"listening to {self.name}")
+        self._has_begun = True
 
     def _taken(self, chunk: Chunk) -> Iterator[Chunk]:
         now_s = self._clock()

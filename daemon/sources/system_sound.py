@@ -134,7 +134,8 @@ class SystemSound:
 class ApplicationSound:
     """What one application plays.
 
-    What it plays before it is noticed is not heard: half a second at most.
+    What the sound server has taken from it before it is noticed is not heard: half a second, and as much as it buffers
+    (2 s at most, for players that ask for it).
 
     Args:
         recorder: that is there.

@@ -23,7 +23,7 @@ ALSA_CONFIG = """\
 pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
-HEADSET_CONFIG = f"pcm.{HEADSET} {{ type pulse device {HEADSET}.monitor }}\n"
+HEADSET_CONFIG = "pcm.{HEADSET} {{ type pulse server unix:{socket} device {SINK}.monitor }}\n"
 START_S = 20  # bound of the wait for the sound server's own answer
 
 
@@ -45,10 +45,14 @@ class SoundServer:
         """Start to play a sound file into a sink, in real time, as an application of that name."""
         return subprocess.Popen(["paplay", f"--device={sink}", f"--client-name={client}", str(path)], env=self.env)
 
-    def add_headset(self) -> str:
-        """Plug a second sound card in; returns the module to be unloaded when it is taken away."""
-        (self.folder / "asound.conf").write_text(ALSA_CONFIG + HEADSET_CONFIG)
-        return self.pactl("load-module", "module-null-sink", f"sink_name={HEADSET}", "rate=16000").strip()
+    def add_output(self, name: str) -> None:
+        """Plug a second sound card in."""
+        self.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=16000")
+
+    def add_headset(self, server: SoundServer) -> None:
+        """Have ALSA offer what another sound server plays as a second microphone, for as long as that runs."""
+        line = HEADSET_CONFIG.format(HEADSET=HEADSET, SINK=SINK, socket=server.folder / "runtime" / "native")
+        (self.folder / "asound.conf").write_text(ALSA_CONFIG + line)
 
     def kill(self) -> None:
         """End the sound server as a crash would."""
@@ -72,16 +76,24 @@ class SoundServer:
 
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
+    """PulseAudio with a null sink."""
+    with running_server(tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[SoundServer]:
     """Start PulseAudio with a null sink in a folder of its own."""
     for tool in TOOLS:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: no microphone to test with")
-    env = sound_env(tmp_path)
-    with (tmp_path / "pulseaudio.log").open("wb") as log:
-        process = subprocess.Popen(pulseaudio_command(tmp_path), env=env, stdout=log, stderr=log)
+    folder.mkdir(exist_ok=True)
+    env = sound_env(folder)
+    with (folder / "pulseaudio.log").open("wb") as log:
+        process = subprocess.Popen(pulseaudio_command(folder), env=env, stdout=log, stderr=log)
     try:
-        wait_until_up(process, env, tmp_path / "pulseaudio.log")
-        server = SoundServer(process, env, tmp_path)
+        wait_until_up(process, env, folder / "pulseaudio.log")
+        server = SoundServer(process, env, folder)
         server.pactl("load-module", "module-null-sink", f"sink_name={SINK}", "rate=48000")
         yield server
     finally:
