@@ -14,7 +14,7 @@ help:
 	@echo 'make lint       style and types'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load'
 
 setup:
 	@script/setup
