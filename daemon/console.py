@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, TypeAlias
 
 from amanuensis.daemon.commands.common import CONTROL
@@ -32,8 +33,12 @@ class Printer(Protocol):
         """Take the next event."""
         ...
 
-    def status(self, level_dbfs: float | None, lag_ms: float | None) -> None:
-        """Take how loud the source is and how far behind the captions are, where it is known."""
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
+        """Take how loud the source is, how far behind the captions are, and what is heard, where it is known."""
+        ...
+
+    def device(self, encoder: str, decoder: str) -> None:
+        """Take where it is computed."""
         ...
 
     def close(self) -> None:
@@ -41,20 +46,35 @@ class Printer(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Run:
+    """Words of one speaker in a row; None: nobody is known."""
+
+    spk: str | None
+    text: str
+
+
 class Captions:
     """What is to be seen: the words of the utterances that are not over, and the lines of those that are.
 
-    Pure: events in, text out.
+    A speaker's name stands before the first words of each turn, where events have speakers. Pure: events in, text out.
     """
 
     def __init__(self) -> None:
-        self._committed: dict[int, str] = {}
+        self._committed: dict[int, list[Run]] = {}
         self._partial: dict[int, str] = {}
+        self._turn: str | None = None  # who speaks now
+        self._spk: str | None = None  # of the last line
 
     @property
     def committed(self) -> str:
         """Words that stay, of the utterances that are not over."""
-        return "".join(self._committed[utt] for utt in sorted(self._committed)).lstrip()
+        text, spk = "", self._spk
+        for utt in sorted(self._committed):
+            for run in self._committed[utt]:
+                text += run.text if run.spk in (None, spk) else f" {run.spk}:{run.text}"
+                spk = run.spk
+        return text.lstrip()
 
     @property
     def partial(self) -> str:
@@ -68,17 +88,35 @@ class Captions:
         if kind == "partial":
             self._partial[event["utt"]] = event["text"]
         elif kind == "commit":
-            text = "".join(word["text"] for word in event["words"])
-            self._committed[event["utt"]] = self._committed.get(event["utt"], "") + text
+            self._commit(self._committed.setdefault(event["utt"], []), event["words"])
             self._partial.pop(event["utt"], None)
+        elif kind == "turn":
+            self._turn = event["spk"]
         elif kind == "final":
-            self._committed.pop(event["utt"], None)
+            runs = self._committed.pop(event["utt"], [])
             self._partial.pop(event["utt"], None)
-            return one_line(event["text"]) or None
+            return (self._lines(runs) if any(run.spk for run in runs) else one_line(event["text"])) or None
         elif kind == "snapshot":
             return one_line(event["text"]) or None
         self._bound()
         return notice(event)
+
+    def _commit(self, runs: list[Run], words: Iterable[Mapping[str, Any]]) -> None:
+        for word in words:
+            spk = word.get("spk", self._turn)
+            if runs and runs[-1].spk == spk:
+                runs[-1].text += word["text"]
+            else:
+                runs.append(Run(spk, word["text"]))
+
+    def _lines(self, runs: list[Run]) -> str:
+        """Return a line for each turn."""
+        lines = []
+        for run in runs:
+            named = "" if run.spk in (None, self._spk) else f"{one_line(run.spk or '')}: "
+            lines.append(named + one_line(run.text))
+            self._spk = run.spk
+        return "\n".join(lines)
 
     def _bound(self) -> None:
         for texts in (self._committed, self._partial):
@@ -95,8 +133,11 @@ class JsonLines:
     def show(self, event: WireEvent) -> None:
         print(json.dumps(event, ensure_ascii=False, separators=(",", ":")), file=self._out, flush=True)
 
-    def status(self, level_dbfs: float | None, lag_ms: float | None) -> None:
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
         """Not an event."""
+
+    def device(self, encoder: str, decoder: str) -> None:
+        """Finals tell it."""
 
     def close(self) -> None:
         self._out.flush()
@@ -119,7 +160,10 @@ class PlainLines:
         else:
             self._say(line)
 
-    def status(self, level_dbfs: float | None, lag_ms: float | None) -> None:
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
+        """Nobody looks."""
+
+    def device(self, encoder: str, decoder: str) -> None:
         """Nobody looks."""
 
     def close(self) -> None:
@@ -150,20 +194,28 @@ class TerminalCaptions:
         self._drawn_s = -math.inf
         self._level_dbfs: float | None = None
         self._lag_ms: float | None = None
+        self._source = ""
+        self._device = ""
         self._live.start()
 
     def show(self, event: WireEvent) -> None:
         line = self._captions.apply(event)
         if event["type"] == "stats":
             self._lag_ms = event["lag_ms"]
+        if engine := event.get("engine"):  # of a final: where it was really computed
+            self.device(engine["encoder"], engine["decoder"])
         if line is not None:
             self._live.update(self._picture())  # the line must not be seen twice
             style = "" if event["type"] in ("final", "snapshot") else "yellow"
             self._console.print(line, style=style, markup=False)
         self._draw(at_once=event["type"] in ("final", "partial"))
 
-    def status(self, level_dbfs: float | None, lag_ms: float | None) -> None:
+    def device(self, encoder: str, decoder: str) -> None:
+        self._device = encoder if encoder == decoder else f"{encoder}/{decoder}"
+
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
         self._level_dbfs = level_dbfs
+        self._source = source
         self._lag_ms = self._lag_ms if lag_ms is None else lag_ms
         self._draw(at_once=False)
 
@@ -184,7 +236,8 @@ class TerminalCaptions:
         picture = Text(committed)
         picture.append(partial, style="bright_black")
         picture.append("\n" if committed or partial else "")
-        picture.append(status_line(self._level_dbfs, self._lag_ms, self._hint), style="bright_black")
+        names = (printable(self._source), printable(self._device), self._hint)
+        picture.append(status_line(self._level_dbfs, self._lag_ms, *names), style="bright_black")
         return picture
 
 
@@ -214,12 +267,12 @@ def notice(event: WireEvent) -> str | None:
     return None
 
 
-def status_line(level_dbfs: float | None, lag_ms: float | None, hint: str) -> str:
-    """Return the line of level, lag and hint; what is not known is left out."""
+def status_line(level_dbfs: float | None, lag_ms: float | None, *names: str) -> str:
+    """Return the line of level, lag, and names such as the source's and the device's; what is not known is left out."""
     parts = [] if level_dbfs is None else [meter(level_dbfs)]
     if lag_ms is not None:
         parts.append(f"{lag_ms / 1000:.1f} s behind")
-    return "  ".join([*parts, hint] if hint else parts)
+    return "  ".join([*parts, *filter(None, names)])
 
 
 def meter(level_dbfs: float) -> str:

@@ -18,6 +18,7 @@ from amanuensis.daemon.commands.common import Parser, SubParsers, UsageError, ad
 COMMANDS: Final = {
     "serve": "run the daemon: captions for WebSocket clients and the captions page",
     "listen": "caption the microphone (or another source) in this terminal",
+    "dictate": "type what is said into the focused window",
     "transcribe": "transcribe sound files to txt, json, srt or vtt",
     "service": "install, remove and look at the service of systemd",
     "watch": "show the captions of a running session",

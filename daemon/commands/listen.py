@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amanuensis.daemon.commands.common import (
     SubParsers,
@@ -31,12 +31,15 @@ EXAMPLES: Final = """\
 examples:
   amanuensis listen                              the default microphone
   amanuensis listen --list-inputs                what else there is
+  amanuensis listen --input system               what the machine plays, such as a call
+  amanuensis listen --input app:firefox          what one application plays
   amanuensis listen > notes.txt                  clean text, one line for each utterance
   amanuensis listen --input file:talk.wav -o talk.srt
   ffmpeg -i talk.mp4 -f s16le -ar 16000 -ac 1 - | amanuensis listen --input - --raw s16le
 
 Ctrl-C makes the last words final and leaves; a second Ctrl-C leaves at once."""
 HINT: Final = "Ctrl-C to stop"
+OnEvent: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 MAX_SPEED: Final = 100.0
 
 
@@ -48,12 +51,21 @@ def add_parser(subparsers: SubParsers) -> None:
         description="Show what is said while it is said: committed words plain, words that may still change grey.",
         epilog=EXAMPLES,
     )
+    add_sound_flags(parser)
+    add_output_flags(parser)
+    add_engine_flags(parser)
+    add_text_flags(parser)
+    add_stream_flags(parser)
+
+
+def add_sound_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is heard."""
     source = parser.add_argument_group("sound")
     source.add_argument(
         "--input",
         metavar="INPUT",
-        help="NAME or INDEX of a microphone, file:PATH, tcp:HOST:PORT, unix:PATH, or - for standard input "
-        "(default: the default microphone)",
+        help="NAME or INDEX of a microphone, system (what the machine plays), app:NAME (what one application plays), "
+        "file:PATH, tcp:HOST:PORT, unix:PATH, or - for standard input (default: the default microphone)",
     )
     source.add_argument("--list-inputs", action="store_true", help="list the microphones and leave")
     source.add_argument(
@@ -64,6 +76,10 @@ def add_parser(subparsers: SubParsers) -> None:
         help="of a file: 1 is real time (default), 2 twice as fast, 0 as fast as possible",
     )
     add_raw_flags(source)
+
+
+def add_output_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where the words go."""
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print every event as a JSON line")
     output.add_argument(
@@ -75,9 +91,6 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="FILE",
         help="at the end also write the transcript to FILE.txt, .json, .srt or .vtt; may be repeated",
     )
-    add_engine_flags(parser)
-    add_text_flags(parser)
-    add_stream_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,8 +102,14 @@ def run(args: argparse.Namespace) -> int:
     return asyncio.run(listen(args))
 
 
-async def listen(args: argparse.Namespace) -> int:
-    """Open source and engine, show events, write files."""
+async def listen(args: argparse.Namespace, on_event: OnEvent | None = None) -> int:
+    """Open source and engine, show events, write files.
+
+    Args:
+        args: from the flags of this module.
+        on_event: takes each event as well, after it was shown.
+
+    """
     from amanuensis.daemon.captioner import Captioner
     from amanuensis.daemon.console import make_printer
     from amanuensis.daemon.outputs import Transcript, format_for
@@ -107,17 +126,20 @@ async def listen(args: argparse.Namespace) -> int:
         async with open_source(request, complain) as source, open_pipeline(config) as pipeline:
             complain(engine_line(pipeline.engine.info))
             printer = make_printer(sys.stdout, complain, as_json=args.json, hint=HINT)
+            printer.device(pipeline.engine.info.encoder, pipeline.engine.info.decoder)
             mode: Mode = "lockstep" if args.speed == 0 else "live"
             captioner = Captioner(source, pipeline, status_of(source, printer), mode)
             try:
-                await show(captioner.events(stop), printer, transcript)
+                await show(captioner.events(stop), printer, transcript, on_event)
             finally:
                 write(transcript, files)
     return 0
 
 
-async def show(events: AsyncIterator[Event], printer: Printer, transcript: Transcript) -> None:
-    """Print events and keep the committed words."""
+async def show(
+    events: AsyncIterator[Event], printer: Printer, transcript: Transcript, on_event: OnEvent | None = None
+) -> None:
+    """Print events, keep the committed words, and hand each event on."""
     from amanuensis.daemon.wire import wire_map
 
     seq = 0
@@ -125,7 +147,10 @@ async def show(events: AsyncIterator[Event], printer: Printer, transcript: Trans
         async for event in events:
             seq += event.durable
             transcript.add(event)
-            printer.show(wire_map(event, seq if event.durable else None))
+            content = wire_map(event, seq if event.durable else None)
+            printer.show(content)
+            if on_event is not None:
+                await on_event(content)
     finally:
         printer.close()
 
@@ -139,7 +164,7 @@ def status_of(source: Source, printer: Printer) -> Callable[[float | None, float
         if not heard:
             complain(f"listening to {source.name}")
         heard = True
-        printer.status(level_dbfs, lag_ms)
+        printer.status(level_dbfs, lag_ms, source.name)
 
     return on_sound
 

@@ -97,6 +97,21 @@ def test_trouble_becomes_a_line() -> None:
     assert captions.apply({"type": "stats", "lag_ms": 3}) is None
 
 
+def test_a_speaker_is_named_before_the_first_words_of_a_turn() -> None:
+    """By the words themselves or by the turn that began, and not again in the next utterance of the same speaker."""
+    captions = Captions()
+    captions.apply({"type": "turn", "utt": 1, "spk": "Ann", "at": 0, "provisional": True})
+    captions.apply(commit(1, " hello"))
+    captions.apply(
+        {"type": "commit", "utt": 1, "words": [{"text": " hi", "spk": "Bob"}, {"text": " Ann", "spk": "Bob"}]}
+    )
+    assert captions.committed == "Ann: hello Bob: hi Ann"
+    assert captions.apply(final(1, " hello hi Ann")) == "Ann: hello\nBob: hi Ann"
+    captions.apply({"type": "commit", "utt": 2, "words": [{"text": " well", "spk": "Bob"}]})
+    assert captions.committed == "well"
+    assert captions.apply(final(2, " well")) == "well"
+
+
 def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     """Standard output holds the text of utterances and nothing else."""
     out, said = io.StringIO(), []
@@ -125,12 +140,13 @@ def test_a_terminal_shows_committed_words_plain_and_partial_words_grey() -> None
     printer = TerminalCaptions(out, hint="stop")
     printer.show(commit(1, " hello"))
     printer.show(partial(1, " you there"))
-    printer.status(-30.0, 400.0)
+    printer.device("npu", "cpu")
+    printer.status(-30.0, 400.0, "USB\x1bHeadset")
     printer.show(final(1, " hello you"))
     printer.close()
     shown = out.getvalue()
+    assert "0.4 s behind  USBHeadset  npu/cpu  stop" in shown
     assert "hello\x1b[90m you there\x1b[0m" in shown
-    assert "0.4 s behind" in shown
     assert "hello you\n" in shown
 
 
