@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-
-from amanuensis.daemon.hub import ClientQueue
 
 CLOSE_S: Final = 2.0  # for the closing handshake; then the socket is cut
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455 section 5.5
@@ -53,8 +51,24 @@ class Inbox:
                 yield await self.next()
 
 
+class Outlet(Protocol):
+    """What a client is to be sent (see `hub.ClientQueue`)."""
+
+    abandoned: asyncio.Event
+
+    @property
+    def closing(self) -> tuple[int, str] | None:
+        """Close code and reason, once nothing more is taken."""
+
+    async def get(self) -> str | bytes | None:
+        """Return the next frame, or None when there is nothing more."""
+
+    def abandon(self, code: int, reason: str) -> None:
+        """Take nothing more and forget what waits."""
+
+
 async def run_client(
-    websocket: ServerConnection, inbox: Inbox, queue: ClientQueue, read: Coroutine[Any, Any, None], ping_s: float
+    websocket: ServerConnection, inbox: Inbox, queue: Outlet, read: Coroutine[Any, Any, None], ping_s: float
 ) -> None:
     """Serve one client until its queue is closed and sent, it is gone, or it has stopped reading.
 
@@ -105,7 +119,7 @@ async def _discard(websocket: ServerConnection) -> None:
             await websocket.recv()
 
 
-async def _write(websocket: ServerConnection, queue: ClientQueue) -> None:
+async def _write(websocket: ServerConnection, queue: Outlet) -> None:
     """Return once the queue is closed and all of it was sent."""
     try:
         while (frame := await queue.get()) is not None:
@@ -114,7 +128,7 @@ async def _write(websocket: ServerConnection, queue: ClientQueue) -> None:
         await _leave_it_to_the_reader()
 
 
-async def _keep_alive(websocket: ServerConnection, inbox: Inbox, queue: ClientQueue, ping_s: float) -> None:
+async def _keep_alive(websocket: ServerConnection, inbox: Inbox, queue: Outlet, ping_s: float) -> None:
     """Return once the client neither answers a ping nor sends anything for `ping_s`.
 
     A client whose audio waits to be decoded is alive: its pong lies behind what is not read yet.

@@ -19,8 +19,10 @@ from amanuensis.daemon.protocol import (
     Flush,
     Hello,
     Mark,
+    Note,
     Ping,
     ProtocolError,
+    Skip,
     parse_binary,
     parse_text,
 )
@@ -37,18 +39,18 @@ class Route:
     """Where a connection was opened.
 
     Attributes:
-        kind: `session` or `watch`.
+        kind: `session`, `watch`, or `listen` for Deepgram's protocol, which knows no hello.
         session: that the path names.
         resumes: the session that a speaker wants to come back to, from the query: a full daemon lets it in.
 
     """
 
-    kind: Literal["session", "watch"]
+    kind: Literal["session", "watch", "listen"]
     session: str | None = None
     resumes: str | None = None
 
 
-Accepted: TypeAlias = Hello | Chunk | Flush | Mark | Configure | Ping | End
+Accepted: TypeAlias = Hello | Chunk | Flush | Mark | Note | Skip | Configure | Ping | End
 
 
 class Connection:
@@ -155,7 +157,7 @@ class Connection:
         assert self.cursor is not None
         return self._take_speech(message, self.cursor)
 
-    def _take_speech(self, message: Audio | Flush | Mark | Configure | End, cursor: Cursor) -> Accepted | None:
+    def _take_speech(self, message: Audio | Flush | Mark | Note | Skip | Configure | End, cursor: Cursor) -> Accepted | None:
         if cursor.ended:
             what = "audio after end was not taken" if isinstance(message, Audio) else "nothing but ping may follow end"
             raise ProtocolError("ended", what)

@@ -22,6 +22,7 @@ from amanuensis.stream.events import Word
 TEXT: Final = "text/plain; charset=utf-8"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
 LOGIN: Final = "/v1/login"
+LISTEN: Final = "/v1/listen"  # of Deepgram's protocol
 Utterances: TypeAlias = list[list[Word]]
 Ledger: TypeAlias = dict[str, Any]
 EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
@@ -94,6 +95,8 @@ def websocket_route(path: str) -> Route | None:
     if parts.path == "/v1/session":
         resumes = RESUME.search(parts.query)
         return Route("session", resumes=resumes[1] if resumes else None)
+    if parts.path == LISTEN:
+        return Route("listen")
     match = WATCH.fullmatch(parts.path)
     return Route("watch", unquote(match[1])) if match else None
 

@@ -7,7 +7,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from prometheus_client import Histogram
@@ -20,7 +20,7 @@ from amanuensis.daemon.journal import Entry, Journal
 from amanuensis.daemon.latency import Arrivals
 from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import FATES, Metrics
-from amanuensis.daemon.protocol import PROTO, Configure, End, Flush, Mark, ProtocolError
+from amanuensis.daemon.protocol import PROTO, Configure, End, Flush, Mark, Note, ProtocolError, Skip
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.session_store import MemoryStore, Order, SessionStore
 from amanuensis.npu.engine.api import EngineInfo
@@ -38,6 +38,7 @@ from amanuensis.stream.events import (
     Warning,  # noqa: A004 - the name on the wire
 )
 from amanuensis.stream.events import Final as FinalEvent
+from amanuensis.stream.events import Note as NoteEvent
 from amanuensis.stream.session import MAX_MARKS
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ class LiveSession:
         speaker: the speaker's own queue, while there is one.
         detached: set while there is none, and one may come back.
         ending: set once nothing more is taken.
+        can_resume: its speaker knows how to come back to it.
 
     """
 
@@ -135,6 +137,7 @@ class LiveSession:
         self.ending: Ending | None = None
         self.speaker: ClientQueue | None = None
         self.detached: Detached | None = None
+        self.can_resume = True
         self.task: asyncio.Task[None] | None = None
         self._format = cursor.format
         self._info = info
@@ -239,9 +242,13 @@ class LiveSession:
         if self.owes_ack and self.cursor.position_bytes - self._bytes_at_ack >= ACK_S * self._format.bytes_per_s:
             self.acknowledge()
 
-    def lose(self, n_samples: int, why: str) -> None:
+    def skip(self, order: Skip) -> None:
+        """Take note that the speaker leaves out so many samples of each channel: they become a gap."""
+        self.lose(order.samples, order.why, self.cursor.controls)
+
+    def lose(self, n_samples: int, why: str, controls: int | None = None) -> None:
         """Take note that the source lost so many samples of each channel: they become a gap."""
-        self.store.append_skip(n_samples, why)
+        self.store.append_skip(n_samples, why, controls)
         n_bytes = n_samples * self._format.frame_bytes
         self.cursor.position_bytes += n_bytes
         self.feeder.lose(n_bytes, why)
@@ -276,6 +283,8 @@ class LiveSession:
             raise ProtocolError("too_many_marks", f"{MAX_MARKS} marks were not answered yet; wait for `marked`")
         if isinstance(order, Configure):
             self.configure(order)
+        if isinstance(order, Note) and order.at is None:
+            order = replace(order, at=1000 * self.audio_s)  # kept with it, for whoever carries it out again
         self.store.append_order(order, self.cursor.controls)
         if not isinstance(order, Configure):
             self.carry_out(order)
@@ -289,6 +298,8 @@ class LiveSession:
                 self.pump.flush(label)
             case Mark(id=label):
                 self.pump.mark(label)
+            case Note(id=label, text=text, at=at):
+                self.pump.tell(NoteEvent(label, at or 0.0, text))
             case End():
                 self.finish(END)
 

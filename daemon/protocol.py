@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgpack
 
 from amanuensis.daemon.fields import FieldError, Fields, show
+from amanuensis.daemon.meetings.label import MeetingLabel, read_label
 from amanuensis.npu.window import Task
 from amanuensis.stream.config import MAX_HOTWORDS, MAX_PROMPT_CHARS
 from amanuensis.stream.formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat, Encoding
@@ -30,6 +31,9 @@ MAX_LABEL_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 512
 MAX_SESSION_CHARS: Final = 64
 MAX_LANG_CHARS: Final = 8
+MAX_NOTE_CHARS: Final = 2000
+MAX_WHY_CHARS: Final = 64
+MAX_SKIPPED: Final = MAX_RATE * 4 * 3600  # samples: four hours at any rate
 MAX_COUNT: Final = 2**53 - 1  # whole numbers that JSON carries exactly
 DEFAULT_WANTED: Final[frozenset[str]] = frozenset(get_args(Wanted)) - {"proof"}
 
@@ -51,12 +55,16 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a session is transcribed; None and empty mean the server's defaults."""
+    """How a session is transcribed; None and empty mean the server's defaults.
+
+    `silence_ms` ends an utterance whatever its text looks like; the native hello does not set it.
+    """
 
     lang: str | None = None
     task: Task | None = None
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class Hello:
     resume_token: str | None = field(default=None, repr=False)
     after_seq: int | None = None
     record: bool = False
+    meeting: MeetingLabel | None = None  # the session is a track of it, and recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,23 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Keep a text with the session, at a media time in ms (None: now); without text it is a mark."""
+
+    id: Label
+    text: str = ""
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """So many samples of each channel were not captured on purpose, or lost: they become a gap."""
+
+    samples: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configure:
     """Change what can change in a session; None leaves a value as it is."""
 
@@ -124,13 +150,13 @@ class End:
     """No more audio."""
 
 
-ClientMessage: TypeAlias = Hello | Audio | Flush | Mark | Configure | Ping | End
+ClientMessage: TypeAlias = Hello | Audio | Flush | Mark | Note | Skip | Configure | Ping | End
 
 HELLO_FIELDS: Final = (
     *("type", "proto", "role", "audio", "lang", "task", "prompt", "hotwords", "want", "events", "auth"),
-    *("session", "resume_token", "after_seq", "record"),
+    *("session", "resume_token", "after_seq", "record", "meeting"),
 )
-SPEAKER_ONLY: Final = ("audio", "lang", "task", "prompt", "hotwords", "resume_token", "record")
+SPEAKER_ONLY: Final = ("audio", "lang", "task", "prompt", "hotwords", "resume_token", "record", "meeting")
 
 
 def parse_text(text: str) -> ClientMessage:
@@ -199,6 +225,7 @@ def _hello(values: dict[object, object]) -> Hello:
         for name in SPEAKER_ONLY:
             if name in fields:
                 raise FieldError(f"hello: {name} is for role speak; a watcher leaves it out")
+    meeting = read_label(fields.mapping("meeting")) if "meeting" in fields else None
     return Hello(
         role=role,
         audio=_audio(_audio_fields(fields)) if role == "speak" else None,
@@ -210,7 +237,8 @@ def _hello(values: dict[object, object]) -> Hello:
         session=fields.text("session", MAX_SESSION_CHARS) if "session" in fields else None,
         resume_token=fields.secret("resume_token", MAX_SECRET_CHARS) if "resume_token" in fields else None,
         after_seq=fields.integer("after_seq", 0, MAX_COUNT) if "after_seq" in fields else None,
-        record=fields.flag("record") if "record" in fields else False,
+        record=meeting is not None or ("record" in fields and fields.flag("record")),
+        meeting=meeting,
     )
 
 
@@ -264,6 +292,20 @@ def _mark(values: dict[object, object]) -> Mark:
     return Mark(Fields("mark", values, ("type", "id")).label("id", MAX_LABEL_CHARS))
 
 
+def _note(values: dict[object, object]) -> Note:
+    fields = Fields("note", values, ("type", "id", "text", "at"))
+    return Note(
+        id=fields.label("id", MAX_LABEL_CHARS),
+        text=fields.text("text", MAX_NOTE_CHARS) if "text" in fields else "",
+        at=fields.number("at", 0, MAX_COUNT) if "at" in fields else None,
+    )
+
+
+def _skip(values: dict[object, object]) -> Skip:
+    fields = Fields("skip", values, ("type", "samples", "why"))
+    return Skip(fields.integer("samples", 1, MAX_SKIPPED), fields.text("why", MAX_WHY_CHARS))
+
+
 def _configure(values: dict[object, object]) -> Configure:
     fields = Fields("config", values, ("type", "lang", "prompt", "hotwords", "want"))
     return Configure(
@@ -287,6 +329,8 @@ def _end(values: dict[object, object]) -> End:
 _PARSERS: Final[Mapping[str, Callable[[dict[object, object]], ClientMessage]]] = {
     "flush": _flush,
     "mark": _mark,
+    "note": _note,
+    "skip": _skip,
     "config": _configure,
     "ping": _ping,
     "end": _end,

@@ -18,6 +18,7 @@ from amanuensis.daemon.access import Access, Authorize, Grant, Peer, Presented, 
 from amanuensis.daemon.admission import Full
 from amanuensis.daemon.attempts import Attempts
 from amanuensis.daemon.connection import NOT_ALLOWED
+from amanuensis.daemon.dialects.listen_door import ListenDoor, in_its_form, keys
 from amanuensis.daemon.logins import COOKIE
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import ProtocolError
@@ -46,6 +47,7 @@ class Reception:
         metrics: what is counted.
         refusal: why a speaker cannot be served now; None: it can.
         access: the rules; may be replaced.
+        listen: what else is asked of who speaks Deepgram's protocol.
         attempts: wrong tokens.
         clock: the time of day, for tokens that expire.
 
@@ -55,6 +57,7 @@ class Reception:
     metrics: Metrics
     refusal: Callable[[Peer], Full | None]
     access: Access
+    listen: ListenDoor
     attempts: Attempts = field(default_factory=Attempts)
     clock: Callable[[], datetime] = utc_now
 
@@ -62,10 +65,14 @@ class Reception:
         """Answer what is not a WebSocket, and refuse those that cannot be served; None: it may say hello."""
         upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
         route = pages.websocket_route(request.path)
-        brought = presented(request.headers, request.path, by_page=not upgrade or "Origin" in request.headers)
+        listens = route is not None and route.kind == "listen"
+        show = keys if listens else presented
+        brought = show(request.headers, request.path, by_page=not upgrade or "Origin" in request.headers)
         page = self._refuse_outright(peer, request)
         if page is None and not self._owns(brought, request.path):
             page = self._refuse_guess(peer, brought)
+        if page is None and upgrade and listens:
+            page = self.listen.refusal(request.path, self.access.grant(peer, brought, self.clock()))
         if page is None and upgrade and route is not None:
             known = route.resumes is not None and self.site.journal(route.resumes) is not None
             if route.kind == "watch" or known or (full := self.refusal(peer)) is None:
@@ -77,7 +84,11 @@ class Reception:
             code = f"http_{page.status}"
             self.metrics.refused.labels(code).inc()
             log.info("request refused: %d", page.status, extra={"code": code, "peer": peer.key})
-        return _response(page, request.method)
+        return _response(in_its_form(page) if listens else page, request.method)
+
+    def listener(self, peer: Peer, request: Request) -> Grant:
+        """Return what who came to `/v1/listen` may do; it was let in by this before."""
+        return self.access.grant(peer, keys(request.headers, request.path, by_page=True), self.clock())
 
     def authorize(self, peer: Peer, request: Request) -> Authorize:
         """Return what says, once the hello is there, what its sender may do."""

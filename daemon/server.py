@@ -9,11 +9,12 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 import websockets.asyncio.server
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -24,6 +25,9 @@ from amanuensis.daemon.admission import Full
 from amanuensis.daemon.clients import Client
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.connection import NOT_ALLOWED, Connection, Route
+from amanuensis.daemon.dialects.deepgram_client import DeepgramClient
+from amanuensis.daemon.dialects.deepgram_request import parse_listen
+from amanuensis.daemon.dialects.listen_door import ListenDoor, chosen_subprotocol, response_headers
 from amanuensis.daemon.facts import Facts
 from amanuensis.daemon.flow import Flow, Rates
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
@@ -85,10 +89,11 @@ class Daemon:
             lambda code: self.metrics.refused.labels(code).inc(),
         )
         facts = Facts(engine, self.sessions, self.metrics, self._gate, lambda: self.config.limits.sessions)
-        self.reception = Reception(facts.site(), self.metrics, self._refusal, self.security.access)
+        listen = ListenDoor(self.sessions.check)
+        self.reception = Reception(facts.site(), self.metrics, self._refusal, self.security.access, listen)
         self._flow = Flow(_rates(config.limits))
         self._doors: list[ListenAddress] = []
-        self._guests: dict[Client, Grant] = {}
+        self._guests: dict[Client | DeepgramClient, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
         self._drained = False
 
@@ -182,7 +187,9 @@ class Daemon:
             sock=guarded,
             ssl=self.security.tls.context if self.security.tls is not None and isinstance(door, Address) else None,
             subprotocols=[Subprotocol(PROTO)],
+            select_subprotocol=_select_subprotocol,
             process_request=partial(self._process_request, door),
+            process_response=_process_response,
             compression=None,  # sound does not shrink, and each connection would cost 100 KB
             open_timeout=self.config.limits.hello_s,
             close_timeout=1.0,
@@ -205,7 +212,7 @@ class Daemon:
             await asyncio.sleep(SYNC_S)
             await self.sessions.sync()
 
-    def _no_longer_allowed(self) -> list[Client]:
+    def _no_longer_allowed(self) -> list[Client | DeepgramClient]:
         now = self.reception.clock()
         return [client for client, grant in self._guests.items() if not self.reception.access.still(grant, now)]
 
@@ -215,6 +222,26 @@ class Daemon:
         self, door: ListenAddress, websocket: ServerConnection, request: Request
     ) -> Response | None:
         return await self.reception.answer(_peer(websocket, door), request, secure=_is_secure(websocket))
+
+    async def _listen(self, peer: Peer, websocket: ServerConnection, request: Request) -> None:
+        """Serve a client of Deepgram's protocol, which was let in before it was a WebSocket."""
+        client = DeepgramClient(
+            websocket,
+            parse_listen(request.path),
+            self.sessions,
+            peer=peer,
+            flow=self._flow,
+            limits=self.config.limits,
+            metrics=self.metrics,
+        )
+        grant = self.reception.listener(peer, request)
+        self._gate.is_known(_socket(websocket).fileno())
+        self._guests[client] = grant
+        log.info("connection accepted: %s, who may speak in Deepgram's protocol", grant.holder)
+        try:
+            await client.serve()
+        finally:
+            del self._guests[client]
 
     def _is_stranger(self, peer: Peer) -> bool:
         return self.reception.is_stranger(peer)
@@ -230,6 +257,9 @@ class Daemon:
         assert route is not None
         peer = _peer(websocket, door)
         about(peer=peer.key)
+        if route.kind == "listen":
+            await self._listen(peer, websocket, websocket.request)
+            return
         connection = Connection(route, self.reception.authorize(peer, websocket.request))
         client = Client(
             websocket,
@@ -263,6 +293,25 @@ class Daemon:
             yield
         finally:
             self._greeting -= counted
+
+
+def _select_subprotocol(websocket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    assert websocket.request is not None
+    if _listens(websocket.request):
+        return chosen_subprotocol(offered)
+    if PROTO not in offered:
+        raise NegotiationError(f"missing subprotocol: {PROTO}")
+    return Subprotocol(PROTO)
+
+
+def _process_response(websocket: ServerConnection, request: Request, response: Response) -> None:
+    if _listens(request) and response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        response.headers.update(response_headers(request.path, str(websocket.id)))
+
+
+def _listens(request: Request) -> bool:
+    route = pages.websocket_route(request.path)
+    return route is not None and route.kind == "listen"
 
 
 def _gate_limits(limits: LimitSettings) -> GateLimits:

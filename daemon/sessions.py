@@ -33,6 +33,7 @@ from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from amanuensis.npu.engine.api import Engine, EngineBusyError
 from amanuensis.stream.config import StreamConfig, StreamConfigError
 from amanuensis.stream.events import Ready
+from amanuensis.stream.segmenter import SegmenterConfig
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.words import WordTokenizer
 
@@ -155,6 +156,7 @@ class Sessions:
             source=source,
             recorded=recorded,
             opened=self._keeper.clock(),
+            meeting=hello.meeting,
         )
         store = self._keeper.keep(header, journal, pump.tell)
         info, cursor = self._engine.info, Cursor(hello.audio)
@@ -269,6 +271,10 @@ class Sessions:
         if session.detached is not None and session.detached.until_s <= self._clock():
             session.finish(session.detached.ending)
 
+    def check(self, asked: Options) -> None:
+        """Raise ProtocolError where the model cannot do what is asked for."""
+        self._stream_config(asked)
+
     def _stream_config(self, asked: Options) -> StreamConfig:
         try:
             config = replace(
@@ -277,6 +283,7 @@ class Sessions:
                 task=asked.task or self._config.stream.task,
                 prompt=asked.prompt or self._config.stream.prompt,
                 hotwords=asked.hotwords or self._config.stream.hotwords,
+                endpoint=_endpoint(self._config.stream.endpoint, asked.silence_ms),
             )
             config.check_model(self._engine.info)
         except StreamConfigError as error:
@@ -387,7 +394,7 @@ class Sessions:
         self.closing = True
         sessions = list(self._live.values())
         until = self._wall_clock() + self._config.limits.resume_s
-        going_on = [session for session in sessions if session.store.survives and session.ending is None]
+        going_on = [session for session in sessions if _goes_on(session)]
         ending = [session for session in sessions if session not in going_on]
         handed_over = [
             asyncio.create_task(session.suspend(replace(SHUTDOWN, resume_until=until))) for session in going_on
@@ -403,6 +410,18 @@ class Sessions:
         await asyncio.gather(*rest, return_exceptions=True)
         for ended in self._ended.values():
             ended.store.suspend()
+
+
+def _goes_on(session: LiveSession) -> bool:
+    """Whether another process may take a session up: its speaker would find it there."""
+    return session.store.survives and session.can_resume and session.ending is None
+
+
+def _endpoint(usual: SegmenterConfig, silence_ms: int | None) -> SegmenterConfig:
+    """Return the endpoint rules of a session that may have asked for a silence of its own."""
+    if silence_ms is None:
+        return usual
+    return replace(usual, silence_ms=silence_ms, finished_silence_ms=silence_ms, unfinished_silence_ms=silence_ms)
 
 
 def _admission_limits(config: Config) -> AdmissionLimits:

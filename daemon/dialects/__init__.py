@@ -1,0 +1,1 @@
+"""Protocols of other programs, spoken over the same sessions: Deepgram's live API and Wyoming."""
