@@ -93,6 +93,7 @@ export class Microphone {
     this.#source?.disconnect();
     if (this.#stream) stop(this.#stream);
     this.#source = this.#stream = null;
+    this.#tap.port.postMessage("gone");
   }
 
   async #reopen() {

@@ -7,18 +7,16 @@ class Tap extends AudioWorkletProcessor {
     super();
     this.block = new Int16Array(Math.round(sampleRate * BLOCK_S));
     this.n = 0;
-    this.lost = 0;
-    this.begun = false;
-    this.port.onmessage = () => this.flush(); // the microphone is off
+    this.next = currentFrame; // that follows the newest frame heard
+    this.isGone = false; // the device
+    this.port.onmessage = ({ data }) => (data === "gone" ? (this.isGone = true) : this.flush());
   }
 
   process([channels]) {
-    if (channels.length === 0) {
-      if (this.begun) this.lost += 128;
-      return true;
-    }
-    if (this.lost) this.tellLost();
-    this.begun = true;
+    if (channels.length === 0) return true; // no sound yet, or no device: how long is seen when one is back
+    if (this.isGone) this.tellLost(currentFrame - this.next);
+    this.isGone = false;
+    this.next = currentFrame + channels[0].length;
     for (let i = 0; i < channels[0].length; i++) this.put(mean(channels, i));
     return true;
   }
@@ -34,10 +32,9 @@ class Tap extends AudioWorkletProcessor {
     this.port.postMessage({ data }, [data.buffer]);
   }
 
-  tellLost() {
+  tellLost(lost) {
     if (this.n) this.send();
-    this.port.postMessage({ lost: this.lost });
-    this.lost = 0;
+    this.port.postMessage({ lost });
   }
 
   flush() {

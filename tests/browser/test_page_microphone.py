@@ -1,0 +1,190 @@
+"""The browser's microphone, through the captions page to the daemon: a fake device plays a recording in real time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
+from amanuensis.daemon.live_session import LiveSession
+from amanuensis.daemon.server import Daemon
+from amanuensis.stream.english import normalise_english
+from amanuensis.stream.wer import word_errors
+from tests.helpers.browser import Tab, browser_path, fake_microphone, open_tab
+from tests.helpers.captions_page import COMMITTED, MICROPHONE, NOTES, STATE, click, type_into
+from tests.helpers.daemon_client import running
+from tests.helpers.daemon_process import running_daemon
+from tests.helpers.tcp_proxy import proxy
+from tests.helpers.tone_engine import say, spell
+
+pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium: apt-get install chromium")
+
+WORDS = [0, 1, 2, 3, 4, 5, 6]
+RECORDED_S = 6  # two sentences of the bundled conversation
+MAX_WRONG_WORDS = 3  # of 13, through the microphone of a browser and a killed daemon
+IS_OFF = f"{MICROPHONE}.textContent === 'Use my microphone'"
+IS_LIVE = f"{STATE} === 'live'"
+IS_LOST = f"{STATE}.startsWith('connection lost')"
+
+
+@asynccontextmanager
+async def page_with_microphone(folder: Path, sound: NDArray[np.float32], rate: int) -> AsyncIterator[Tab]:
+    """Open a browser whose microphone plays a recording once."""
+    wav = folder / "microphone.wav"
+    soundfile.write(wav, sound, rate, subtype="PCM_16")
+    async with open_tab(folder / "browser", fake_microphone(wav)) as tab:
+        yield tab
+
+
+def only_session(daemon: Daemon) -> LiveSession:
+    """Return the one session that goes on."""
+    (session,) = daemon.sessions.live
+    return session
+
+
+async def test_words_of_the_microphone_come_before_its_recording_ends(tmp_path: Path) -> None:
+    """Words are in the page while the recording plays; the tail is flushed when the microphone is stopped."""
+    sound = say(WORDS, rate=44_100)
+    async with running() as (daemon, address), page_with_microphone(tmp_path, sound, 44_100) as tab:
+        await tab.go(f"http://{address}/captions")
+        await tab.value(click("microphone"))
+        await tab.until(f"{COMMITTED}.split(' ').length >= 3")
+        session = only_session(daemon)
+        assert session.audio_s < len(sound) / 44_100
+        assert await tab.value("document.getElementById('level').value") > 0.2
+        assert await tab.value("document.getElementById('device').options.length") > 1
+        await tab.until(f"{COMMITTED}.endsWith('{spell(WORDS[-3:-1])}')")
+        await tab.value(click("microphone"))
+        await tab.until(f"{STATE} === 'ended (end)' && {IS_OFF}")
+        assert await tab.value(COMMITTED) == spell(WORDS)
+        assert session.ledger()["samples"]["gap"] == 0
+        assert tab.problems == []
+
+
+@pytest.mark.long  # the killed daemon is the harder case of the same
+async def test_a_microphone_survives_its_connection(tmp_path: Path) -> None:
+    """The connection is cut in the middle of speech: the page comes back to its session with what is missing."""
+    async with proxy() as network, running() as (daemon, address):
+        network.target = address.port
+        async with page_with_microphone(tmp_path, say(WORDS, rate=48_000), 48_000) as tab:
+            await tab.go(f"http://127.0.0.1:{network.port}/captions")
+            await tab.value(click("microphone"))
+            await tab.until(f"{COMMITTED}.split(' ').length >= 3")
+            session = only_session(daemon)
+            network.cut()
+            await tab.until(IS_LOST)
+            await tab.until(IS_LIVE)
+            await tab.until(f"{COMMITTED}.endsWith('{spell(WORDS[-3:-1])}')")
+            await tab.value(click("microphone"))
+            await tab.until(f"{STATE} === 'ended (end)'")
+            assert await tab.value(COMMITTED) == spell(WORDS)
+            assert session.ledger()["samples"]["gap"] == 0
+            assert [ended.identity for ended in daemon.sessions.ended] == [session.identity]
+
+
+# The devices as the page sees them: `lose()` takes the one away that is open, `give()` plugs it in again.
+DEVICES = """{
+  const devices = navigator.mediaDevices, ask = devices.getUserMedia.bind(devices);
+  let track = null;
+  const open = async (wanted) => {
+    const stream = await ask(wanted);
+    [track] = stream.getAudioTracks();
+    return stream;
+  };
+  devices.getUserMedia = open;
+  globalThis.lose = () => {
+    devices.getUserMedia = () => Promise.reject(new DOMException("gone", "NotFoundError"));
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+  };
+  globalThis.give = () => { devices.getUserMedia = open; devices.dispatchEvent(new Event("devicechange")); };
+}"""
+
+
+async def test_a_microphone_that_is_pulled_out_is_waited_for(tmp_path: Path) -> None:
+    """The page says that there is none, goes on when one is there, and tells the time between as a gap."""
+    async with running() as (daemon, address), page_with_microphone(tmp_path, say([0, 1, 2]), 16_000) as tab:
+        await tab.go(f"http://{address}/captions")
+        await tab.value(DEVICES)
+        await tab.value(click("microphone"))
+        await tab.until(f"{COMMITTED}.startsWith('alfa')")
+        session = only_session(daemon)
+        await tab.value("lose()")
+        await tab.until(f"{STATE}.startsWith('no microphone')")
+        await tab.value("give()")
+        await tab.until(f"{IS_LIVE} && document.getElementById('level').value > 0.2")
+        await tab.value(type_into("device", "", "change"))  # the same again: opened anew, too
+        await tab.value(click("microphone"))
+        await tab.until(f"{STATE} === 'ended (end)'")
+        assert (await tab.value(NOTES))[0].endswith("the client lost this audio")
+        assert session.ledger()["samples"]["gap"] > 0
+
+
+def export(document: str) -> dict[str, Any]:
+    """Return what the server tells, JSON."""
+    found: dict[str, Any] = json.loads(document)
+    return found
+
+
+async def test_a_microphone_survives_a_daemon_that_is_killed(builtin_model: Path, tmp_path: Path) -> None:
+    """The real model: words come while speech plays, `kill -9`, and the next daemon goes on without a hole."""
+    sound = conversation()[: RECORDED_S * SAMPLE_RATE]
+    after = await killed_while_it_plays(builtin_model, tmp_path, sound, SAMPLE_RATE)
+    script = json.loads((files("amanuensis.daemon") / "data/demo.json").read_text())
+    said = " ".join(turn["text"] for turn in script if turn["end_s"] < RECORDED_S)
+    errors = word_errors(normalise_english(said).split(), normalise_english(after).split())
+    assert errors.total <= MAX_WRONG_WORDS, f"{after!r} instead of {said!r}"
+
+
+@pytest.mark.long
+async def test_recorded_speech_survives_a_daemon_that_is_killed(
+    builtin_model: Path, speech_dir: Path, tmp_path: Path
+) -> None:
+    """The same with a recording of a person, whom the built-in model understands less well."""
+    sound, rate = soundfile.read(speech_dir / "jfk.flac", dtype="float32")
+    assert len((await killed_while_it_plays(builtin_model, tmp_path, sound, rate)).split()) > 10
+
+
+async def killed_while_it_plays(model: Path, folder: Path, sound: NDArray[np.float32], rate: int) -> str:
+    """Speak through the page, kill the daemon once words are there, start it again; return what the page says then.
+
+    What was on the page stays there, the session is the same, and every sample has its fate.
+    """
+    async with proxy() as network, page_with_microphone(folder, sound, rate) as tab:
+        with running_daemon(model, folder) as daemon:
+            network.target = int(daemon.address.rpartition(":")[2])
+            await tab.go(f"http://127.0.0.1:{network.port}/captions")
+            await tab.value(click("microphone"))
+            before = await tab.until(f"{COMMITTED}.split(' ').length >= 3 && {COMMITTED}")
+            heard = export(daemon.get("/v1/sessions/latest.json"))["ledger"]
+            assert heard["seconds"]["received"] < len(sound) / rate
+            daemon.process.kill()
+            daemon.process.wait()
+        await tab.until(IS_LOST)
+        with running_daemon(model, folder) as daemon:
+            network.target = int(daemon.address.rpartition(":")[2])
+            await tab.until(IS_LIVE)
+            while export(daemon.get("/v1/sessions"))["sessions"][0]["audio_s"] < len(sound) / rate + 1:
+                facts = await tab.value(FACTS)
+                await tab.until(f"{FACTS} !== {json.dumps(facts)}")  # once a second
+            (session,) = export(daemon.get("/v1/sessions"))["sessions"]
+            await tab.value(click("microphone"))
+            await tab.until(f"{STATE} === 'ended (end)'")
+            after = await tab.value(COMMITTED)
+            told = export(daemon.get(f"/v1/sessions/{session['id']}.json"))
+    assert after.startswith(before)
+    assert after.split() == told["text"].split()
+    assert told["ledger"]["samples"]["gap"] == 0
+    return str(after)
+
+
+FACTS = "document.getElementById('facts').textContent"
