@@ -9,14 +9,13 @@ export class TranscriptView {
   #shown = new Map(); // element of each item, oldest first
   #colours = new Map(); // class by speaker
   #partial = document.createElement("span");
-  #pending = document.createElement("p"); // holds the partial of an utterance without committed words
+  #pending = make("p", ""); // holds the partial of an utterance without committed words
 
   constructor(root, { maxItems = 2000 } = {}) {
     this.root = root;
     this.maxItems = maxItems;
     this.#partial.id = this.#partial.className = "partial";
     this.#partial.setAttribute("aria-hidden", "true"); // it changes all the time: only what is committed is read out
-    this.#pending.dir = "auto";
   }
 
   /** Show changes of a model; returns how many words are new. */
@@ -43,11 +42,19 @@ export class TranscriptView {
   }
 
   #words(item, since) {
-    const element = this.#shown.get(item) ?? this.#add(item, "div", "utterance");
-    for (const turn of turnsOf(item.words.slice(since))) {
+    const element = this.#shown.get(item);
+    if (element) return this.#fill(element, item.words.slice(since), element.previousElementSibling);
+    const added = make("div", "utterance");
+    this.#fill(added, item.words, [...this.#shown.values()].at(-1));
+    return this.#append(item, added); // whole: so each word is read out once
+  }
+
+  // Add words behind those of an element; `before` stands before it.
+  #fill(element, words, before) {
+    for (const turn of turnsOf(words)) {
       const last = element.lastElementChild;
       if (last && last.dataset.spk === (turn[0].spk ?? "")) put(last, turn);
-      else element.append(this.#turn(turn, last ?? this.#before(element)));
+      else element.append(this.#turn(turn, last ?? before?.lastElementChild));
     }
   }
 
@@ -56,22 +63,20 @@ export class TranscriptView {
     if (!element) return;
     this.#hidePartial();
     element.replaceChildren();
-    this.#words(item, 0);
+    this.#fill(element, item.words, element.previousElementSibling);
     this.#nameFirst(element.nextElementSibling, element);
   }
 
   #note(item) {
-    this.#add(item, "p", "note").textContent = item.text;
+    const element = make("p", "note");
+    element.textContent = item.text;
+    this.#append(item, element);
   }
 
-  #add(item, tag, className) {
-    const element = document.createElement(tag);
-    element.className = className;
-    element.dir = "auto";
+  #append(item, element) {
     this.#shown.set(item, element);
     this.root.append(element);
     if (this.#pending.isConnected) this.root.append(this.#pending);
-    return element;
   }
 
   #remove(item) {
@@ -82,15 +87,9 @@ export class TranscriptView {
     this.#shown.delete(item);
   }
 
-  // The paragraph that stands before those of an element.
-  #before(element) {
-    return element.previousElementSibling?.lastElementChild ?? null;
-  }
-
   #turn(words, before) {
-    const p = document.createElement("p");
+    const p = make("p", "");
     const spk = words[0].spk ?? "";
-    p.dir = "auto";
     p.dataset.spk = spk;
     if (spk) p.append(this.#name(spk), " ");
     p.classList.toggle("same", Boolean(before) && before.dataset.spk === spk);
@@ -125,6 +124,13 @@ export class TranscriptView {
     this.#partial.remove();
     this.#pending.remove();
   }
+}
+
+function make(tag, className) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.dir = "auto";
+  return element;
 }
 
 function put(p, words) {
