@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -54,6 +54,8 @@ class Hello:
     events: Literal["json", "msgpack"] = "json"
     resume_token: str | None = None
     after_seq: int | None = None
+    record: bool | None = None
+    meeting: Mapping[str, Any] | None = None  # id, title, track, at: a track of a meeting, which is recorded
 
     def message(self) -> Event:
         """Return the first message of the connection."""
@@ -70,6 +72,8 @@ class Hello:
             "events": self.events,
             "resume_token": self.resume_token,
             "after_seq": self.after_seq,
+            "record": self.record,
+            "meeting": None if self.meeting is None else dict(self.meeting),
         }
         if self.audio is not None:
             fields["audio"] = {"enc": self.audio.encoding, "rate": self.audio.rate, "ch": self.audio.channels}
@@ -170,6 +174,14 @@ class AmanuensisClient:
     def skip(self, samples: int) -> None:
         """Leave a hole of so many samples of each channel before the next audio: they were lost on this side."""
         self._outbox.skip(samples)
+
+    async def note(self, id: str | int, text: str = "", at: float | None = None) -> None:  # noqa: A002 - as above
+        """Keep a text with the session, at a media time in ms (None: now); without text it is a mark."""
+        await self._order("note", id=id, text=text or None, at=at)
+
+    async def leave_out(self, samples: int, why: str) -> None:
+        """Say that so many samples of each channel were not captured, and why: they become a `gap`."""
+        await self._send(lambda: self._outbox.leave_out(samples, why))
 
     async def flush(self, id: str | int | None = None) -> None:  # noqa: A002 - the protocol's name
         """Ask that all pending words become final now; the session goes on."""

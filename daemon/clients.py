@@ -18,10 +18,10 @@ from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
-from amanuensis.daemon.live_session import NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
+from amanuensis.daemon.live_session import IDLE, NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
 from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
-from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError
+from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError, Skip
 from amanuensis.daemon.sessions import EndedSession, FullError, Sessions
 from amanuensis.stream.events import Bye, Error, Pong, Ready
 
@@ -75,7 +75,7 @@ class Client:
         try:
             frame = await self._inbox.next(self._limits.hello_s)
         except TimeoutError:
-            raise ProtocolError("bad_hello", f"no hello within {self._limits.hello_s:g} s", 4400) from None
+            raise ProtocolError("no_hello", f"no hello within {self._limits.hello_s:g} s", IDLE) from None
         hello = self._connection.receive(frame)
         assert isinstance(hello, Hello)
         return hello
@@ -185,6 +185,8 @@ class Client:
                 session.hear(message)
             elif message is None:
                 session.acknowledge()  # a chunk came again: the client does not know that it was taken
+            elif isinstance(message, Skip):
+                session.skip(message)
             elif not isinstance(message, Hello):
                 session.obey(message)
                 self._change_wants(message)

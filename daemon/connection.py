@@ -157,7 +157,9 @@ class Connection:
         assert self.cursor is not None
         return self._take_speech(message, self.cursor)
 
-    def _take_speech(self, message: Audio | Flush | Mark | Note | Skip | Configure | End, cursor: Cursor) -> Accepted | None:
+    def _take_speech(
+        self, message: Audio | Flush | Mark | Note | Skip | Configure | End, cursor: Cursor
+    ) -> Accepted | None:
         if cursor.ended:
             what = "audio after end was not taken" if isinstance(message, Audio) else "nothing but ping may follow end"
             raise ProtocolError("ended", what)

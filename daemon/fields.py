@@ -88,6 +88,12 @@ class Fields:
             raise self.wrong(name, f"a whole number from {low} to {high}")
         return value
 
+    def number(self, name: str, low: float, high: float) -> float:
+        value = self._values.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise self.wrong(name, f"a number from {low:g} to {high:g}")
+        return float(value)
+
     def flag(self, name: str) -> bool:
         value = self._values.get(name)
         if not isinstance(value, bool):

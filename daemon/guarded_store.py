@@ -59,9 +59,9 @@ class GuardedStore:
         """Keep sound before it is acknowledged."""
         self._try(lambda spool: spool.append_audio(chunk))
 
-    def append_skip(self, n_samples: int, why: str) -> None:
-        """Keep that the source lost so many samples of each channel."""
-        self._try(lambda spool: spool.append_skip(n_samples, why))
+    def append_skip(self, n_samples: int, why: str, controls: int | None = None) -> None:
+        """Keep that so many samples of each channel were lost."""
+        self._try(lambda spool: spool.append_skip(n_samples, why, controls))
 
     def append_order(self, order: Order, controls: int) -> None:
         """Keep an order before it is carried out."""

@@ -33,12 +33,12 @@ from amanuensis.stream.events import (
     Error,
     Event,
     Gap,
+    Noted,
     Ready,
     Stats,
     Warning,  # noqa: A004 - the name on the wire
 )
 from amanuensis.stream.events import Final as FinalEvent
-from amanuensis.stream.events import Note as NoteEvent
 from amanuensis.stream.session import MAX_MARKS
 
 log = logging.getLogger(__name__)
@@ -299,7 +299,7 @@ class LiveSession:
             case Mark(id=label):
                 self.pump.mark(label)
             case Note(id=label, text=text, at=at):
-                self.pump.tell(NoteEvent(label, at or 0.0, text))
+                self.pump.tell(Noted(label, at or 0.0, text))
             case End():
                 self.finish(END)
 

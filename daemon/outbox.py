@@ -91,6 +91,12 @@ class Outbox:
         self._keep(Kept(frame, None))
         return frame
 
+    def leave_out(self, n_samples: int, why: str) -> str:
+        """Return the order that so many samples of each channel become a gap, as the frame to send."""
+        if self._sample is not None:
+            self._sample += n_samples
+        return self.order("skip", samples=n_samples, why=why)
+
     def acknowledged(self, n: int) -> None:
         """Forget what the server keeps: chunks up to `n`, and orders before it."""
         self.acked = max(self.acked, n)

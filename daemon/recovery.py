@@ -7,7 +7,7 @@ from typing import Final
 
 from amanuensis.daemon.cursor import Cursor
 from amanuensis.daemon.live_session import END, FAULT, Ending, LiveSession
-from amanuensis.daemon.protocol import Configure, Flush, Mark, ProtocolError
+from amanuensis.daemon.protocol import Configure, Flush, Mark, Note, ProtocolError
 from amanuensis.daemon.spool.audio_reader import LOST_BY_SPOOL, Hole, Sound
 from amanuensis.daemon.spool.audio_reader import Order as KeptOrder
 from amanuensis.daemon.spool.event_maps import build
@@ -26,7 +26,12 @@ from amanuensis.stream.words import WordTokenizer
 TAKEN_UP: Final = "the daemon was started again and has taken up this session"
 NOT_TAKEN_UP: Final = "the daemon was started again and cannot take up this session"
 NOT_RUNNING: Final = "the daemon did not run"
-ORDERS: Final[dict[str, type[Flush | Mark | Configure]]] = {"flush": Flush, "mark": Mark, "config": Configure}
+ORDERS: Final[dict[str, type[Flush | Mark | Note | Configure]]] = {
+    "flush": Flush,
+    "mark": Mark,
+    "note": Note,
+    "config": Configure,
+}
 MAX_DOWN_S: Final = 600.0  # after so long without a daemon the session of its own input is over
 
 

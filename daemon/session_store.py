@@ -7,10 +7,10 @@ from typing import Protocol, TypeAlias
 
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.journal import Entry
-from amanuensis.daemon.protocol import Configure, End, Flush, Mark
+from amanuensis.daemon.protocol import Configure, End, Flush, Mark, Note
 from amanuensis.stream.session import StreamSession
 
-Order: TypeAlias = Flush | Mark | Configure | End
+Order: TypeAlias = Flush | Mark | Note | Configure | End
 
 
 class SessionStore(Protocol):
@@ -35,8 +35,8 @@ class SessionStore(Protocol):
         """Keep sound before it is acknowledged."""
         ...
 
-    def append_skip(self, n_samples: int, why: str) -> None:
-        """Keep that the source lost so many samples of each channel."""
+    def append_skip(self, n_samples: int, why: str, controls: int | None = None) -> None:
+        """Keep that so many samples of each channel were lost; `controls` where the speaker said so."""
         ...
 
     def append_order(self, order: Order, controls: int) -> None:
@@ -73,7 +73,7 @@ class MemoryStore:
 
     def append_audio(self, chunk: Chunk) -> None: ...
 
-    def append_skip(self, n_samples: int, why: str) -> None: ...
+    def append_skip(self, n_samples: int, why: str, controls: int | None = None) -> None: ...
 
     def append_order(self, order: Order, controls: int) -> None: ...
 

@@ -131,6 +131,17 @@ class Marked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """What somebody wants to remember of this moment; without text it is a mark."""
+
+    type: ClassVar[str] = "noted"
+    durable: ClassVar[bool] = True
+    id: str | int
+    at_ms: Ms
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gap(Event):
     """Audio that was not transcribed."""
 

@@ -144,14 +144,16 @@ class AudioLog:
         self._sound_bytes += len(data)
         self.place = Place(place.position + lost_bytes + len(data), n + 1, place.index + 1)
 
-    def append_skip(self, lost_bytes: int, why: str) -> None:
-        """Append a hole of the source."""
+    def append_skip(self, lost_bytes: int, why: str, controls: int | None = None) -> None:
+        """Append a hole of the source, or one that the speaker ordered with a text frame: then `controls` counts it."""
         self._rotate_before_hole()
         place = self.place
+        counted = {} if controls is None else {"c": controls}
         stamp = self._clock().to_plain()
-        self._open.append({"k": "skip", "p": place.position, "lost": lost_bytes, "why": why, "at": stamp})
+        self._open.append({"k": "skip", "p": place.position, "lost": lost_bytes, "why": why, **counted, "at": stamp})
         self._tail = b""
-        self.place = replace(place, position=place.position + lost_bytes, index=place.index + 1)
+        controls = place.controls if controls is None else controls
+        self.place = replace(place, position=place.position + lost_bytes, index=place.index + 1, controls=controls)
 
     def append_order(self, kind: str, content: dict[str, Any], controls: int) -> None:
         """Append an order of the speaker: flush, mark, config or end."""

@@ -12,7 +12,7 @@ from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.log_file import explained, reading, repair
 from amanuensis.daemon.spool.records import Record, RecordReader
 
-ORDERS: Final = ("flush", "mark", "config", "end")
+ORDERS: Final = ("flush", "mark", "note", "config", "end")
 DAMAGED: Final = ".damaged"
 LOST_BY_SPOOL: Final = "lost: the spool was damaged"
 
@@ -185,7 +185,10 @@ def _entry(record: Record, place: Place) -> Entry:
             after = replace(counted, position=counted.position + len(data), next_chunk=n + 1, controls=0)
             return Entry(place, after, lost, why, data, stamp=Stamp.from_plain(stamp))
         case {"k": "skip", "at": stamp}:
-            return Entry(place, counted, lost, why, stamp=Stamp.from_plain(stamp))
+            controls = record.get("c", place.controls)
+            if not isinstance(controls, int) or controls < 0:
+                raise ValueError("a skip does not count the text frames of its speaker")
+            return Entry(place, replace(counted, controls=controls), lost, why, stamp=Stamp.from_plain(stamp))
         case {"k": str(kind), "c": int(controls), "o": dict(content)} if kind in ORDERS and not lost:
             return Entry(place, replace(counted, controls=controls), order=Order(kind, content))
     raise ValueError(f"a record of kind {str(record.get('k'))[:20]!r} is not as it should be")

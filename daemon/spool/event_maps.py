@@ -19,6 +19,7 @@ from amanuensis.stream.events import (
     Event,
     Gap,
     Marked,
+    Noted,
     SpeakerRevised,
     Speech,
     Turn,
@@ -30,7 +31,7 @@ from amanuensis.stream.events import (
 
 EVERYTHING: Final = DEFAULT_WANTED | {"proof"}
 DURABLE: Final[dict[str, type[Event]]] = {
-    kind.type: kind for kind in (Speech, Commit, Turn, SpeakerRevised, FinalEvent, Marked, Gap, Warning)
+    kind.type: kind for kind in (Speech, Commit, Turn, SpeakerRevised, FinalEvent, Marked, Noted, Gap, Warning)
 }
 Built = TypeVar("Built")
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from amanuensis.daemon.meetings.label import MeetingLabel
 from amanuensis.daemon.protocol import Options
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.event_maps import build
@@ -30,6 +31,7 @@ class SessionHeader:
         source: a client, or an input of the daemon's own.
         recorded: it lives in the folder for recordings and is kept.
         opened: when.
+        meeting: that it is a track of.
 
     """
 
@@ -41,6 +43,7 @@ class SessionHeader:
     source: Source
     recorded: bool
     opened: Stamp
+    meeting: MeetingLabel | None = None
 
     def write(self, folder: Path) -> None:
         """Write it to its session's folder, whole or not at all.

@@ -11,7 +11,7 @@ from typing import Final
 
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.journal import Entry, Journal
-from amanuensis.daemon.protocol import Configure, End, Flush, Mark
+from amanuensis.daemon.protocol import Configure, End, Flush, Mark, Note
 from amanuensis.daemon.session_store import Order
 from amanuensis.daemon.spool.audio_log import AudioLog, Segment
 from amanuensis.daemon.spool.clock import Clock
@@ -25,7 +25,7 @@ from amanuensis.stream.session import StreamSession
 log = logging.getLogger(__name__)
 
 CHECKPOINT_S: Final = 5.0  # so much sound without an event gets a checkpoint all the same
-KINDS: Final[dict[type[Order], str]] = {Flush: "flush", Mark: "mark", Configure: "config", End: "end"}
+KINDS: Final[dict[type[Order], str]] = {Flush: "flush", Mark: "mark", Note: "note", Configure: "config", End: "end"}
 
 
 class SessionSpool:
@@ -91,9 +91,9 @@ class SessionSpool:
         """Keep sound before it is acknowledged."""
         self._audio.append_audio(chunk.n, chunk.missing_bytes, chunk.data)
 
-    def append_skip(self, n_samples: int, why: str) -> None:
-        """Keep that the source lost so many samples of each channel."""
-        self._audio.append_skip(n_samples * self.header.audio.frame_bytes, why)
+    def append_skip(self, n_samples: int, why: str, controls: int | None = None) -> None:
+        """Keep that so many samples of each channel were lost."""
+        self._audio.append_skip(n_samples * self.header.audio.frame_bytes, why, controls)
 
     def append_order(self, order: Order, controls: int) -> None:
         """Keep an order before it is carried out."""

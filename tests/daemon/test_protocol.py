@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amanuensis.daemon.meetings.label import MeetingLabel
 from amanuensis.daemon.protocol import (
     Audio,
     Configure,
@@ -19,9 +20,11 @@ from amanuensis.daemon.protocol import (
     Flush,
     Hello,
     Mark,
+    Note,
     Options,
     Ping,
     ProtocolError,
+    Skip,
     parse_binary,
     parse_text,
 )
@@ -47,6 +50,15 @@ PARSED = {
         after_seq=12,
     ),
     "hello_watch": Hello("watch", session="4f0c2e9a71d3", after_seq=12),
+    "hello_meeting": Hello(
+        role="speak",
+        audio=AudioFormat("s16le", 16000, 1),
+        record=True,
+        meeting=MeetingLabel("monday", "Weekly", "them", 12.5),
+    ),
+    "note": Note("n-1", "Kim sends the minutes", 1600.5),
+    "note_bare": Note(2),
+    "skip": Skip(16000, "paused"),
     "flush": Flush("f-1"),
     "flush_bare": Flush(),
     "mark": Mark(3),
@@ -112,6 +124,11 @@ def hello(**changes: Any) -> str:
         (hello(proto="amanuensis.v2"), "bad_hello", "proto is 'amanuensis.v2'; it must be one of amanuensis.v1"),
         (hello(role="listen"), "bad_hello", "role is 'listen'; it must be one of speak, watch"),
         (hello(role="watch"), "bad_hello", "audio is for role speak"),
+        (hello(meeting={"id": "no/slash"}), "bad_hello", "hello.meeting: id is 'no/slash'; it must be 1 to 64 of"),
+        (hello(meeting={"track": "\n"}), "bad_hello", "hello.meeting: track is empty or has control characters"),
+        (hello(meeting={"name": "x"}), "bad_hello", "hello.meeting: unknown field 'name'"),
+        ('{"type": "note", "id": 1, "at": -1}', "bad_message", "note: at is -1; it must be a number from 0 to"),
+        ('{"type": "skip", "samples": 0, "why": "x"}', "bad_message", "skip: samples is 0; it must be a whole number"),
         (hello(audio="-"), "bad_hello", "audio is missing"),
         (hello(audio={"enc": "s16le", "rate": 16000}), "bad_hello", "hello.audio: ch is missing"),
         (

@@ -1,0 +1,1 @@
+"""Meetings: recorded, kept, searched, exported, played."""
