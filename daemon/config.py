@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
+from amanuensis.daemon.dialects.settings import RestSettings, WyomingSettings
 from amanuensis.daemon.fields import nearest
 from amanuensis.daemon.layers import Layer, Places, read_file
 from amanuensis.daemon.logs import LogFormat, LogLevel
@@ -234,6 +235,8 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    wyoming: WyomingSettings = field(default_factory=WyomingSettings)
+    rest: RestSettings = field(default_factory=RestSettings)
 
     def __post_init__(self) -> None:
         window_s = self.stream.max_window_s or LONGEST_WINDOW_S

@@ -66,6 +66,8 @@ class Daemon:
 
     Attributes:
         urls: where clients find it, once it listens.
+        gate: counts the connections of all doors.
+        flow: how fast clients may send.
 
     """
 
@@ -83,15 +85,15 @@ class Daemon:
         self.sessions = Sessions(engine, tokenizer, config, self.metrics, keeper=keeper, poison=poison)
         self.urls: list[str] = []
         self.security = security or Security.load(config.server, os.environ)
-        self._gate = Gate(
+        self.gate = Gate(
             _gate_limits(config.limits),
             self._is_stranger,
             lambda code: self.metrics.refused.labels(code).inc(),
         )
-        facts = Facts(engine, self.sessions, self.metrics, self._gate, lambda: self.config.limits.sessions)
+        facts = Facts(engine, self.sessions, self.metrics, self.gate, lambda: self.config.limits.sessions)
         listen = ListenDoor(self.sessions.check)
         self.reception = Reception(facts.site(), self.metrics, self._refusal, self.security.access, listen)
-        self._flow = Flow(_rates(config.limits))
+        self.flow = Flow(_rates(config.limits))
         self._doors: list[ListenAddress] = []
         self._guests: dict[Client | DeepgramClient, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
@@ -154,8 +156,8 @@ class Daemon:
         """
         self.reload_security(config.server)
         self.config = config
-        self._gate.limits = _gate_limits(config.limits)
-        self._flow.rates = _rates(config.limits)
+        self.gate.limits = _gate_limits(config.limits)
+        self.flow.rates = _rates(config.limits)
         self.sessions.reconfigure(config)
 
     def reload_security(self, settings: ServerSettings) -> None:
@@ -181,7 +183,7 @@ class Daemon:
         """Serve the connections of one socket."""
         door = listener.address
         guarded = GuardedSocket(fileno=listener.socket.detach())
-        guarded.guard(door, self._gate)
+        guarded.guard(door, self.gate)
         return await websockets.asyncio.server.serve(
             partial(self._handle, door),
             sock=guarded,
@@ -230,12 +232,12 @@ class Daemon:
             parse_listen(request.path),
             self.sessions,
             peer=peer,
-            flow=self._flow,
+            flow=self.flow,
             limits=self.config.limits,
             metrics=self.metrics,
         )
         grant = self.reception.listener(peer, request)
-        self._gate.is_known(_socket(websocket).fileno())
+        self.gate.is_known(_socket(websocket).fileno())
         self._guests[client] = grant
         log.info("connection accepted: %s, who may speak in Deepgram's protocol", grant.holder)
         try:
@@ -266,14 +268,14 @@ class Daemon:
             connection,
             self.sessions,
             peer=peer,
-            flow=self._flow,
+            flow=self.flow,
             limits=self.config.limits,
             metrics=self.metrics,
         )
         try:
             with self._counted_as_greeting(route):
                 hello = await client.greet()
-            self._gate.is_known(_socket(websocket).fileno())
+            self.gate.is_known(_socket(websocket).fileno())
             self._guests[client] = connection.grant
             log.info("connection accepted: %s, who may %s", connection.grant.holder, hello.role)
             await client.serve(hello)

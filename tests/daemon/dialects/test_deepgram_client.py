@@ -242,14 +242,13 @@ async def test_channels_for_which_there_is_no_room_are_refused_together() -> Non
 
 async def test_others_can_watch_what_a_deepgram_client_says() -> None:
     """Its session is one like any other; when it goes without a word, what it said becomes final."""
-    async with running() as (daemon, address):
-        async with listening(address) as socket:
-            await socket.send(pcm(say([0, 1])))
-            await socket.send(json.dumps({"type": "KeepAlive"}))
-            async with connected(address, hello("watch"), "/v1/watch/latest") as watcher:
-                await watcher.until(type="ready")
-                socket.transport.abort()
-                await watcher.over()
+    async with running() as (daemon, address), listening(address) as socket:
+        await socket.send(pcm(say([0, 1])))
+        await socket.send(json.dumps({"type": "KeepAlive"}))
+        async with connected(address, hello("watch"), "/v1/watch/latest") as watcher:
+            await watcher.until(type="ready")
+            socket.transport.abort()
+            await watcher.over()
     assert watcher.text == "alfa bravo"
 
 
