@@ -34,8 +34,8 @@ const overlay = isOverlay
   ? new Overlay({ query: asked, root: document.documentElement, body: document.body, view, notice: byId("notice") })
   : null;
 const controls = Object.fromEntries(["smaller", "larger", "size", "theme", "announce"].map((name) => [name, byId(name)]));
-if (!isOverlay) new Settings({ controls, root: document.documentElement, log: byId("text") });
-const follow = new Follow(byId("page"), byId("follow"));
+const settings = isOverlay ? null : new Settings({ controls, root: document.documentElement, log: byId("text") });
+const follow = new Follow({ box: byId("page"), content: byId("text"), button: byId("follow") });
 const search = new Search({ root: byId("text"), field: byId("query"), count: byId("hits"), onJump: () => follow.pause() });
 
 function setState(text, kind = "") {
@@ -48,7 +48,7 @@ function showChanges(changes) {
   const words = view.apply(changes);
   byId("empty").hidden = byId("text").childElementCount > 0;
   follow.added(words);
-  if (words || changes.some((change) => change.what === "cleared")) search.refresh();
+  search.changed();
   overlay?.changed(words > 0 || changes.some((change) => change.what === "partial" && change.text));
 }
 
@@ -94,7 +94,7 @@ byId("login").addEventListener("submit", async (e) => {
 
 // Watching
 
-const shown = { changes: showChanges, event: showEvent, state: setState, denied };
+const shown = { changes: showChanges, event: showEvent, state: setState, denied, catchingUp: (is) => settings?.quiet(is) };
 
 function watch() {
   watcher?.stop();
@@ -188,7 +188,10 @@ for (const button of document.querySelectorAll(".download")) {
 
 if (asked.get("lang")) byId("text").lang = asked.get("lang");
 if (!isOverlay && asked.get("microphone") !== "0") {
-  byId("sound").hidden = !isAvailable;
+  byId("sound").hidden = false;
+  byId("microphone").disabled = !isAvailable;
+  byId("device").hidden = byId("level").hidden = !isAvailable;
+  if (!isAvailable) byId("microphone").textContent = "The microphone needs HTTPS";
   if (isAvailable) {
     listMicrophones();
     navigator.mediaDevices.addEventListener("devicechange", listMicrophones);

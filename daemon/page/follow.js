@@ -2,18 +2,20 @@
 
 const NEAR_PX = 60; // of the end
 
-/** box: scrolls. button: pauses, and goes back to the newest; says how many words came meanwhile. */
+/** box: scrolls. content: what is in it. button: pauses, and goes back to the newest; says how many words came meanwhile. */
 export class Follow {
   #missed = 0;
   #isHeld = false; // by the button: then the end is not followed again because it happens to be in sight
 
-  constructor(box, button) {
+  constructor({ box, content, button }) {
     this.box = box;
     this.button = button;
     this.isOn = true;
     box.addEventListener("scroll", () => this.#isHeld || this.#set(this.#isAtEnd()));
     button.addEventListener("click", () => (this.isOn ? this.pause() : this.resume()));
-    new ResizeObserver(() => this.isOn && this.#toEnd()).observe(box);
+    const sizes = new ResizeObserver(() => this.isOn && this.#toEnd()); // once a frame, however much came
+    sizes.observe(box);
+    sizes.observe(content);
     this.#set(true);
   }
 
@@ -28,11 +30,11 @@ export class Follow {
     this.#toEnd();
   }
 
-  /** Something was added: so many words. */
+  /** So many words were added. */
   added(words) {
-    if (this.isOn) return this.#toEnd();
+    if (this.isOn || !words) return;
     this.#missed += words;
-    return this.#label();
+    this.#label();
   }
 
   #isAtEnd() {

@@ -6,6 +6,7 @@ const MAX_HITS = 1000;
 export class Search {
   #hits = [];
   #at = -1;
+  #frame = 0;
 
   constructor({ root, field, count, onJump }) {
     Object.assign(this, { root, field, count, onJump });
@@ -13,7 +14,13 @@ export class Search {
     field.addEventListener("keydown", (e) => this.#key(e));
   }
 
-  /** Look again: the text has changed. */
+  /** The text has changed: look again, once a frame at most. */
+  changed() {
+    cancelAnimationFrame(this.#frame);
+    if (this.field.value.trim()) this.#frame = requestAnimationFrame(() => this.refresh());
+  }
+
+  /** Look again. */
   refresh() {
     const wanted = this.field.value.trim();
     if (!wanted && !this.#hits.length) return;

@@ -23,10 +23,17 @@ export class Settings {
   constructor({ controls, root, log }) {
     Object.assign(this, { controls, root, log });
     this.values = readSettings(stored());
+    this.isQuiet = false;
     controls.smaller.addEventListener("click", () => this.#change({ size: this.values.size - SIZES.step }));
     controls.larger.addEventListener("click", () => this.#change({ size: this.values.size + SIZES.step }));
     controls.theme.addEventListener("change", () => this.#change({ theme: controls.theme.value }));
     controls.announce.addEventListener("change", () => this.#change({ announce: controls.announce.checked }));
+    this.#apply();
+  }
+
+  /** Read nothing out for now. */
+  quiet(isQuiet) {
+    this.isQuiet = isQuiet;
     this.#apply();
   }
 
@@ -43,7 +50,7 @@ export class Settings {
     const { size, theme, announce } = this.values;
     this.root.style.setProperty("--size", `${size}rem`);
     this.root.dataset.theme = theme;
-    this.log.setAttribute("aria-live", announce ? "polite" : "off");
+    this.log.setAttribute("aria-live", announce && !this.isQuiet ? "polite" : "off");
     this.controls.size.textContent = `${Math.round(size * 100)} %`;
     this.controls.theme.value = theme;
     this.controls.announce.checked = announce;

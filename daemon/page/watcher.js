@@ -4,7 +4,7 @@ import { Backoff, CODE, leave, open } from "./link.js";
 
 /**
  * model: gets the events. wanted: name of a session, or null for the newest. credentials: fields for a hello.
- * on: `changes(list)`, `event(event)`, `state(text, kind)`, `denied()`.
+ * on: `changes(list)`, `event(event)`, `state(text, kind)`, `denied()`, and `catchingUp(bool)`: what comes was said before.
  */
 export class Watcher {
   #socket = null;
@@ -36,6 +36,7 @@ export class Watcher {
     if (event.type === "ready") {
       this.#over = false;
       this.#backoff.reset();
+      if (event.session !== this.model.session) this.#catchUp();
       this.on.changes(this.model.begin(event.session));
       this.on.state("live", "live");
     }
@@ -44,11 +45,19 @@ export class Watcher {
     } catch {
       this.#socket.close(CODE.NORMAL); // events are missing: the next connection asks for them
     }
+    if (event.type === "pong") this.on.catchingUp(false);
     if (event.type === "bye") this.#over = event.resume_until === undefined;
     this.on.event(event);
   }
 
+  // The answer to a ping comes behind everything that the server had to tell.
+  #catchUp() {
+    this.on.catchingUp(true);
+    this.#socket.send('{"type":"ping"}');
+  }
+
   #closed(code) {
+    this.on.catchingUp(false);
     if (code === CODE.DENIED) return this.on.denied();
     const isFixed = this.wanted !== null;
     if (code === CODE.NO_SESSION) {

@@ -13,6 +13,7 @@ from tests.helpers.tone_engine import say
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHUNKS = cut(pcm(say([0, 1, 2, 3, 4, 5, 6])), [3200])
+LIVE = "document.getElementById('text').getAttribute('aria-live')"
 # Eight speakers, a note, a partial text and the login, beside what stands on the page anyway.
 EVERYTHING = """Promise.all([import("/page/session_model.js"), import("/page/transcript_view.js")]).then(([m, v]) => {
   const model = new m.SessionModel(), view = new v.TranscriptView(document.getElementById("text"));
@@ -48,6 +49,7 @@ async def test_only_what_is_committed_is_read_out(tab: Tab) -> None:
         await speaker.until(type="ready")
         await tab.go(f"http://{address}/captions")
         await tab.until(f"{STATE} === 'live'")
+        await tab.until(f"{LIVE} === 'polite'")
         await tab.value(WATCH_REGION)
         for chunk in CHUNKS:
             await speaker.send(chunk)
@@ -57,7 +59,7 @@ async def test_only_what_is_committed_is_read_out(tab: Tab) -> None:
         text = await tab.value(COMMITTED)
         assert (await tab.value("spoken.join('')")).split() == text.split()
         await tab.value(click("announce"))
-        assert await tab.value("document.getElementById('text').getAttribute('aria-live')") == "off"
+        assert await tab.value(LIVE) == "off"
 
 
 # Collects what is added to the live region and not hidden, as a screen reader that reads additions out does.

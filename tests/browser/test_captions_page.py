@@ -11,6 +11,7 @@ from amanuensis.daemon.addresses import Address
 from tests.helpers.browser import Tab
 from tests.helpers.captions_page import COMMITTED, PARTIAL, STATE, click, type_into
 from tests.helpers.daemon_client import TestClient, connected, cut, get, hello, pcm, running
+from tests.helpers.tcp_proxy import proxy
 from tests.helpers.tone_engine import say, spell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -102,6 +103,25 @@ async def test_a_reader_who_scrolls_back_stays_there(tab: Tab) -> None:
         await tab.value(click("follow"))
         assert await tab.value(AT_END)
         assert await tab.until(f"{FOLLOW} === 'Pause scrolling'")
+
+
+async def test_a_page_whose_connection_is_cut_misses_nothing(tab: Tab) -> None:
+    """It comes back to the same session where it was: every word is there once, also those said meanwhile."""
+    async with proxy() as network, running() as (_, address), connected(address, hello()) as speaker:
+        network.target = address.port
+        await speaker.until(type="ready")
+        await tab.go(f"http://127.0.0.1:{network.port}/captions")
+        for chunk in CHUNKS[: len(CHUNKS) // 2]:
+            await speaker.send(chunk)
+        await tab.until(f"{COMMITTED}.split(/ +/).length >= 2")
+        network.target = 0
+        network.cut()
+        for chunk in CHUNKS[len(CHUNKS) // 2 :]:
+            await speaker.send(chunk)
+        await tab.until(f"{STATE}.startsWith('connection lost') && !{PARTIAL}")
+        await end(speaker)
+        network.target = address.port
+        await tab.until(f"{COMMITTED} === '{spell(WORDS)}' && !{PARTIAL}")
 
 
 async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:
