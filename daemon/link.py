@@ -16,6 +16,7 @@ Event: TypeAlias = dict[str, Any]
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+LATER: Final = ("full", "no_hello")  # errors after which another try may do better; the network may have been slow
 NOT_THE_SESSIONS: Final = (1001, 1006, 1011, 1012, 1013)  # close codes after which the session may go on
 QUIET_S: Final = 20.0  # a daemon says something every second unless it is told not to
 
@@ -135,7 +136,7 @@ async def _greet(socket: ClientConnection, hello: Event) -> Event:
     except TimeoutError:
         raise UnreachableError(f"the server does not answer to hello within {OPEN_TIMEOUT_S:.0f} s") from None
     if event["type"] == "error":
-        kind = UnreachableError if event.get("code") == "full" else ClientError
+        kind = UnreachableError if event.get("code") in LATER else ClientError
         raise kind(refused_text(event))
     if event["type"] != "ready":
         raise ClientError(f"the server answered hello with {event['type']!r} instead of 'ready'")

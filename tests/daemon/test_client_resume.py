@@ -238,6 +238,30 @@ async def test_a_refusal_is_not_tried_again(answer: str, words: str) -> None:
             await collect(client)
 
 
+async def test_a_hello_that_came_too_late_is_said_again() -> None:
+    """A network that was slow at coming back does not cost the session: the next try says hello again."""
+    answers = ['{"type":"error","code":"no_hello","message":"no hello within 5 s","fatal":true}', ready()]
+
+    async def breaking(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(ready())
+        socket.transport.abort()
+
+    async def late(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(answers.pop(0))
+        await socket.send('{"type":"bye","reason":"end"}')
+
+    patience = Patience(first_s=0.001, most_s=0.01, give_up_s=60)
+    async with (
+        odd_server(breaking, late, late) as url,
+        connect(url, Hello(audio=AudioFormat()), patience=patience) as client,
+    ):
+        assert [event["type"] for event in await collect(client)] == ["bye"]
+    assert client.reconnects == 1
+    assert not answers
+
+
 async def test_who_was_taken_over_does_not_fight() -> None:
     """A client whose session another connection has taken over ends with that, instead of taking it back."""
     fmt = AudioFormat("s16le", 16_000, 1)

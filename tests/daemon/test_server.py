@@ -74,7 +74,8 @@ async def test_refused_hello(first: dict[str, object] | str | bytes, code: str, 
 async def test_silent_client_is_closed() -> None:
     """A connection without hello is closed after its time."""
     async with running(hello_s=0.1) as (_, address), connected(address) as client:
-        assert (await client.over())[0] == 4400
+        assert (await client.over())[0] == 4408
+    assert client.events[0]["code"] == "no_hello"
     assert "no hello within 0.1 s" in client.events[0]["message"]
 
 
