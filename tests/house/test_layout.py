@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "npu": {"npu", "kernels"},
     "stream": {"stream", "npu"},
     "daemon": {"daemon", "stream", "npu", "kernels"},
+    "client": {"client", "daemon", "stream"},  # what programs of others import
     "benchmarks": {"benchmarks", "daemon", "stream", "npu", "kernels"},
     "systemd": set(),  # units: data
     "training": {"training", "npu"},

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("benchmarks", "daemon", "kernels", "npu", "stream", "systemd", "training")
+PARTS = ("benchmarks", "client", "daemon", "kernels", "npu", "stream", "systemd", "training")
 OFFLINE = re.compile(r"NameResolutionError|NewConnectionError|ConnectTimeout|Network is unreachable", re.I)
 
 
