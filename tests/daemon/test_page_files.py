@@ -22,6 +22,14 @@ def test_scripts_load_only_files_that_are_served(script: Path) -> None:
     assert not re.search(r"https?://|\.innerHTML|document\.write|eval\(", text)
 
 
+def test_parameters_of_the_overlay_are_documented() -> None:
+    """The table in the document has each parameter that the overlay reads, and no other."""
+    table = (FOLDER.parents[1] / "docs" / "captions-page.md").read_text(encoding="utf-8").partition("| parameter |")[2]
+    names = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    script = (FOLDER / "overlay.js").read_text(encoding="utf-8")
+    assert names == {*re.findall(r"^  (\w+): \[", script, re.MULTILINE), "session"}
+
+
 def test_files_have_their_own_type() -> None:
     """A browser takes nothing for a script that is not one."""
     assert page_file("/page/captions.js") == (CONTENT_TYPES["js"], (FOLDER / "captions.js").read_bytes())
