@@ -18,6 +18,7 @@ from amanuensis.daemon.dialects.settings import RestSettings, WyomingSettings
 from amanuensis.daemon.fields import nearest
 from amanuensis.daemon.layers import Layer, Places, read_file
 from amanuensis.daemon.logs import LogFormat, LogLevel
+from amanuensis.daemon.meetings.settings import MeetingSettings
 from amanuensis.daemon.settings import ConfigError, build, check_keys, convert, leaf_types
 from amanuensis.daemon.spool.places import RecordingSettings, SpoolSettings
 from amanuensis.npu.engine.api import Device, Precision
@@ -235,6 +236,7 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    meetings: MeetingSettings = field(default_factory=MeetingSettings)
     wyoming: WyomingSettings = field(default_factory=WyomingSettings)
     rest: RestSettings = field(default_factory=RestSettings)
 

@@ -14,6 +14,8 @@ from amanuensis.daemon.config import Config, ConfigError
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
 from amanuensis.daemon.logs import set_up_daemon
+from amanuensis.daemon.meetings.library import Library
+from amanuensis.daemon.meetings.secretary import Secretary
 from amanuensis.daemon.own_input import OwnInput
 from amanuensis.daemon.pipeline import Pipeline, open_pipeline
 from amanuensis.daemon.reload import reload
@@ -73,9 +75,10 @@ async def serve(
         security.check(listener.address for listener in listeners)
         async with started(config, manager.notifier) as pipeline:
             daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper)
+            secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
-                async with daemon.listening(listeners):
+                async with secretary.attending(daemon.sessions), daemon.listening(listeners):
                     on_listening(daemon.urls)
                     manager.notifier.ready()
                     attendance = Attendance(daemon, pipeline.engine, load, manager)

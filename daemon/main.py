@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "dictate": "type what is said into the focused window",
     "transcribe": "transcribe sound files to txt, json, srt or vtt",
     "service": "install, remove and look at the service of systemd",
+    "record": "record a meeting: microphone and system sound, with live captions",
+    "meetings": "list, read, search and export the meetings that were recorded",
     "watch": "show the captions of a running session",
     "tokens": "make, list and revoke the tokens that let clients in",
     "top": "show how the sessions of a running daemon do",

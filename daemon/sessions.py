@@ -25,6 +25,7 @@ from amanuensis.daemon.protocol import Hello, Options, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.recovery import lose_downtime, play_again, restored_cursor, revive
 from amanuensis.daemon.session_store import SessionStore
+from amanuensis.daemon.session_watch import BeginWatcher, nobody_watches
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.header import SessionHeader, Source
 from amanuensis.daemon.spool.log_file import SpoolError
@@ -85,6 +86,10 @@ class Sessions:
         clock: seconds, for how long ended sessions are kept, and others wait for their speaker.
         wall_clock: seconds since the epoch, for what clients are told.
 
+    Attributes:
+        on_begin: told of every session that is opened, or taken up again.
+        on_over: told the name of every one that is over.
+
     """
 
     def __init__(
@@ -112,6 +117,8 @@ class Sessions:
         self._admission = Admission(_admission_limits(config))
         self._input: tuple[LiveSession, Stamp] | None = None  # of the daemon's own input, taken up again; when it heard
         self.closing = False
+        self.on_begin: BeginWatcher = nobody_watches
+        self.on_over: Callable[[str], None] = lambda _: None
 
     def refusal(self, client: str | None = None, coming: int = 0) -> Full | None:
         """Return why no session can be opened, and when to try again; None: one can.
@@ -163,6 +170,7 @@ class Sessions:
         session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
         self._begin(session, stream, client)
         self._metrics.sessions.inc()
+        self.on_begin(header)
         log.info("session %s: opened, %s", session.id, hello.audio)
         return session
 
@@ -194,6 +202,8 @@ class Sessions:
         cursor, journal = restored_cursor(found), found.journal
         session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
         self._begin(session, stream)
+        if not found.ended:
+            self.on_begin(header, again=True)
         session.publish(revival.events)
         if revival.ending is not None:
             session.finish(revival.ending)
@@ -310,6 +320,7 @@ class Sessions:
             session.ledger(),
             session.store,
         )
+        self.on_over(session.id)
         self._forget_old()
         told = (session.id, ending.reason, session.audio_s, session.journal.last_seq)
         log.info("session %s: ended (%s), %.1f s of audio, %d events", *told)

@@ -104,6 +104,11 @@ class Store:
         """Return the state of each session that is known."""
         return dict(self._db.execute("SELECT session, state FROM tracks"))
 
+    def opened_s(self, meeting: str) -> float | None:
+        """Return when a meeting began, in seconds since the epoch, if it is known."""
+        row = self._db.execute("SELECT opened_s FROM meetings WHERE id = ?", (meeting,)).fetchone()
+        return None if row is None else float(row[0])
+
     def meetings(self, limit: int = -1) -> list[Meeting]:
         """Return the meetings, newest first."""
         rows = self._db.execute("SELECT id, title, opened_s FROM meetings ORDER BY opened_s DESC, id LIMIT ?", (limit,))
@@ -205,7 +210,7 @@ class Store:
         return {(track, spk): name for track, spk, name in rows}
 
     def _speakers(self, meeting: Meeting) -> list[tuple[str, str | None]]:
-        found = {}
+        found: dict[tuple[str, str | None], None] = {}
         for track in meeting.tracks:
             sql = "SELECT DISTINCT spk FROM utterances WHERE session = ? ORDER BY spk"
             found.update({(track.name, spk): None for (spk,) in self._db.execute(sql, (track.session,))})

@@ -1,0 +1,146 @@
+"""The recordings of meetings and their index, kept in step: what was recorded is found, however it ended."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from amanuensis.daemon.config import Config
+from amanuensis.daemon.meetings.model import OVER, Meeting, Track, TrackState
+from amanuensis.daemon.meetings.recording import read_recording
+from amanuensis.daemon.meetings.store import Store
+from amanuensis.daemon.spool.header import SessionHeader, read_header
+from amanuensis.daemon.spool.log_file import SpoolError
+from amanuensis.daemon.spool.session_folder import remove_session, session_bytes
+from amanuensis.daemon.spool.spool_folder import LOCK, OPEN
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Where meetings are.
+
+    Attributes:
+        recordings: the folder of recorded sessions.
+        index: the file of the index.
+
+    """
+
+    recordings: Path
+    index: Path
+
+    @classmethod
+    def of(cls, config: Config, env: Mapping[str, str]) -> Library:
+        """Return where the settings put it."""
+        return cls(config.recording.place(env), config.meetings.place(env))
+
+    def open(self) -> Store:
+        """Open the index.
+
+        Raises:
+            amanuensis.daemon.meetings.model.MeetingError: it cannot be used.
+
+        """
+        return Store(self.index)
+
+    def folder(self, session: str) -> Path | None:
+        """Return the folder of a recorded session; it moves when the recording is finished."""
+        going_on = self.recordings / OPEN / session
+        if going_on.is_dir():
+            return going_on
+        return next((path for path in self.recordings.glob(f"*Z-{session}") if path.is_dir()), None)
+
+    def catch_up(self, store: Store, is_live: Callable[[str], bool]) -> None:
+        """Take into the index what was recorded and is not there yet.
+
+        Args:
+            store: the index.
+            is_live: whether a session still goes on.
+
+        """
+        known = store.states()
+        for session, folder in self._sessions():
+            if known.get(session) not in OVER and not is_live(session):
+                try:
+                    self.take(store, folder)
+                except SpoolError as error:
+                    log.warning("meetings: %s is left out: %s", folder, error)
+
+    def take(self, store: Store, folder: Path) -> None:
+        """Take what a recorded session holds into the index, if it is of a meeting.
+
+        Raises:
+            SpoolError: it cannot be read.
+
+        """
+        header = read_header(folder)
+        if header.meeting is None:
+            return
+        found = read_recording(folder)
+        state: TrackState = "interrupted" if not found.ended else "repaired" if found.repaired else "finished"
+        begin(store, header, "interrupted", found.duration_ms)
+        store.fill(header.id, found.utterances(), found.remarks, found.holes)
+        begin(store, header, state, found.duration_ms)
+
+    def sound_bytes(self, meeting: Meeting) -> int:
+        """Return what the recordings of a meeting take."""
+        folders = (self.folder(track.session) for track in meeting.tracks)
+        return sum(session_bytes(folder) for folder in folders if folder is not None)
+
+    def remove(self, store: Store, name: str) -> Meeting:
+        """Remove a meeting for good: its sound and its text.
+
+        Raises:
+            amanuensis.daemon.meetings.model.MeetingError: there is none.
+
+        """
+        meeting = store.find(name)
+        for track in meeting.tracks:
+            if (folder := self.folder(track.session)) is not None:
+                remove_session(folder, lambda _: None)
+        return store.remove(meeting.id)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a daemon records just now, so that sessions without an end may still go on."""
+        try:
+            descriptor = os.open(self.recordings / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def is_going_on(self, session: str) -> bool:
+        """Whether a session may still go on in a daemon that records."""
+        return (self.recordings / OPEN / session).is_dir() and self.is_in_use
+
+    def _sessions(self) -> Iterator[tuple[str, Path]]:
+        for path in sorted((self.recordings / OPEN).glob("*")):
+            if path.is_dir():
+                yield path.name, path
+        for path in sorted(self.recordings.glob("*Z-*")):
+            if path.is_dir():
+                yield path.name.partition("Z-")[2], path
+
+
+def begin(store: Store, header: SessionHeader, state: TrackState, duration_ms: float = 0.0) -> None:
+    """Have a recorded session in the index, with what is known before it is over."""
+    label = header.meeting
+    assert label is not None
+    meeting = label.id or header.id
+    opened_s = header.opened.wall_s - (label.at or 0.0) / 1000
+    begun = store.opened_s(meeting)
+    offset_ms = label.at if label.at is not None else 1000 * max(0.0, header.opened.wall_s - (begun or opened_s))
+    rate, model = header.audio.rate, header.model
+    track = Track(header.id, label.track, offset_ms, duration_ms, rate, model, state)
+    store.begin(meeting, label.title, opened_s, track)

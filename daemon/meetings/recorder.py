@@ -1,0 +1,165 @@
+"""Speaks the tracks of a meeting into a daemon: each into a session of its own, all on the clock of the meeting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from amanuensis.daemon.client import AmanuensisClient, ClientError, Hello, connect
+from amanuensis.daemon.sources.base import Chunk, Lost, Source
+from amanuensis.daemon.sources.base import Pause as Silence
+
+PAUSED: Final = "paused"
+PING_S: Final = 20.0  # of sound that is left out: a speaker that sends nothing is taken for gone
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How a daemon is reached."""
+
+    url: str
+    token: str | None = None
+    ca: str | None = None
+
+
+@dataclass(slots=True)
+class Recorder:
+    """One meeting that is recorded.
+
+    Args:
+        door: to the daemon.
+        title: of the meeting.
+        options: further fields of each hello, such as `lang`.
+        show: takes the events of all tracks as maps of the protocol, with the name of their track.
+        clock: seconds that never go back.
+
+    Attributes:
+        id: of the meeting.
+        clients: of the tracks that are recorded, by name.
+
+    """
+
+    door: Door
+    title: str | None
+    show: Callable[[str, Mapping[str, Any]], None]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    id: str = field(default_factory=lambda: secrets.token_hex(6))
+    clients: dict[str, AmanuensisClient] = field(default_factory=dict)
+    is_paused: bool = False
+    _began_s: float | None = None
+    _notes: int = 0
+
+    async def record(self, track: str, source: Source, stop: asyncio.Event) -> None:
+        """Record a track until its source ends or `stop` is set, and everything that was heard is final.
+
+        Raises:
+            amanuensis.daemon.dial.ClientError: the daemon refused, or has gone for good.
+            amanuensis.daemon.sources.base.SourceError: the source has failed; what it gave before is recorded.
+
+        """
+        async with contextlib.aclosing(_until(source, stop)) as chunks:
+            first = await anext(chunks, None)
+            if first is None:
+                return
+            meeting = {"id": self.id, "title": self.title, "track": track, "at": self._at_ms(first, source)}
+            known = {name: value for name, value in meeting.items() if value is not None}
+            hello = Hello("speak", source.format, meeting=known, **self.options)
+            async with connect(self.door.url, hello, token=self.door.token, ca=self.door.ca) as client:
+                self.clients[track] = client
+                showing = asyncio.create_task(self._show(track, client))
+                try:
+                    await self._speak(client, source, first, chunks)
+                finally:
+                    del self.clients[track]
+                    with contextlib.suppress(ClientError):  # then reading the events says why
+                        await client.end()
+                    await showing
+
+    async def note(self, text: str = "") -> None:
+        """Keep a note, or without text a mark, with the meeting: with the track that was begun first."""
+        self._notes += 1
+        for client in list(self.clients.values())[:1]:
+            await client.note(f"{self.id}-{self._notes}", text)
+
+    async def pause(self) -> None:
+        """Record nothing until `go_on`; what was heard becomes final."""
+        self.is_paused = True
+        for client in list(self.clients.values()):
+            await client.flush()
+
+    def go_on(self) -> None:
+        """Record again; the time between is a gap of each track, `paused`."""
+        self.is_paused = False
+
+    def _at_ms(self, first: Chunk, source: Source) -> float:
+        """Return where a track begins on the clock of the meeting, which begins with the first sound."""
+        length_s = len(first) / source.format.bytes_per_s if isinstance(first, bytes) else 0.0
+        began_s = self.clock() - length_s
+        if self._began_s is None:
+            self._began_s = began_s
+        return max(0.0, 1000 * (began_s - self._began_s))
+
+    async def _show(self, track: str, client: AmanuensisClient) -> None:
+        async for event in client:
+            self.show(track, event)
+
+    async def _speak(
+        self, client: AmanuensisClient, source: Source, first: Chunk, chunks: AsyncIterator[Chunk]
+    ) -> None:
+        left_out = 0
+        chunk: Chunk | None = first
+        while chunk is not None:
+            if isinstance(chunk, Silence):
+                await client.flush()
+            elif self.is_paused:
+                before, left_out = left_out, left_out + _samples(chunk, source)
+                if left_out // round(PING_S * source.format.rate) > before // round(PING_S * source.format.rate):
+                    await client.ping()
+            else:
+                left_out = await _leave_out(client, left_out)
+                if isinstance(chunk, Lost):
+                    await client.leave_out(chunk.samples, chunk.why)
+                else:
+                    await client.send_audio(chunk)
+            chunk = await anext(chunks, None)
+        await _leave_out(client, left_out)
+
+
+async def _leave_out(client: AmanuensisClient, samples: int) -> int:
+    """Say that so many samples were left out; return how many are left to say."""
+    if samples:
+        await client.leave_out(samples, PAUSED)
+    return 0
+
+
+def _samples(chunk: bytes | Lost, source: Source) -> int:
+    return chunk.samples if isinstance(chunk, Lost) else len(chunk) // source.format.frame_bytes
+
+
+async def _until(source: Source, stop: asyncio.Event) -> AsyncGenerator[Chunk]:
+    """Yield what a source gives until it ends or is to stop, then what it had captured by then."""
+    chunks = source.chunks()
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(chunks, None))
+            await asyncio.wait((coming, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+                break
+            if (chunk := coming.result()) is None:
+                return
+            yield chunk
+            if stopping.done():
+                break
+        async for chunk in source.drain():
+            yield chunk
+    finally:
+        stopping.cancel()
