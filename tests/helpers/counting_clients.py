@@ -125,8 +125,8 @@ class Comer:
         if self._socket is not None:
             self._socket.transport.write(junk)
 
-    async def send_wrong(self, message: str | bytes) -> None:
-        """Send a frame that is no message."""
+    async def send_wrong(self, message: bytes) -> None:
+        """Send a binary frame that is no message."""
         if self._socket is not None:
             with suppress(WebSocketException):
                 await self._socket.send(message)

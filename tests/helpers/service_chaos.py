@@ -25,7 +25,8 @@ NUMBERS = 12  # of a stream: some 20 s
 PAUSES_S = (0.6, 0.5, 0.9)
 HANG_S = 120.0  # a schedule takes a few seconds; who is not done by then hangs
 PIECES_S = (0.02, 0.5)  # shortest and longest chunk
-P_ORDER = 0.03  # a flush or a mark after a chunk
+P_ORDER = 0.03  # a mark after a chunk
+P_NONSENSE = 0.02  # a text message after a chunk that is refused; it counts among those of a speaker
 STALLED_WATCHERS = 3
 SMALL_BUFFER_BYTES = 2048
 NO_FRAMES = (
@@ -33,7 +34,7 @@ NO_FRAMES = (
     b"\x00" * 64,
     b"GET / HTTP/1.1\r\n\r\n",
 )  # reserved opcodes, unmasked frames, another protocol
-WRONG_MESSAGES = ("{", '{"type":"nonsense"}', b"\xc1", b"\x81\xa1t\xa1a")
+WRONG_MESSAGES = (b"\xc1", b"\x81\xa1t\xa1a", b"\x90", bytes(100))  # no msgpack, and not what it should be
 SETTINGS = ("[limits]\nqueue_events = 128\n", "[limits]\nqueue_events = 'many'\n", "[stream]\nmax_pending_s = 90\n")
 
 
@@ -77,6 +78,8 @@ def script_of(stream: Counted, seed: int) -> list[Item]:
         pcm = pcm[n_bytes:]
         if draw.random() < P_ORDER:
             script.append({"type": "mark", "id": len(script)})
+        if draw.random() < P_NONSENSE:
+            script.append({"type": "nonsense"})
     return script
 
 

@@ -25,7 +25,7 @@ LIMIT_S = 60.0  # only against hanging
 SETTINGS = {
     "BACKLOG_S": "1",  # sound waits at the speaker, so that a fault strikes in the middle of it
     "PING_S": "1",
-    "HELLO_S": "2",
+    "HELLO_S": "30",  # on a machine that is busy a client may be slow to say it
     "QUEUE_EVENTS": "64",  # so that a reader that stalls is noticed
     "SHUTDOWN_S": "5",
 }
