@@ -20,7 +20,6 @@ from tests.helpers.counted_check import Reading, read
 from tests.helpers.service_host import Host, host
 from tests.helpers.spoken_numbers import FORMAT, NOISE, RATE, Counted, Samples, counted, pcm_of
 
-SAMPLE_S = 600  # of audio between two looks
 SPEECH_PARTS = ("numbers", "numbers", "numbers", "conversation")
 OTHER_PARTS = ("near-silence", "zeros", "noise", "hum")
 NUMBERS = 12  # of a part with numbers
@@ -69,7 +68,7 @@ class Soaked:
     """What a soak has shown.
 
     Attributes:
-        looks: one each `SAMPLE_S`.
+        looks: from time to time.
         parts: of the sound.
         words: committed, with the source sample at which they begin.
         gap_s: of audio that was reported as not transcribed.
@@ -142,8 +141,10 @@ def parts_of(seed: int) -> Iterator[tuple[bytes, Counted | None]]:
         yield pcm_of(stream.sound if stream else other_sound(kind)), stream
 
 
-async def soak(model: Path, folder: Path, audio_s: float, tell: Callable[[Look], None]) -> Soaked:
-    """Speak for so much audio into one session, while others come and go, and look what that leaves behind."""
+async def soak(
+    model: Path, folder: Path, audio_s: float, look_s: int, tell: Callable[[Look], None] = lambda _: None
+) -> Soaked:
+    """Speak for so much audio into one session; each `look_s` of it have others come and go, and look what stays."""
     soaked = Soaked()
     async with host(model, folder, LIMITS) as daemon:
         hello = Hello(audio=FORMAT, want=["words"])
@@ -152,11 +153,11 @@ async def soak(model: Path, folder: Path, audio_s: float, tell: Callable[[Look],
             for data, stream in parts_of(seed=0):
                 if soaked.n_samples >= audio_s * RATE:
                     break
-                looked = soaked.n_samples // (SAMPLE_S * RATE)
+                looked = soaked.n_samples // (look_s * RATE)
                 await client.send_audio(data)
                 start, soaked.n_samples = soaked.n_samples, soaked.n_samples + len(data) // FORMAT.frame_bytes
                 soaked.parts.append(Part(start, soaked.n_samples, stream))
-                if soaked.n_samples // (SAMPLE_S * RATE) > looked:
+                if soaked.n_samples // (look_s * RATE) > looked:
                     await _come_and_go(daemon, client.session)
                     soaked.looks.append(await look(daemon, soaked.n_samples / RATE / 3600))
                     tell(soaked.looks[-1])

@@ -15,6 +15,7 @@ from tests.helpers.soak import NUMBERS, Look, soak
 from tests.helpers.spoken_numbers import RATE
 
 HOURS = float(os.environ.get("AMANUENSIS_SOAK_HOURS", "24"))
+LOOK_S = 600
 WARM_UP = 1 / 8  # of it
 MAX_SLOPE_MB_H = 1.0
 MAX_MISREAD = 0.002  # of the numbers: the model may read one otherwise, as windows fall
@@ -29,7 +30,7 @@ async def test_a_day_of_sound(builtin_model: Path, tmp_path: Path, capsys: pytes
             print(look.line(), flush=True)
 
     started_s = time.monotonic()
-    soaked = await soak(builtin_model, tmp_path, HOURS * 3600, tell)
+    soaked = await soak(builtin_model, tmp_path, HOURS * 3600, LOOK_S, tell)
     taken_s = time.monotonic() - started_s
     daemon, engine = (
         soaked.slope_mb_h(of, HOURS * WARM_UP) for of in (lambda look: look.daemon_mb, lambda look: look.engine_mb)
