@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
 from amanuensis.daemon.config import Config, ConfigError
+from amanuensis.daemon.dialects.doors import open_doors, serving_doors
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
 from amanuensis.daemon.logs import set_up_daemon
@@ -71,6 +72,7 @@ async def serve(
         listening_sockets(config, manager) as listeners,
         hangups() as hangup,
         closing(Keeper.open(config, os.environ)) as keeper,
+        open_doors(config, security, os.environ) as doors,
     ):
         security.check(listener.address for listener in listeners)
         async with started(config, manager.notifier) as pipeline:
@@ -78,8 +80,12 @@ async def serve(
             secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
-                async with secretary.attending(daemon.sessions), daemon.listening(listeners):
-                    on_listening(daemon.urls)
+                async with (
+                    secretary.attending(daemon.sessions),
+                    daemon.listening(listeners),
+                    serving_doors(doors, daemon, pipeline) as others,
+                ):
+                    on_listening([*daemon.urls, *others])
                     manager.notifier.ready()
                     attendance = Attendance(daemon, pipeline.engine, load, manager)
                     async with attended(attendance, hangup), capturing(config, daemon):

@@ -22,6 +22,7 @@ from amanuensis.daemon.dialects.listen_door import ListenDoor, in_its_form, keys
 from amanuensis.daemon.logins import COOKIE
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import ProtocolError
+from amanuensis.daemon.tokens import Role
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,17 @@ class Reception:
         """Whether somebody has to show a token to be let in."""
         return not self.access.grant(peer, Presented(), self.clock()).roles
 
+    def refuse_elsewhere(self, peer: Peer, headers: Headers, path: str, role: Role) -> pages.Page | None:
+        """Return why somebody who came by another door may not do what needs this role; None: it may."""
+        refusal = self.access.refuse(peer, headers)
+        if refusal is not None:
+            return pages.text_page(refusal.status, refusal.why)
+        brought = presented(headers, path)
+        if (page := self._refuse_guess(peer, brought)) is not None:
+            return page
+        grant = self.access.grant(peer, brought, self.clock())
+        return None if grant.may(role) else _not_allowed(grant, role)
+
     def _refuse_outright(self, peer: Peer, request: Request) -> pages.Page | None:
         refusal = self.access.refuse(peer, request.headers)
         if refusal is not None:
@@ -131,9 +143,7 @@ class Reception:
         grant = self.access.grant(peer, brought, self.clock())
         role = pages.needed_role(request.path)
         if role is not None and not grant.may(role) and not self._owns(brought, request.path):
-            if grant.roles:
-                return pages.text_page(403, f"{grant.holder} may not do this: it needs the role {role}")
-            return pages.text_page(401, "this asks for Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
+            return _not_allowed(grant, role)
         if pages.is_login(request.path):
             return self._login(grant, secure=secure)
         answer = pages.answer(request.path, self.site, is_admin=grant.may("admin"))
@@ -151,6 +161,12 @@ class Reception:
         value, life_s = self.access.logins.open(grant.token, self.clock())
         cookie = f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}" + "; Secure" * secure
         return pages.text_page(200, "logged in", Set_Cookie=cookie)
+
+
+def _not_allowed(grant: Grant, role: Role) -> pages.Page:
+    if grant.roles:
+        return pages.text_page(403, f"{grant.holder} may not do this: it needs the role {role}")
+    return pages.text_page(401, "this asks for Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
 
 
 def _response(page: pages.Page, method: str) -> Response:

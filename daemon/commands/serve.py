@@ -80,11 +80,14 @@ def run(args: argparse.Namespace) -> int:
 
     flags = config_flags(args) | {"log.level": level_of(args)}
     if args.check:
+        from amanuensis.daemon.dialects.doors import check_doors
         from amanuensis.daemon.security import Security
 
         config, origins = load_config(flags)
         print(config.describe(origins))
-        Security.load(config.server, os.environ).check(config.server.addresses)
+        security = Security.load(config.server, os.environ)
+        security.check(config.server.addresses)
+        check_doors(config, security)
         return 0
     manager = Manager.from_environment(os.environ, os.getpid())
     try:

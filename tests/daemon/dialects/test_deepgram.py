@@ -21,10 +21,12 @@ GOLDEN = Path(__file__).parents[2] / "data" / "dialects" / "deepgram.jsonl"
 
 
 def word(text: str, start_ms: float, spk: str | None = None) -> Word:
+    """Return a word of 300 ms."""
     return Word(f" {text}", start_ms, start_ms + 300, 0.9, spk)
 
 
 def final(end_ms: float, reason: FinalReason = "pause") -> Final:
+    """Return the end of an utterance."""
     return Final(0, reason, "", 0, end_ms, USE)
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,10 @@ async def listening(address: Address, query: str = RAW, **options: Any) -> Async
 async def heard(socket: ClientConnection) -> tuple[list[dict[str, Any]], int, str]:
     """Return all messages until the connection is closed, and how it was."""
     messages = []
-    try:
+    with suppress(ConnectionClosed):
         while True:
             messages.append(json.loads(await socket.recv()))
-    except ConnectionClosed as error:
-        assert error.rcvd is not None
-        return messages, error.rcvd.code, error.rcvd.reason
+    return messages, socket.close_code or 0, socket.close_reason or ""
 
 
 def text(messages: list[dict[str, Any]], channel: int = 0) -> str:
@@ -108,7 +106,7 @@ async def test_a_finalize_leaves_the_session_open() -> None:
         await socket.send(json.dumps({"type": "CloseStream"}))
         messages, code, _ = await heard(socket)
     assert text(messages) == "alfa bravo"
-    assert [m["from_finalize"] for m in messages if m["type"] == "Results"][0]
+    assert next(m["from_finalize"] for m in messages if m["type"] == "Results")
     assert (messages[-1]["type"], code) == ("Metadata", 1000)
 
 
@@ -125,7 +123,7 @@ async def test_channels_are_heard_by_themselves() -> None:
     """With `multichannel` each has its own words and index."""
     one, two = say([0, 1]), say([5, 6])
     sound = pcm(np.stack([one, two], axis=1).reshape(-1))
-    async with running() as (daemon, address), listening(address, f"{RAW}&channels=2&multichannel=true") as socket:
+    async with running() as (_, address), listening(address, f"{RAW}&channels=2&multichannel=true") as socket:
         for piece in cut(sound, [3201]):
             await socket.send(piece)
         await socket.send(json.dumps({"type": "CloseStream"}))
@@ -242,7 +240,7 @@ async def test_channels_for_which_there_is_no_room_are_refused_together() -> Non
 
 async def test_others_can_watch_what_a_deepgram_client_says() -> None:
     """Its session is one like any other; when it goes without a word, what it said becomes final."""
-    async with running() as (daemon, address), listening(address) as socket:
+    async with running() as (_, address), listening(address) as socket:
         await socket.send(pcm(say([0, 1])))
         await socket.send(json.dumps({"type": "KeepAlive"}))
         async with connected(address, hello("watch"), "/v1/watch/latest") as watcher:

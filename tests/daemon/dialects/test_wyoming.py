@@ -26,6 +26,7 @@ GOLDEN = Path(__file__).parents[2] / "data" / "dialects" / "wyoming.jsonl"
 
 
 def commit(*texts: str) -> Commit:
+    """Return words that are committed together."""
     return Commit(0, tuple(Word(text, 0, 1, 0.9) for text in texts))
 
 

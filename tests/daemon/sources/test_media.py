@@ -1,0 +1,80 @@
+"""Sound out of containers that libsndfile does not know."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from amanuensis.daemon.sources.base import SourceError
+from amanuensis.daemon.sources.media import MediaSource
+
+av = pytest.importorskip("av")
+RATE = 48_000
+
+
+def container(form: str, codec: str, channels: int = 1, seconds: float = 2.5) -> io.BytesIO:
+    """Return a file with a tone on every channel, each an octave above the one before."""
+    file = io.BytesIO()
+    layout = {1: "mono", 2: "stereo"}[channels]
+    with av.open(file, "w", format=form) as out:
+        stream = out.add_stream(codec, rate=RATE, layout=layout)
+        t = np.arange(round(seconds * RATE)) / RATE
+        tones = [np.sin(2 * np.pi * 440 * 2**k * t) * 12_000 for k in range(channels)]
+        frame = av.AudioFrame.from_ndarray(
+            np.stack(tones, axis=1).reshape(1, -1).astype(np.int16), format="s16", layout=layout
+        )
+        frame.sample_rate = RATE
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    file.seek(0)
+    return file
+
+
+async def read(source: MediaSource) -> np.ndarray:
+    """Return all of it, [samples, channels]."""
+    data = b"".join([piece async for piece in source.chunks() if isinstance(piece, bytes)])
+    await source.aclose()
+    return np.frombuffer(data, "<f4").reshape(-1, source.format.channels)
+
+
+@pytest.mark.parametrize(("form", "codec", "channels"), [("mp4", "aac", 2), ("matroska", "pcm_s16le", 1)])
+async def test_a_track_is_read_whole(form: str, codec: str, channels: int) -> None:
+    """Rate and channels are the track's own, and the tones are there to the end."""
+    source = MediaSource(container(form, codec, channels), "talk")
+    assert (source.format.rate, source.format.channels, source.format.encoding) == (RATE, channels, "f32le")
+    sound = await read(source)
+    assert len(sound) == pytest.approx(2.5 * RATE, abs=4096)  # an encoder adds a frame or two of its own
+    for channel in range(channels):
+        spectrum = np.abs(np.fft.rfft(sound[RATE : 2 * RATE, channel]))
+        assert spectrum.argmax() == 440 * 2**channel
+
+
+def test_a_film_without_sound_is_refused() -> None:
+    """There is nothing to hear in it."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    with pytest.raises(SourceError, match="there is no sound in it"):
+        MediaSource(file, "film.mkv")
+
+
+async def test_a_damaged_file_says_so() -> None:
+    """What was read before the damage is not passed off as all of it."""
+    data = bytearray(container("mp4", "aac").getvalue())
+    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
+    with pytest.raises(SourceError, match=r"broken\.m4a: "):
+        await read(MediaSource(io.BytesIO(bytes(data)), "broken.m4a"))
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the command."""
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SourceError, match=r"pip install 'amanuensis\[media\]'"):
+        MediaSource(io.BytesIO(b"x"), "a.m4a")
