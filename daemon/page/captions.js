@@ -157,6 +157,8 @@ byId("microphone").addEventListener("click", async () => {
   }
   showMicrophone();
 });
+// The sound ends with the page: its session need not wait for it.
+addEventListener("pagehide", () => speaker?.abandon());
 byId("device").addEventListener("change", () => microphone?.change(byId("device").value));
 
 // Transcript

@@ -63,7 +63,7 @@ export class Overlay {
     set("font", values.font.css);
     notice.textContent = mistakes.join("\n");
     notice.hidden = mistakes.length === 0;
-    body.classList.add("faded");
+    body.classList.toggle("faded", notice.hidden);
   }
 
   /** Something was shown. */

@@ -68,6 +68,11 @@ async def test_a_session_by_its_name_shows_all_that_was_said(tab: Tab) -> None:
             await tab.value(SAVED)
             await tab.value(f"document.querySelector('[data-format={form}]').click()")
             assert await tab.value("saved") == (await get(address, f"/v1/sessions/{session}.{form}"))[2]
+        await tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+        await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
+        await tab.value(click("copy"))
+        await tab.until("document.getElementById('done').textContent === 'copied'")
+        assert await tab.value("navigator.clipboard.readText()") == f"{spell(WORDS)}\n"
         await tab.value(type_into("query", "Alfa  brav"))
         assert await tab.value("document.getElementById('hits').textContent") == "2 of 2"
         assert await tab.value("[...CSS.highlights.get('hit')].map(String)") == ["alfa brav", "alfa brav"]
@@ -122,6 +127,13 @@ async def test_a_page_whose_connection_is_cut_misses_nothing(tab: Tab) -> None:
         await end(speaker)
         network.target = address.port
         await tab.until(f"{COMMITTED} === '{spell(WORDS)}' && !{PARTIAL}")
+        session = speaker.find(type="ready")[0]["session"]
+        written = (await get(address, f"/v1/sessions/{session}.srt"))[2]
+        network.target = 0
+        await tab.value(SAVED)
+        await tab.value("document.querySelector('[data-format=srt]').click()")
+        assert await tab.value("saved") == written
+        await tab.until("document.getElementById('done').textContent.includes('what this page has')")
 
 
 async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:
