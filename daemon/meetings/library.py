@@ -63,9 +63,11 @@ class Library:
             is_live: whether a session still goes on.
 
         """
-        known = store.states()
+        known, removed = store.states(), store.removed()
         for session, folder in self._sessions():
-            if known.get(session) not in OVER and not is_live(session):
+            if session in removed:
+                self._remove_sound(folder)
+            elif known.get(session) not in OVER and not is_live(session):
                 try:
                     self.take(store, folder)
                 except SpoolError as error:
@@ -93,7 +95,7 @@ class Library:
         return sum(session_bytes(folder) for folder in folders if folder is not None)
 
     def remove(self, store: Store, name: str) -> Meeting:
-        """Remove a meeting for good: its sound and its text.
+        """Remove a meeting for good: its text now, its sound as soon as no daemon has it open.
 
         Raises:
             amanuensis.daemon.meetings.model.MeetingError: there is none.
@@ -102,8 +104,12 @@ class Library:
         meeting = store.find(name)
         for track in meeting.tracks:
             if (folder := self.folder(track.session)) is not None:
-                remove_session(folder, lambda _: None)
+                self._remove_sound(folder)
         return store.remove(meeting.id)
+
+    def _remove_sound(self, folder: Path) -> None:
+        if folder.parent.name != OPEN or not self.is_in_use:
+            remove_session(folder, lambda _: None)
 
     @property
     def is_in_use(self) -> bool:

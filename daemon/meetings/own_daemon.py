@@ -13,6 +13,7 @@ from typing import Final
 from amanuensis.daemon.access import Access
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.keeper import Keeper
+from amanuensis.daemon.live_session import SPEAKER_LEFT
 from amanuensis.daemon.meetings.library import Library
 from amanuensis.daemon.meetings.recorder import Door
 from amanuensis.daemon.meetings.secretary import Secretary
@@ -51,3 +52,5 @@ async def own_daemon(config: Config) -> AsyncIterator[tuple[Door, str]]:
                 secretary = Secretary(Library.of(config, os.environ), config.meetings)
                 async with secretary.attending(daemon.sessions), daemon.listening():
                     yield Door(f"unix:{socket}"), engine_line(pipeline.engine.info)
+                    for session in daemon.sessions.live:  # left by a process that was killed
+                        session.finish(SPEAKER_LEFT)

@@ -40,6 +40,7 @@ CREATE TABLE holes (
     why TEXT NOT NULL
 );
 CREATE INDEX holes_of ON holes (session);
+CREATE TABLE removed (session TEXT PRIMARY KEY) WITHOUT ROWID;  -- whose sound is to go, or has gone
 CREATE TABLE speakers (
     meeting TEXT NOT NULL REFERENCES meetings ON DELETE CASCADE, track TEXT NOT NULL,
     spk TEXT NOT NULL,  -- '': of a track in which nobody is told apart

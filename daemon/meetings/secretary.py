@@ -23,7 +23,7 @@ from amanuensis.daemon.spool.log_file import SpoolError
 
 log = logging.getLogger(__name__)
 
-TIDY_S: Final = 3600.0
+TIDY_S: Final = 600.0
 MAX_WAITING: Final = 1024  # steps; what is left out is caught up with at the next start
 
 
@@ -123,7 +123,7 @@ class Secretary:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TIDY_S)
-            self._put(self._tidy)
+            self._put(self._catch_up)
 
     def _catch_up(self, store: Store) -> None:
         self._library.catch_up(store, lambda session: session in self._live)

@@ -104,6 +104,10 @@ class Store:
         """Return the state of each session that is known."""
         return dict(self._db.execute("SELECT session, state FROM tracks"))
 
+    def removed(self) -> set[str]:
+        """Return the sessions whose meetings were removed."""
+        return {session for (session,) in self._db.execute("SELECT session FROM removed")}
+
     def opened_s(self, meeting: str) -> float | None:
         """Return when a meeting began, in seconds since the epoch, if it is known."""
         row = self._db.execute("SELECT opened_s FROM meetings WHERE id = ?", (meeting,)).fetchone()
@@ -196,6 +200,7 @@ class Store:
             # By hand: deleting by a foreign key would not run the trigger of the search index.
             for track in meeting.tracks:
                 self._db.execute("DELETE FROM utterances WHERE session = ?", (track.session,))
+                self._db.execute("INSERT OR IGNORE INTO removed VALUES (?)", (track.session,))
             self._db.execute("DELETE FROM meetings WHERE id = ?", (meeting.id,))
         return meeting
 

@@ -1,0 +1,78 @@
+"""A meeting as a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from amanuensis.daemon.meetings.export import FORMATS
+from amanuensis.daemon.meetings.model import Hole, Record, Remark
+from amanuensis.daemon.meetings.store import Store
+from tests.daemon.meetings.conftest import Fill, utterance
+
+
+@pytest.fixture
+def record(store: Store, fill: Fill) -> Record:
+    """A meeting with everything in it."""
+    fill("aaa", [utterance("good morning", 100)], remarks=[Remark("1", 1500, "*late*"), Remark("2", 61_000, "")])
+    fill("bbb", [utterance("=1+1 is two", 900)], track="them", holes=[Hole(3000, 4500, "paused")])
+    return store.record("monday")
+
+
+def test_text_has_times_speakers_notes_and_gaps(record: Record) -> None:
+    """One line each, in order."""
+    assert FORMATS["txt"](record).splitlines() == [
+        "[0:00:00] me: good morning",
+        "[0:00:00] them: =1+1 is two",
+        "[0:00:01] * *late*",
+        "[0:00:03] (them: paused, 1.5 s)",
+        "[0:01:01] * mark",
+    ]
+
+
+def test_markdown_is_a_document_in_which_text_is_text(record: Record) -> None:
+    """Signs of Markdown in what was said are escaped."""
+    text = FORMATS["md"](record)
+    assert text.startswith("# Weekly\n\n2026-09-")
+    assert "- 0:00:01 \\*late\\*\n- 0:01:01 mark\n" in text
+    assert "**me** (0:00:00): good morning\n\n**them** (0:00:00): =1+1 is two\n" in text
+
+
+def test_json_says_everything(record: Record) -> None:
+    """As docs/meetings.md has it."""
+    content = json.loads(FORMATS["json"](record))
+    assert content["schema"] == "amanuensis.meeting.v1"
+    assert content["utterances"][0] == {
+        "track": "me",
+        "speaker": "me",
+        "session": "aaa",
+        "from_ms": 100,
+        "to_ms": 300,
+        "text": "good morning",
+        "words": [
+            {"text": " good", "from_ms": 100, "to_ms": 200, "conf": 0.9},
+            {"text": " morning", "from_ms": 200, "to_ms": 300, "conf": 0.9},
+        ],
+    }
+    assert content["notes"][0] == {"id": "1", "at_ms": 1500, "text": "*late*"}
+    assert content["gaps"] == [{"track": "them", "from_ms": 3000, "to_ms": 4500, "why": "paused"}]
+
+
+def test_no_cell_of_the_table_is_a_formula(record: Record) -> None:
+    """What was said may begin with `=`; a table program must not compute it."""
+    rows = list(csv.DictReader(FORMATS["csv"](record).splitlines()))
+    assert [(row["kind"], row["text"]) for row in rows] == [
+        ("said", "good morning"),
+        ("said", "'=1+1 is two"),
+        ("note", "*late*"),
+        ("gap", "paused"),
+        ("note", ""),
+    ]
+
+
+def test_subtitles_name_the_speakers(record: Record) -> None:
+    """SRT before the words, WebVTT as voice tags."""
+    assert "me: good morning" in FORMATS["srt"](record)
+    assert "<v them>=1+1 is two" in FORMATS["vtt"](record)

@@ -1,0 +1,105 @@
+"""The index of meetings."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from amanuensis.daemon.meetings.model import Hole, MeetingError, Remark
+from amanuensis.daemon.meetings.search import search
+from amanuensis.daemon.meetings.store import Store
+from tests.daemon.meetings.conftest import Fill, utterance
+
+
+def test_tracks_are_told_in_the_order_of_the_meeting(store: Store, fill: Fill) -> None:
+    """Words, notes and gaps of each session are moved to the clock of the meeting, and never change their track."""
+    fill("aaa", [utterance("good morning", 100), utterance("so do I", 5000, utt=1)], remarks=[Remark("1", 200, "late")])
+    fill("bbb", [utterance("hello", 0, "A")], track="them", offset_ms=1000, holes=[Hole(3000, 4000, "paused")])
+    record = store.record("monday")
+    assert [(line.track, line.speaker, line.start_ms, line.utterance.text) for line in record.lines] == [
+        ("me", "me", 100, "good morning"),
+        ("them", "them A", 1000, "hello"),
+        ("me", "me", 5000, "so do I"),
+    ]
+    assert record.remarks == (Remark("1", 200, "late"),)
+    assert record.holes == (("them", Hole(4000, 5000, "paused")),)
+
+
+def test_a_meeting_is_found_by_a_beginning_of_its_id(store: Store, fill: Fill) -> None:
+    """What is not there, or not clear, is said in one line."""
+    fill("aaa", meeting="4f0c", opened_s=1.0)
+    fill("bbb", meeting="4f77", opened_s=2.0)
+    assert store.find("4f0").id == "4f0c"
+    assert store.find("latest").id == "4f77"
+    for name, message in (
+        ("4f", "more than one meeting begins with '4f'"),
+        ("x", "no meeting 'x'"),
+        ("%", "no meeting"),
+    ):
+        with pytest.raises(MeetingError, match=message):
+            store.find(name)
+
+
+def test_a_speaker_keeps_the_name_that_was_given(store: Store, fill: Fill) -> None:
+    """Whole tracks and single voices are renamed, by key or by the name before; other speakers stay."""
+    fill("aaa", [utterance("hello")])
+    fill("bbb", [utterance("yes", 500, "A"), utterance("no", 900, "B", 1)], track="them")
+    assert store.rename_speaker("monday", "them:A", "Kim") == "them:A"
+    assert store.rename_speaker("monday", "me", "Alex") == "me"
+    assert store.rename_speaker("monday", "Kim", "Kim Lee") == "them:A"
+    assert [line.speaker for line in store.record("monday").lines] == ["Alex", "Kim Lee", "them B"]
+    with pytest.raises(MeetingError, match="no speaker 'C' in meeting monday; there is: me, them:A, them:B"):
+        store.rename_speaker("monday", "C", "Chris")
+
+
+def test_new_text_takes_the_place_of_the_old_one(store: Store, fill: Fill) -> None:
+    """After another model has transcribed a track, only its words are shown and found."""
+    fill("aaa", [utterance("wreck a nice beach")])
+    store.transcribed_again("aaa", "base.en", [utterance("recognise speech")])
+    assert [line.utterance.text for line in store.record("monday").lines] == ["recognise speech"]
+    assert store.find("monday").tracks[0].model == "base.en"
+    assert (search(store, "nice beach"), len(search(store, "recognise speech"))) == ([], 1)
+
+
+def test_a_removed_meeting_is_not_found(store: Store, fill: Fill) -> None:
+    """Neither by its name nor by what was said; others stay."""
+    fill("aaa", [utterance("the secret plan")])
+    fill("bbb", [utterance("the public plan")], meeting="tuesday")
+    assert store.remove("monday").id == "monday"
+    assert [hit.meeting for hit in search(store, "plan")] == ["tuesday"]
+    assert [meeting.id for meeting in store.meetings()] == ["tuesday"]
+
+
+def test_a_change_that_fails_changes_nothing(store: Store, fill: Fill) -> None:
+    """The words before stay when the new ones cannot be had to the end."""
+    fill("aaa", [utterance("as before")])
+
+    def broken() -> object:
+        yield utterance("half")
+        raise RuntimeError("the engine is lost")
+
+    with pytest.raises(RuntimeError, match="the engine is lost"):
+        store.transcribed_again("aaa", "base.en", broken())  # type: ignore[arg-type]
+    assert [line.utterance.text for line in store.record("monday").lines] == ["as before"]
+
+
+def test_only_the_owner_may_read_the_index(store: Store) -> None:
+    """It holds what people said."""
+    assert (store.path.stat().st_mode & 0o777, store.path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize("damage", ["text", "version"])
+def test_a_file_that_is_no_index_is_named(tmp_path: Path, damage: str) -> None:
+    """It is left as it is."""
+    path = tmp_path / "meetings.db"
+    if damage == "text":
+        path.write_text("this is not a database, but a text that is long enough to be taken for one " * 9)
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(MeetingError, match=r"meetings\.db: the index of meetings cannot be used"):
+        Store(path)
+    assert damage == "version" or path.read_bytes() == before
