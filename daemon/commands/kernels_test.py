@@ -29,6 +29,7 @@ class Tested:
         operators: against their references.
         designs: against the machine; none on a real device.
         uncovered: operators that no design computes.
+        programs: what the device runs, in words.
         problem: why the test broke off; empty when it did not.
 
     """
@@ -39,6 +40,7 @@ class Tested:
     operators: Sequence[Check]
     designs: Sequence[DesignCheck]
     uncovered: Sequence[str]
+    programs: str
     problem: str = ""
 
     @property
@@ -81,12 +83,13 @@ def examine(device: Any, operator: str | None) -> Tested:
     from amanuensis.npu.devices.xrt.design_checks import design_checks, uncovered
     from amanuensis.npu.devices.xrt.errors import DeviceError
     from amanuensis.npu.devices.xrt.opening import open_runtime
+    from amanuensis.npu.devices.xrt.programs import told
     from amanuensis.npu.devices.xrt.self_test import operator_checks
 
     runtime = open_runtime(device)
     operators: list[Check] = []
     designs: list[DesignCheck] = []
-    problem, lacking = "", []
+    problem, lacking, programs = "", [], told(runtime.package)
     try:
         operators += (check for check in operator_checks(runtime) if operator in (None, check.operator))
         if device == "sim":
@@ -96,7 +99,7 @@ def examine(device: Any, operator: str | None) -> Tested:
         problem = f"the test broke off: {error}"
     finally:
         runtime.close()
-    return Tested(device, runtime.hardware, runtime.architecture, operators, designs, lacking, problem)
+    return Tested(device, runtime.hardware, runtime.architecture, operators, designs, lacking, programs, problem)
 
 
 def as_map(tested: Tested) -> dict[str, Any]:
@@ -106,6 +109,7 @@ def as_map(tested: Tested) -> dict[str, Any]:
         for checks in (tested.operators, tested.designs)
     ]
     facts = {"device": tested.device, "hardware": tested.hardware, "architecture": tested.architecture}
+    facts["programs"] = tested.programs
     ended = {"uncovered": list(tested.uncovered), "problem": tested.problem, "wrong": tested.wrong}
     return facts | {"operators": rows[0], "designs": rows[1]} | ended
 
@@ -117,7 +121,8 @@ def finite(error: float) -> float | None:
 
 def report(tested: Tested) -> Iterator[str]:
     """Yield the tables for people."""
-    yield f"operators on {tested.device}: {tested.hardware} ({tested.architecture}), against their references"
+    device = f"{tested.device}: {tested.hardware} ({tested.architecture})"
+    yield f"operators on {device}, {tested.programs}, against their references"
     yield f"  {'operator':16} {'error':>9} {'allowed':>9}"
     for check in tested.operators:
         yield f"  {check.operator:16} {check.error:9.1e} {check.limit:9.1e}  {'ok' if check.passed else 'WRONG'}"

@@ -61,7 +61,7 @@ class CompilingMaker:
         """
         templates, name = [each.template for each in made], made[0].template.configuration
         next_step(f"{name}: kernels")
-        objects = [(one, self._compiled(one)) for one in self._checked_objects(made[0])]
+        objects = [(one, self._compiled(one)) for one in self._checked_objects(made)]
         with tempfile.TemporaryDirectory(prefix="amanuensis-") as temporary:
             folder = Path(temporary)
             for one, path in objects:
@@ -86,15 +86,16 @@ class CompilingMaker:
             raise CompileError(f"{name}: aiecc wrote instructions of {len(data)} bytes, no multiple of 4")
         return np.frombuffer(data, "<u4").astype(np.uint32)
 
-    def _checked_objects(self, made: Made) -> list[KernelObject]:
-        """Return the object files of a configuration that the simulator's check of the device's limits passes."""
-        try:
-            design = made.launch.program.resolve_program()
-            check(design)
-        except DesignError as error:
-            name = made.template.configuration
-            raise CompileError(f"{name} does not fit {self.architecture}", str(error)) from error
-        return kernel_objects(design.kernels)
+    def _checked_objects(self, made: Sequence[Made]) -> list[KernelObject]:
+        """Return the object files of a configuration all of whose launches pass the simulator's check of limits."""
+        for each in made:
+            try:
+                design = each.launch.program.resolve_program()
+                check(design)
+            except DesignError as error:
+                name = each.template.configuration
+                raise CompileError(f"{name} does not fit {self.architecture}: {each.template}", str(error)) from error
+        return kernel_objects(design.kernels)  # the same of all: they are one graph
 
     def _compiled(self, made: KernelObject) -> Path:
         return compile_object(made, self.toolchain, self.architecture, self.cache)

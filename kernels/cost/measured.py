@@ -1,7 +1,8 @@
 """What `amanuensis kernels bench` measured on an NPU, in the place of published figures.
 
 The file holds `timing`, `architecture`, `hardware` and `figures`; a figure has a name and `us` with `median`, `low` and
-`high`. Each operator was timed in a dispatch of its own, so that differences between figures are what counts.
+`high`. Each operator was timed in a dispatch of its own, so that differences between figures are what counts: low from
+low, and middle and high from the middle, lest one late start of the smaller figure turns the difference round.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.kernels.cost.arrays import ARRAYS
+from amanuensis.kernels.cost.band import Band
 from amanuensis.kernels.cost.parameters import MODELS, Case, Model, Parameters
 from amanuensis.kernels.loads import GELU_CYCLES, LANES, SOFTMAX_CYCLES
 from amanuensis.kernels.program import Architecture
 
-WARM_DISPATCH: Final = "dispatch, warm"
+WARM_DISPATCH: Final = "dispatch, warm"  # of the least that a device can do: a line is copied
+CHAIN_LAUNCHES: Final = 16
+CHAINED: Final = f"dispatch of {CHAIN_LAUNCHES} launches"  # that copy a line each
 MEMORY_COPY: Final = "memory copy"
 COPY_BYTES: Final = 8 << 20  # that are read, and as many that are written
 GELU: Final = "GemmInt8 with GELU"
+CONFIGURATIONS: Final = ("products", "attention", "decoder", "choice")  # between which a device changes
 WIDTH, FFN = 512, 2048  # of the products that are timed: Whisper base
 FEW_ROWS, MANY_ROWS = 1, 1536  # that show the memory, and the cores
+_BESIDE: Final[dict[Case, str]] = {"fast": "low", "middle": "median", "slow": "median"}  # of what is taken off
 _SPREAD: Final[dict[Case, str]] = {"fast": "low", "middle": "median", "slow": "high"}
 _BYTES: Final = WIDTH * FFN  # of int8 weights, next to which nothing else of a token counts
 _MACS: Final = MANY_ROWS * WIDTH * FFN
@@ -39,6 +45,16 @@ def calibration_path(architecture: str) -> Path:
     """Return where the calibration of an NPU lies, whether it is there or not."""
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(home) / "amanuensis" / f"calibration-{architecture}.json"
+
+
+def warm_figure(configuration: str) -> str:
+    """Return the name of the figure of the least dispatch on a configuration that had the one before as well."""
+    return f"dispatch on {configuration}, warm"
+
+
+def changed_figure(configuration: str) -> str:
+    """Return the name of the figure of the same after a dispatch on another configuration."""
+    return f"dispatch on {configuration}, after another"
 
 
 def operator_figure(operator: str, rows: int) -> str:
@@ -70,6 +86,7 @@ def calibrated(path: Path, architecture: Architecture) -> Model:
             )
         figures = {figure["name"]: figure["us"] for figure in facts["figures"]}
         cases = {case: _parameters(architecture, case, figures) for case in _SPREAD}
+        switch_us = _switch_us(figures) or MODELS[architecture].switch_us
         hardware = str(facts["hardware"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
@@ -77,7 +94,26 @@ def calibrated(path: Path, architecture: Architecture) -> Model:
             f"{path}: this calibration cannot be used: {what}; run `amanuensis kernels bench` again, or remove it"
         ) from None
     basis = f"calibrated: modelled from what was measured on {hardware}"
-    return replace(MODELS[architecture], cases=cases, basis=basis)
+    return replace(MODELS[architecture], cases=cases, switch_us=switch_us, basis=basis)
+
+
+def _switch_us(figures: Mapping[str, Mapping[str, Any]]) -> Band | None:
+    """Return what a dispatch takes longer after one of another configuration; None where none was timed."""
+    names = [name for name in CONFIGURATIONS if changed_figure(name) in figures]
+    if not names:
+        return None
+    low, middle, high = (
+        sum(_longer(figures, changed_figure(name), warm_figure(name), case) for name in names) / len(names)
+        for case in _SPREAD
+    )
+    return Band(low, max(low, middle), max(low, middle, high))
+
+
+def _longer(figures: Mapping[str, Mapping[str, Any]], name: str, beside: str, case: Case) -> float:
+    us = float(figures[name][_SPREAD[case]]) - float(figures[beside][_BESIDE[case]])
+    if not us < float("inf"):
+        raise ValueError(f"{name} took {us:g} us longer than {beside}")
+    return max(0.0, us)
 
 
 def _parameters(architecture: Architecture, case: Case, figures: Mapping[str, Mapping[str, Any]]) -> Parameters:
@@ -87,7 +123,7 @@ def _parameters(architecture: Architecture, case: Case, figures: Mapping[str, Ma
     beside = cycles_per_element(architecture, figures, case)
     expected = {"GELU": GELU_CYCLES / LANES, "softmax": SOFTMAX_CYCLES / LANES}
     weights_gb_s = _BYTES / 1e3 / spent.operator_us("GemmInt8", FEW_ROWS)
-    copy_gb_s = 2 * COPY_BYTES / 1e3 / spent.us(MEMORY_COPY, spent.empty_us)
+    copy_gb_s = 2 * COPY_BYTES / 1e3 / spent.us(MEMORY_COPY, WARM_DISPATCH)
     return replace(
         published,
         clock_ghz=array.clock_ghz,
@@ -133,21 +169,22 @@ def cycles_per_element(
 
 
 class _Spent:
-    """Microseconds of figures at one end of their spread, less what a dispatch of nothing takes."""
+    """Microseconds of figures at one end of their spread, less what a dispatch of next to nothing takes."""
 
     def __init__(self, case: Case, figures: Mapping[str, Mapping[str, Any]]) -> None:
-        self._end, self._figures = _SPREAD[case], figures
-        self.dispatch_us = self.us(WARM_DISPATCH, 0.0)
-        self.launch_us = self.us(operator_figure("LayerNorm", FEW_ROWS), self.dispatch_us)  # next to no work
-        self.empty_us = self.dispatch_us + self.launch_us
+        self._case, self._figures = case, figures
+        warm_us = self.us(WARM_DISPATCH)  # which holds a launch itself
+        self.launch_us = self.us(CHAINED, WARM_DISPATCH) / (CHAIN_LAUNCHES - 1)
+        self.dispatch_us = max(0.0, warm_us - self.launch_us)
 
-    def us(self, name: str, than_us: float) -> float:
-        """Return how much longer something took than a time that it must exceed."""
-        us = float(self._figures[name][self._end])
+    def us(self, name: str, beside: str = "") -> float:
+        """Return how much longer something took than something smaller."""
+        us, end = float(self._figures[name][_SPREAD[self._case]]), _SPREAD[self._case]
+        than_us = float(self._figures[beside][_BESIDE[self._case]]) if beside else 0.0
         if not than_us < us < float("inf"):
-            raise ValueError(f"{name} took {us:g} us ({self._end}), not more than {than_us:g}")
+            raise ValueError(f"{name} took {us:g} us ({end}), not more than {than_us:g}")
         return us - than_us
 
     def operator_us(self, operator: str, rows: int) -> float:
         """Return what an operator on so many rows took beside its dispatch."""
-        return self.us(operator_figure(operator, rows), self.empty_us)
+        return self.us(operator_figure(operator, rows), WARM_DISPATCH)

@@ -97,12 +97,14 @@ class Model:
     Attributes:
         architecture: whose.
         cases: parameters of the fast, the middle and the slow device.
+        switch_us: of a change of configuration, beside the dispatch that it costs.
         basis: what the figures rest on, in words.
 
     """
 
     architecture: Architecture
     cases: dict[Case, Parameters]
+    switch_us: Band
     basis: str = BASIS
 
     @property
@@ -113,5 +115,5 @@ class Model:
 
 
 MODELS: Final[dict[Architecture, Model]] = {
-    architecture: Model(architecture, _cases(architecture)) for architecture in ARRAYS
+    architecture: Model(architecture, _cases(architecture), SWITCH_US[architecture]) for architecture in ARRAYS
 }

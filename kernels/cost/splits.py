@@ -22,7 +22,7 @@ from amanuensis.kernels import operators as kinds
 from amanuensis.kernels.cost.arrays import ARRAYS, Array
 from amanuensis.kernels.cost.band import Band, total
 from amanuensis.kernels.cost.demand import SMALL_ROWS
-from amanuensis.kernels.cost.parameters import SWITCH_US, Model
+from amanuensis.kernels.cost.parameters import Model
 from amanuensis.kernels.cost.price import price
 from amanuensis.kernels.loads import Counts, count_of
 from amanuensis.kernels.operators import Operator
@@ -182,7 +182,7 @@ def cost(streams: Iterable[Stream], split: Split, model: Model) -> Cost:
         dispatches=done.dispatches,
         switches=switches,
         dispatch_us=model.dispatch_us,
-        switch_us=SWITCH_US[model.architecture],
+        switch_us=model.switch_us,
     )
 
 

@@ -16,6 +16,7 @@ from amanuensis.kernels.designs.decoder_place import Place, free_behind, multipl
 from amanuensis.kernels.layout import INT8_A, padded
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operators import GemmBf16, GemmInt8
+from amanuensis.kernels.sim import limits
 
 ROWS: Final = 32
 CORE_COLUMNS: Final = 64
@@ -110,7 +111,7 @@ class _Planner:
             return [first.move("loads", start, cores, (2, 1), (CORE_COLUMNS, 1))]
         if first.start > second.start:
             first, second = second, first
-        if first.buffer == second.buffer:
+        if first.buffer == second.buffer and 0 < second.start - first.start <= limits.of("shim").step:
             return [first.move("loads", start, cores, (2, second.start - first.start), (CORE_COLUMNS, 1))]
         columns = range(start, start + self.tile, self.core_columns)
         return [part.move("loads", at, (CORE_COLUMNS, 1)) for at in columns for part in (first, second)]

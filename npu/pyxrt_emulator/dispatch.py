@@ -69,13 +69,18 @@ def submit(npu: EmulatedNpu, context: Context, call: Call) -> Command:
     _strike_before(npu, fault)
     command = _schedule(npu, context, call, fault)
     npu.tally.dispatches += 1
-    npu.tally.switches += npu.newest_slot not in (0, context.slot)
+    npu.tally.switches += _changes(npu, context)
     npu.newest_slot = context.slot
     npu.tally.failed += command.outcome is not CommandState.ERT_CMD_STATE_COMPLETED
     context.gone |= fault.kind == "context_lost"
     context.commands.append(command)
     npu.timeline.add(command)
     return command
+
+
+def _changes(npu: EmulatedNpu, context: Context) -> bool:
+    """Say whether a command for a context follows one that was given to another."""
+    return npu.newest_slot not in (0, context.slot)
 
 
 def _find_room(npu: EmulatedNpu, context: Context) -> None:
@@ -125,6 +130,8 @@ def _schedule(npu: EmulatedNpu, context: Context, call: Call, fault: Fault) -> C
 def _overhead_ns(npu: EmulatedNpu, context: Context, fault: Fault) -> int:
     """Return the time from the start to the device's beginning, were it free."""
     overhead_ns = npu.draw_dispatch_ns()
+    if _changes(npu, context):
+        overhead_ns += round(npu.settings.switch_us * NS_PER_US)
     if fault.kind == "idle_wake" or npu.clock.now_ns - npu.timeline.last_ns > AUTOSUSPEND_NS:
         overhead_ns += IDLE_WAKE_NS
     if context.restart_ns is not None:

@@ -21,6 +21,7 @@ IDLE_WAKE_NS: Final = 130_000_000  # 121 to 136 ms were measured (mlir-aie#2944)
 COLD_CONTEXT_NS: Final = 95_000_000  # amd/Triton-XDNA#83
 WATCHDOG_NS: Final = 5_000_000_000  # a hung command dies after about 4 to 6 s (amd/IRON)
 DISPATCH_US: Final = (60.0, 160.0)  # a simple kernel (mlir-aie#2381), a typical dispatch from Python (amd/IRON)
+SWITCH_US: Final = 225.0  # assumed as in the cost model's middle: nobody published a change of configuration on npu1
 SYNC_BYTES_PER_S: Final = 10e9  # assumed, no figure is published: half of the 20 GB/s that are planned for DDR
 
 
@@ -35,6 +36,7 @@ class Settings:
         faults: what goes wrong and when.
         device_memory_bytes: what all buffers together may take.
         dispatch_us: shortest and longest time from a start to the device's beginning.
+        switch_us: what a start costs besides where another context was given the command before.
         sync_bytes_per_s: how fast `sync` flushes lines.
         seed: of the times between dispatch_us.
         execution: of a stream: by the machine of the operators or, very slowly, by the designs of the array in their
@@ -49,6 +51,7 @@ class Settings:
     faults: tuple[Fault, ...] = ()
     device_memory_bytes: int = 4 << 30
     dispatch_us: tuple[float, float] = DISPATCH_US
+    switch_us: float = SWITCH_US
     sync_bytes_per_s: float = SYNC_BYTES_PER_S
     seed: int = 0
     execution: Execution = "operators"
@@ -64,3 +67,5 @@ class Settings:
                 raise ValueError(f"{name} {getattr(self, name)}: it must be above 0")
         if not 0 <= self.dispatch_us[0] <= self.dispatch_us[1]:
             raise ValueError(f"dispatch_us {self.dispatch_us}: shortest and longest, in this order, from 0")
+        if not self.switch_us >= 0:
+            raise ValueError(f"switch_us {self.switch_us}: it must be 0 or more")

@@ -19,6 +19,7 @@ from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabular
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.memory import Memory, aligned
 from amanuensis.npu.devices.xrt.stream_parts import operators_of
+from amanuensis.npu.devices.xrt.timed import BUFFER_BYTES, all_timed
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.row_rules import N_MASKS
 from amanuensis.npu.tokenizer import Tokenizer
@@ -62,9 +63,10 @@ def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work
 
 
 def work_on(name: str, memory: Memory, encoder: EncoderStreams, decoder: DecoderStreams) -> Work:
-    """Return what is to be compiled of streams on a memory map, the self-test included."""
-    sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), *_self_test())
-    return Work(name, sequences, rooms_of(memory), _buffer_bytes(memory, encoder.weights))
+    """Return what is to be compiled of streams on a memory map, self-test and bench included."""
+    sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), *_self_test(), *_timed())
+    n_bytes = (max(each, BUFFER_BYTES) for each in _buffer_bytes(memory, encoder.weights))
+    return Work(name, sequences, rooms_of(memory), tuple(n_bytes))
 
 
 def _encoder(memory: Memory, streams: EncoderStreams) -> Iterator[Dispatched]:
@@ -103,6 +105,11 @@ def _short(streams: DecoderStreams) -> Vocabulary | None:
 def _self_test() -> Iterator[Dispatched]:
     for case in cases():
         yield Dispatched("any", tuple(filled(case)))
+
+
+def _timed() -> Iterator[Dispatched]:
+    for each in all_timed():
+        yield Dispatched(each.part, each.operators)
 
 
 def _buffer_bytes(memory: Memory, weights: WeightMap) -> tuple[int, ...]:

@@ -74,9 +74,16 @@ def simulated_programs(architecture: Architecture) -> Package | None:
     """Return compiled programs for the emulator; None where the first that are found are not for it, or none are.
 
     Raises:
-        ProgramError: they are damaged, incomplete, or of another version.
+        ProgramError: they are damaged, incomplete, or of another version, or the folder that is named has none.
 
     """
+    if named := os.environ.get(FOLDER_VARIABLE):
+        mine = Path(named).expanduser() / architecture
+        if _target(mine) is None:
+            raise ProgramError(
+                f"{mine / MANIFEST}: not there, or no manifest, though {FOLDER_VARIABLE} names this folder; "
+                f"unset it, or `amanuensis kernels build --device {architecture} --target sim --out {named}` makes some"
+            )
     folder = next((root / architecture for root in _roots() if (root / architecture).is_dir()), None)
     if folder is None or _target(folder) != "sim":
         return None
@@ -86,9 +93,17 @@ def simulated_programs(architecture: Architecture) -> Package | None:
 def _target(folder: Path) -> object:
     """Return for what the programs of a folder say that they are; None where they say nothing."""
     try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("target")
+        target = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("target")
     except (OSError, ValueError, AttributeError):
         return None
+    return target if target in list(_KINDS) else None
+
+
+def told(package: Package | None) -> str:
+    """Return what a device runs, in words."""
+    if package is None:
+        return "operators one by one"
+    return "simulated programs" if package.manifest.target == "sim" else "compiled programs"
 
 
 def _roots() -> Iterator[Path]:

@@ -70,7 +70,8 @@ def test_designs_that_are_wrong_or_refuse() -> None:
         DesignCheck("LayerNorm", "products", float("inf"), 0.0, "9 bytes outside the answers differ"),
         DesignCheck("Attention", "products", 0.0, 0.0, "not run: too many heads", ran=False),
     ]
-    tested = kernels_test.Tested("sim", "a device", "npu1", [Check("Nop", 0.0, 0.0, 1.0)], designs, ["Select"])
+    operators = [Check("Nop", 0.0, 0.0, 1.0)]
+    tested = kernels_test.Tested("sim", "a device", "npu1", operators, designs, ["Select"], "operators one by one")
     assert tested.wrong == ["LayerNorm on products"]
     assert json.loads(json.dumps(kernels_test.as_map(tested), allow_nan=False))["designs"][0]["error"] is None
     lines = list(kernels_test.report(tested))

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from amanuensis.kernels.cost.arrays import ARRAYS
+from amanuensis.kernels.cost.band import Band
 from amanuensis.kernels.cost.measured import (
+    CHAINED,
     COPY_BYTES,
     FFN,
     GELU,
@@ -21,16 +23,22 @@ from amanuensis.kernels.cost.measured import (
     CalibrationError,
     calibrated,
     calibration_path,
+    changed_figure,
     current_model,
     cycles_per_element,
     operator_figure,
+    warm_figure,
 )
-from amanuensis.kernels.cost.parameters import MODELS
+from amanuensis.kernels.cost.parameters import MODELS, SWITCH_US
 from amanuensis.kernels.loads import GELU_CYCLES, LANES, SOFTMAX_CYCLES
 
 US = {
-    WARM_DISPATCH: 70.0,
-    operator_figure("LayerNorm", 1): 74.0,
+    WARM_DISPATCH: 74.0,
+    CHAINED: 74.0 + 15 * 4.0,
+    changed_figure("products"): 74.0 + 300.0,
+    warm_figure("products"): 74.0,
+    changed_figure("decoder"): 80.0 + 200.0,
+    warm_figure("decoder"): 80.0,
     operator_figure("GemmInt8", 1): 74.0 + 40.0,
     operator_figure("GemmInt8", MANY_ROWS): 74.0 + 800.0,
     operator_figure("GemmBf16", MANY_ROWS): 74.0 + 1600.0,
@@ -67,6 +75,8 @@ def test_measured_figures_take_the_place_of_published_ones(tmp_path: Path) -> No
     assert middle.burst_ns == MODELS["npu1"].cases["middle"].burst_ns
     assert model.cases["fast"].int8_macs > middle.int8_macs > model.cases["slow"].int8_macs
     assert model.dispatch_us.low < 70 < model.dispatch_us.high
+    assert model.switch_us.middle == pytest.approx((300 + 200) / 2)
+    assert model.switch_us.low < 250 < model.switch_us.high
     assert model.basis == "calibrated: modelled from what was measured on NPU Phoenix"
 
 
@@ -134,3 +144,24 @@ def test_damaged_files_are_named(tmp_path: Path, content: Any, message: str) -> 
         calibrated(path, "npu1")
     assert str(error.value).startswith(f"{path}: ")
     assert "run `amanuensis kernels bench` again, or remove it" in str(error.value)
+
+
+def test_changes_that_nobody_timed_stay_published(tmp_path: Path) -> None:
+    """Without figures of a dispatch after another configuration the assumed band is kept."""
+    kept = [one for one in facts()["figures"] if "after another" not in one["name"]]
+    assert calibrated(write(tmp_path / "one.json", facts(figures=kept)), "npu1").switch_us == SWITCH_US["npu1"]
+
+
+def test_a_change_never_costs_less_than_nothing(tmp_path: Path) -> None:
+    """Where a dispatch is no slower after another configuration, a change costs its dispatch and no more."""
+    names, quick = ("products", "decoder"), {"median": 60.0, "low": 50.0, "high": 70.0}
+    figures = [*facts()["figures"], *({"name": changed_figure(name), "us": quick} for name in names)]
+    assert calibrated(write(tmp_path / "one.json", facts(figures=figures)), "npu1").switch_us == Band(0, 0, 0)
+
+
+def test_one_late_start_does_not_spoil_a_calibration(tmp_path: Path) -> None:
+    """The slowest of the empty dispatches took longer than any operator: the slow end is taken from the middle."""
+    figures = facts()["figures"]
+    next(one for one in figures if one["name"] == WARM_DISPATCH)["us"]["high"] = 1e5
+    model = calibrated(write(tmp_path / "one.json", facts(figures=figures)), "npu1")
+    assert model.cases["slow"].int8_macs < model.cases["middle"].int8_macs

@@ -138,6 +138,7 @@ def opened(model: Path) -> XrtModel:
     return made
 
 
+@pytest.mark.long
 def test_surplus_rows_never_reach_the_next_cache(
     builtin_model: Path, package: Path, job: WindowJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,17 +91,31 @@ def test_simulated_programs_are_none_for_an_npu(places: tuple[Path, Path, Path])
         found.array(PROGRAM)
 
 
-def test_the_emulator_runs_without_programs_of_its_own(places: tuple[Path, Path, Path]) -> None:
-    """None are there, or the first ones are for an NPU; damaged ones of its own are told."""
+def test_the_emulator_runs_without_programs_of_its_own(
+    places: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None are there, or the first ones are for an NPU, be they damaged; damaged ones of its own are told."""
+    monkeypatch.delenv(FOLDER_VARIABLE)
     assert simulated_programs("npu1") is None
-    put(places[1] / "npu1", "small", "products", target="sim")
-    put(places[0] / "npu1", "small", "products")
+    put(places[2] / "npu1", "small", "products", target="sim")
+    put(places[1] / "npu1", "small", "products")
     assert simulated_programs("npu1") is None
-    (places[0] / "npu1" / MANIFEST).write_text("{")
+    (places[1] / "npu1" / MANIFEST).write_text("{")
     assert simulated_programs("npu1") is None
+    monkeypatch.setenv(FOLDER_VARIABLE, str(places[0]))
     put(places[0] / "npu2", "small", "products", target="sim")
     with pytest.raises(ProgramError, match="for npu1, and the device is npu2"):
         simulated_programs("npu2")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "{}", "[1]", '{"target": 3}'])
+def test_a_named_folder_without_programs_is_told(places: tuple[Path, Path, Path], content: str | None) -> None:
+    """Who names a folder is not given something else in silence."""
+    if content is not None:
+        put(places[0] / "npu1", "small", "products", target="sim")
+        (places[0] / "npu1" / MANIFEST).write_text(content)
+    with pytest.raises(ProgramError, match=rf"manifest.json: not there, or no manifest, though {FOLDER_VARIABLE}"):
+        simulated_programs("npu1")
 
 
 def test_the_simulated_program_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
