@@ -43,6 +43,7 @@ class Translator:
         self._until_ms = 0.0  # results that are final reach to here
         self._last_word_ms: float | None = None  # end of the last word, until its UtteranceEnd is told
         self._speaking = False
+        self._owes_endpoint = False  # speech began, and no result has said since that it is over
         self._speakers: dict[str, int] = {}
 
     def translate(self, events: Iterable[Event]) -> Messages:
@@ -52,6 +53,7 @@ class Translator:
             match event:
                 case Speech(on=on, at_ms=at_ms):
                     self._speaking = on
+                    self._owes_endpoint = self._owes_endpoint or on
                     if on and self._request.vad_events:
                         messages.append(SpeechStarted(self._channel, at_ms / 1000))
                 case Partial() if self._request.interim_results:
@@ -71,11 +73,17 @@ class Translator:
             settled_ms: everything before it has been told, and is final.
 
         """
-        gap_ms = self._request.utterance_end_ms
-        if gap_ms is None or self._last_word_ms is None or self._speaking or settled_ms - self._last_word_ms < gap_ms:
+        if self._speaking:
             return []
-        ended_ms, self._last_word_ms = self._last_word_ms, None
-        return [UtteranceEnd(self._channel, ended_ms / 1000)]
+        messages: Messages = []
+        if self._owes_endpoint and self._request.has_endpoints:  # no words were found in it
+            self._amend(messages, settled_ms, speech_final=True)
+        self._owes_endpoint = False
+        gap_ms, last_ms = self._request.utterance_end_ms, self._last_word_ms
+        if gap_ms is not None and last_ms is not None and settled_ms - last_ms >= gap_ms:
+            self._last_word_ms = None
+            messages.append(UtteranceEnd(self._channel, last_ms / 1000))
+        return messages
 
     def _interim(self, partial: Partial) -> Messages:
         words = estimated_words(partial)
@@ -96,6 +104,7 @@ class Translator:
         """Have the last result say that speech is over; there is an empty one where it was sent before."""
         if event.reason in ENDPOINTS and (self._request.has_endpoints or event.reason != "pause"):
             self._amend(messages, event.end_ms, speech_final=True)
+            self._owes_endpoint = self._speaking  # for what began meanwhile
 
     def _finalized(self, event: Marked, messages: Messages) -> None:
         self._amend(messages, event.at_ms, from_finalize=True)

@@ -109,6 +109,6 @@ class Voice:
     @property
     def settled_ms(self) -> float | None:
         """How much sound was heard when everything of it is final and told; None while something is on its way."""
-        pipeline = self.session.pump.session
-        on_its_way = self.session.pump.has_untold or len(self.queue) or pipeline.lag_ms > 0
-        return None if on_its_way else pipeline.received_ms
+        pump = self.session.pump
+        is_settled = pump.is_idle and not len(self.queue) and pump.session.lag_ms == 0
+        return pump.session.received_ms if is_settled else None

@@ -137,6 +137,14 @@ def test_a_gap_inside_speech_ends_no_utterance() -> None:
     assert len(translator.heard(5300)) == 1
 
 
+def test_speech_without_words_is_ended_too() -> None:
+    """Who was told that speech began is told once that it is over, though nothing was said."""
+    translator = Translator(ALL, FACTS)
+    translator.translate([Speech(on=True, at_ms=100), Speech(on=False, at_ms=400)])
+    assert results([message.to_map() for message in translator.heard(900)]) == [("", True, True, False)]
+    assert translator.heard(2000) == []
+
+
 def test_silence_alone_ends_no_utterance() -> None:
     """Nobody has spoken, so nothing is over."""
     assert Translator(ALL, FACTS).heard(60_000) == []
