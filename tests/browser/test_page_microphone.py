@@ -28,7 +28,7 @@ from tests.helpers.tone_engine import say, spell
 
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium: apt-get install chromium")
 
-WORDS = [0, 1, 2, 3, 4, 5, 6]
+WORDS = [0, 1, 2, 3, 4]
 RECORDED_S = 6  # two sentences of the bundled conversation
 MAX_WRONG_WORDS = 3  # of 13, through the microphone of a browser and a killed daemon
 IS_OFF = f"{MICROPHONE}.textContent === 'Use my microphone'"
@@ -89,6 +89,27 @@ async def test_a_microphone_survives_its_connection(tmp_path: Path) -> None:
             assert await tab.value(COMMITTED) == spell(WORDS)
             assert session.ledger()["samples"]["gap"] == 0
             assert [ended.identity for ended in daemon.sessions.ended] == [session.identity]
+
+
+@pytest.mark.long
+async def test_a_microphone_opens_another_session_when_its_own_is_gone(tmp_path: Path) -> None:
+    """A daemon that kept nothing comes back: what was not acknowledged opens a new session, and the old text stays."""
+    async with proxy() as network, page_with_microphone(tmp_path, say(WORDS, rate=48_000), 48_000) as tab:
+        async with running() as (_, address):
+            network.target = address.port
+            await tab.go(f"http://127.0.0.1:{network.port}/captions")
+            await tab.value(click("microphone"))
+            before = await tab.until(f"{COMMITTED}.split(' ').length >= 2 && {COMMITTED}")
+        await tab.until(IS_LOST)
+        async with running() as (daemon, address):
+            network.target = address.port
+            await tab.until(IS_LIVE)
+            assert await tab.value(NOTES) == ["the session before this one is over; a new one has begun"]
+            await tab.until(f"{COMMITTED}.endsWith('{spell(WORDS[-1:])}')")
+            await tab.value(click("microphone"))
+            await tab.until(f"{STATE} === 'ended (end)'")
+            assert (await tab.value(COMMITTED)).startswith(before)
+            assert daemon.sessions.ended[-1].ledger()["samples"]["gap"] == 0
 
 
 # The devices as the page sees them: `lose()` takes the one away that is open, `give()` plugs it in again.
@@ -183,7 +204,7 @@ async def killed_while_it_plays(model: Path, folder: Path, sound: NDArray[np.flo
         with running_daemon(model, folder) as daemon:
             network.target = int(daemon.address.rpartition(":")[2])
             await tab.until(IS_LIVE)
-            while export(daemon.get("/v1/sessions"))["sessions"][0]["audio_s"] < len(sound) / rate + 1:
+            while export(daemon.get("/v1/sessions"))["sessions"][0]["audio_s"] < len(sound) / rate + 0.3:
                 await tab.value("globalThis.blocks = 0")
                 await tab.until("blocks++ > 10")  # the meter moves with each block of sound
             (session,) = export(daemon.get("/v1/sessions"))["sessions"]
