@@ -107,6 +107,8 @@ def expand(archive: Path, folder: Path) -> None:
     payload = _read_payload(archive)
     try:
         texts, tensors = _decode_payload(payload)
+        # transformers refuses weights that do not say which library's layout they have
+        weights = safetensors.numpy.save(tensors, metadata={"format": "pt"})
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise ArchiveError(
             f"{archive}: its table of contents is broken ({error}); install the package again"
@@ -115,8 +117,7 @@ def expand(archive: Path, folder: Path) -> None:
         part.mkdir()
         for name, text in texts.items():
             (part / name).write_bytes(text)
-        # transformers refuses weights that do not say which library's layout they have
-        (part / WEIGHTS).write_bytes(safetensors.numpy.save(tensors, metadata={"format": "pt"}))
+        (part / WEIGHTS).write_bytes(weights)
 
 
 def sinusoids(length: int, channels: int) -> NDArray[np.float32]:
