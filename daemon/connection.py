@@ -39,13 +39,13 @@ class Route:
     """Where a connection was opened.
 
     Attributes:
-        kind: `session`, `watch`, or `listen` for Deepgram's protocol, which knows no hello.
+        kind: `session`, `watch`, `admin`, or `listen` for Deepgram's protocol, which knows no hello.
         session: that the path names.
         resumes: the session that a speaker wants to come back to, from the query: a full daemon lets it in.
 
     """
 
-    kind: Literal["session", "watch", "listen"]
+    kind: Literal["session", "watch", "listen", "admin"]
     session: str | None = None
     resumes: str | None = None
 

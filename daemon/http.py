@@ -9,13 +9,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.outputs import FORMATS
-from amanuensis.daemon.page_files import PAGE_POLICY, captions_html, is_captions, page_file
+from amanuensis.daemon.page_files import PAGE_POLICY, captions_html, is_captions, meetings_html, page_file
 from amanuensis.daemon.tokens import Role
 from amanuensis.stream.events import Word
 
@@ -23,6 +24,11 @@ TEXT: Final = "text/plain; charset=utf-8"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
 LOGIN: Final = "/v1/login"
 LISTEN: Final = "/v1/listen"  # of Deepgram's protocol
+ADMIN: Final = "/v1/admin"
+MEETINGS: Final = "/meetings"
+OPEN: Final = ("/healthz", "/readyz", "/favicon.ico", MEETINGS)
+HTML: Final = "text/html; charset=utf-8"
+SOUND: Final = re.compile(r"/v1/meetings/([0-9A-Za-z_-]{1,64})/([0-9]{1,15})\.flac")
 Utterances: TypeAlias = list[list[Word]]
 Ledger: TypeAlias = dict[str, Any]
 EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
@@ -66,6 +72,26 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """A file of sound, at most 10 s, that is still to be looked for and read."""
+
+    find: Callable[[str, int], Path | None]
+    session: str
+    first: int
+
+    def page(self) -> Page:
+        """Read it."""
+        path = self.find(self.session, self.first)
+        try:
+            return text_page(404, "no such sound") if path is None else Page(200, "audio/flac", path.read_bytes())
+        except OSError:  # removed meanwhile
+            return text_page(404, "no such sound")
+
+
+Written: TypeAlias = Export | Sound
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What the pages are made from.
 
@@ -76,6 +102,7 @@ class Site:
         overview: how all sessions do.
         journal: of a session by name, or None.
         ledger: what became of the audio of a session, by name.
+        sound: the file of a session's sound that begins with a sample, or None.
         owns: whether a token is the one by which the session of this name is resumed.
 
     """
@@ -87,6 +114,7 @@ class Site:
     journal: Callable[[str], Journal | None]
     ledger: Callable[[str], Ledger]
     owns: Callable[[str, str], bool]
+    sound: Callable[[str, int], Path | None] = lambda _session, _first: None
 
 
 def websocket_route(path: str) -> Route | None:
@@ -95,8 +123,8 @@ def websocket_route(path: str) -> Route | None:
     if parts.path == "/v1/session":
         resumes = RESUME.search(parts.query)
         return Route("session", resumes=resumes[1] if resumes else None)
-    if parts.path == LISTEN:
-        return Route("listen")
+    if parts.path in (LISTEN, ADMIN):
+        return Route("listen" if parts.path == LISTEN else "admin")
     match = WATCH.fullmatch(parts.path)
     return Route("watch", unquote(match[1])) if match else None
 
@@ -104,7 +132,7 @@ def websocket_route(path: str) -> Route | None:
 def needed_role(path: str) -> Role | None:
     """Return what somebody must be allowed to do to get a page; None: it tells nothing of what is said or done."""
     path = urlsplit(path).path
-    is_open = path in ("/healthz", "/readyz", "/favicon.ico") or is_captions(path) or page_file(path) is not None
+    is_open = path in OPEN or is_captions(path) or page_file(path) is not None
     if is_open or websocket_route(path) is not None:
         return None
     return "watch" if EXPORT.fullmatch(path) or path == LOGIN else "admin"
@@ -132,7 +160,7 @@ def json_page(status: int, facts: dict[str, Any]) -> Page:
     return Page(status, "application/json", json.dumps(facts, indent=1).encode() + b"\n")
 
 
-def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
+def answer(path: str, site: Site, *, is_admin: bool) -> Page | Written:
     """Answer a GET of somebody who may have this page; what runs here in detail is told to an admin only."""
     path = urlsplit(path).path
     match path:
@@ -143,12 +171,20 @@ def answer(path: str, site: Site, *, is_admin: bool) -> Page | Export:
             return json_page(200 if ready else 503, {"ready": ready} | (facts if is_admin else {}))
         case "/metrics" | "/v1/sessions":
             return Page(200, METRICS, site.metrics()) if path == "/metrics" else json_page(200, site.overview())
-    if is_captions(path):
-        return Page(200, "text/html; charset=utf-8", captions_html(), {"Content-Security-Policy": PAGE_POLICY})
+    if is_captions(path) or path == MEETINGS:
+        html = meetings_html() if path == MEETINGS else captions_html()
+        return Page(200, HTML, html, {"Content-Security-Policy": PAGE_POLICY})
+    return _file(path, site)
+
+
+def _file(path: str, site: Site) -> Page | Written:
     if (found := page_file(path)) is not None:
         return Page(200, *found)
     if websocket_route(path) is not None:
-        return text_page(426, f"{path} is a WebSocket; connect with subprotocol amanuensis.v1", Upgrade="websocket")
+        how = "" if path == LISTEN else "; connect with subprotocol amanuensis.v1"
+        return text_page(426, f"{path} is a WebSocket{how}", Upgrade="websocket")
+    if (match := SOUND.fullmatch(path)) is not None:
+        return Sound(site.sound, match[1], int(match[2]))
     return _export(path, site)
 
 

@@ -30,6 +30,13 @@ def page_file(path: str) -> tuple[str, bytes] | None:
     return None if match is None or data is None else (CONTENT_TYPES[match[2]], data)
 
 
+def meetings_html() -> bytes:
+    """Return the page of meetings."""
+    html = _read("meetings.html")
+    assert html is not None
+    return html
+
+
 def captions_html() -> bytes:
     """Return the captions page."""
     html = _read("captions.html")

@@ -76,7 +76,7 @@ class Reception:
             page = self.listen.refusal(request.path, self.access.grant(peer, brought, self.clock()))
         if page is None and upgrade and route is not None:
             known = route.resumes is not None and self.site.journal(route.resumes) is not None
-            if route.kind == "watch" or known or (full := self.refusal(peer)) is None:
+            if route.kind in ("watch", "admin") or known or (full := self.refusal(peer)) is None:
                 return None
             page = pages.text_page(503, full.why, Retry_After=f"{full.retry_after_s:.0f}")
         if page is None:
@@ -147,7 +147,7 @@ class Reception:
         if pages.is_login(request.path):
             return self._login(grant, secure=secure)
         answer = pages.answer(request.path, self.site, is_admin=grant.may("admin"))
-        return await asyncio.to_thread(answer.page) if isinstance(answer, pages.Export) else answer
+        return await asyncio.to_thread(answer.page) if isinstance(answer, pages.Written) else answer
 
     def _owns(self, brought: Presented, path: str) -> bool:
         """Whether somebody shows the token by which its own session is resumed; it may read what it said."""

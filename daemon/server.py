@@ -8,9 +8,10 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 import websockets.asyncio.server
 from websockets.asyncio.server import ServerConnection
@@ -35,6 +36,8 @@ from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
 from amanuensis.daemon.live_session import GOING_AWAY
 from amanuensis.daemon.logs import about
+from amanuensis.daemon.meetings.admin import AdminClient, sound_file
+from amanuensis.daemon.meetings.library import Library
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.poison import PoisonKeeper, poison_folder
 from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
@@ -54,6 +57,9 @@ MAX_QUEUED_FRAMES: Final = 4  # of a client, parsed but not taken yet; TCP holds
 NOT_ALLOWED_ANY_MORE: Final = "the token was revoked or has expired"
 
 
+Guest: TypeAlias = Client | DeepgramClient | AdminClient
+
+
 class Daemon:
     """One daemon: its sessions and its connections.
 
@@ -67,6 +73,7 @@ class Daemon:
     Attributes:
         urls: where clients find it, once it listens.
         gate: counts the connections of all doors.
+        library: of recorded meetings.
         flow: how fast clients may send.
 
     """
@@ -90,12 +97,14 @@ class Daemon:
             self._is_stranger,
             lambda code: self.metrics.refused.labels(code).inc(),
         )
+        self.library = Library.of(config, os.environ)
         facts = Facts(engine, self.sessions, self.metrics, self.gate, lambda: self.config.limits.sessions)
         listen = ListenDoor(self.sessions.check)
-        self.reception = Reception(facts.site(), self.metrics, self._refusal, self.security.access, listen)
+        site = replace(facts.site(), sound=partial(sound_file, self.library))
+        self.reception = Reception(site, self.metrics, self._refusal, self.security.access, listen)
         self.flow = Flow(_rates(config.limits))
         self._doors: list[ListenAddress] = []
-        self._guests: dict[Client | DeepgramClient, Grant] = {}
+        self._guests: dict[Guest, Grant] = {}
         self._greeting = 0  # connections to /v1/session that have not said hello
         self._drained = False
 
@@ -214,7 +223,7 @@ class Daemon:
             await asyncio.sleep(SYNC_S)
             await self.sessions.sync()
 
-    def _no_longer_allowed(self) -> list[Client | DeepgramClient]:
+    def _no_longer_allowed(self) -> list[Guest]:
         now = self.reception.clock()
         return [client for client, grant in self._guests.items() if not self.reception.access.still(grant, now)]
 
@@ -245,6 +254,21 @@ class Daemon:
         finally:
             del self._guests[client]
 
+    async def _administer(self, peer: Peer, websocket: ServerConnection, request: Request) -> None:
+        """Serve somebody who looks at meetings."""
+        authorize, hello_s = self.reception.authorize(peer, request), self.config.limits.hello_s
+        client = AdminClient(websocket, authorize, self.library, self.sessions.is_live, hello_s)
+        try:
+            self._guests[client] = await client.greet()
+            self.gate.is_known(_socket(websocket).fileno())
+            await client.serve()
+        except ProtocolError as error:
+            await client.turn_away(error)
+        except ConnectionClosed:
+            return
+        finally:
+            self._guests.pop(client, None)
+
     def _is_stranger(self, peer: Peer) -> bool:
         return self.reception.is_stranger(peer)
 
@@ -261,6 +285,9 @@ class Daemon:
         about(peer=peer.key)
         if route.kind == "listen":
             await self._listen(peer, websocket, websocket.request)
+            return
+        if route.kind == "admin":
+            await self._administer(peer, websocket, websocket.request)
             return
         connection = Connection(route, self.reception.authorize(peer, websocket.request))
         client = Client(

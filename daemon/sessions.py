@@ -331,6 +331,10 @@ class Sessions:
             return next(reversed(self._live.values()), None)
         return self._live.get(name) or self._ended.get(name)
 
+    def is_live(self, name: str) -> bool:
+        """Whether a session goes on."""
+        return name in self._live
+
     def tick(self) -> None:
         """Once a second: tell the stats, end those whose speaker stays away, forget what has lingered long enough."""
         for session in list(self._live.values()):

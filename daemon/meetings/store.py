@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -47,7 +49,8 @@ class Store:
             path.touch(FILE_MODE)
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             try:
-                prepare(self._db)
+                with _alone(path.parent):
+                    prepare(self._db)
             except BaseException:
                 self._db.close()
                 raise
@@ -254,6 +257,17 @@ class Store:
             yield
         except (sqlite3.Error, OSError, ValueError) as error:
             raise MeetingError(f"{self.path}: the index of meetings cannot be used: {error}") from None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from the same at the same time: the tables are made once."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _packed(words: tuple[HeardWord, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,18 @@ def test_a_change_that_fails_changes_nothing(store: Store, fill: Fill) -> None:
 def test_only_the_owner_may_read_the_index(store: Store) -> None:
     """It holds what people said."""
     assert (store.path.stat().st_mode & 0o777, store.path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_the_first_ones_may_come_at_the_same_time(tmp_path: Path) -> None:
+    """The tables are made once, whoever opens the index first."""
+    path = tmp_path / "meetings.db"
+
+    def count(_: int) -> int:
+        with Store(path) as store:
+            return len(store.meetings())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(count, range(8))) == [0] * 8
 
 
 @pytest.mark.parametrize("damage", ["text", "version"])

@@ -1,0 +1,58 @@
+// Plays the sound of a track from a moment of the meeting on, file by file; each holds at most 10 s.
+export class Player {
+  sounds = {}; // first samples of the files, by session
+  tracks = [];
+  #headers;
+  #tell;
+  #context = null;
+  #source = null;
+  #run = 0;
+
+  // `headers` gives what a request must show; `tell(session, atMs)` hears where it is, (null) when it stops.
+  constructor(headers, tell) {
+    this.#headers = headers;
+    this.#tell = tell;
+  }
+
+  async play(session, atMs) {
+    this.stop();
+    const run = this.#run;
+    const track = this.tracks.find((one) => one.session === session);
+    const firsts = this.sounds[session] ?? [];
+    this.#context ??= new AudioContext();
+    await this.#context.resume();
+    let sample = ((atMs - track.offset_ms) * track.rate) / 1000;
+    let index = Math.max(0, firsts.findLastIndex((first) => first <= sample));
+    for (; index < firsts.length && run === this.#run; index += 1) {
+      const buffer = await this.#fetch(session, firsts[index]);
+      if (run !== this.#run || buffer === null) break;
+      const startS = Math.max(0, (sample - firsts[index]) / track.rate);
+      this.#tell(session, track.offset_ms + (1000 * firsts[index]) / track.rate + 1000 * startS);
+      if (startS < buffer.duration) await this.#sound(buffer, startS);
+      sample = firsts[index] + buffer.duration * track.rate;
+    }
+    if (run === this.#run) this.stop();
+  }
+
+  stop() {
+    this.#run += 1;
+    this.#source?.stop();
+    this.#source = null;
+    this.#tell(null, 0);
+  }
+
+  async #fetch(session, first) {
+    const answer = await fetch(`/v1/meetings/${session}/${first}.flac`, { headers: this.#headers() }).catch(() => null);
+    return answer?.ok ? this.#context.decodeAudioData(await answer.arrayBuffer()) : null;
+  }
+
+  #sound(buffer, startS) {
+    return new Promise((done) => {
+      const source = new AudioBufferSourceNode(this.#context, { buffer });
+      this.#source = source;
+      source.connect(this.#context.destination);
+      source.onended = done;
+      source.start(0, startS);
+    });
+  }
+}

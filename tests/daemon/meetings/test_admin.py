@@ -1,0 +1,107 @@
+"""Requests about meetings over `/v1/admin`, and the sound of them over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from amanuensis.daemon import dial
+from amanuensis.daemon.addresses import Address
+from tests.helpers.daemon_client import TestClient, connected
+from tests.helpers.recorded_meetings import finish, library, recording_daemon, speak, track
+from tests.helpers.tone_engine import say, spell
+
+ADMIN = "/v1/admin"
+TOKEN = "a token of the test"
+
+
+async def record(folder: Path) -> None:
+    """Record a meeting of one track."""
+    async with recording_daemon(folder) as address, track(address, "me", id="monday", title="Weekly") as me:
+        await speak(me, 0, 1)
+        await finish(me)
+
+
+async def ask(client: TestClient, kind: str, **fields: Any) -> dict[str, Any]:
+    """Send a request and return its answer."""
+    number = len(client.events)
+    await client.send({"type": kind, "id": number, **fields})
+    return await client.until(id=number)
+
+
+async def test_meetings_are_read_and_changed(tmp_path: Path) -> None:
+    """List, show, search, export, rename and remove, each with one answer."""
+    await record(tmp_path)
+    async with recording_daemon(tmp_path) as address, connected(address, {"type": "hello"}, ADMIN) as client:
+        await client.until(type="ready")
+        assert [one["title"] for one in (await ask(client, "list"))["meetings"]] == ["Weekly"]
+        assert (await ask(client, "rename_speaker", meeting="monday", speaker="me", name="Kim"))["speaker"] == "me"
+        await ask(client, "rename", meeting="monday", title="Monthly")
+        meeting = (await ask(client, "show", meeting="monday"))["meeting"]
+        assert (meeting["title"], meeting["utterances"][0]["speaker"]) == ("Monthly", "Kim")
+        assert (await ask(client, "search", phrase=spell((1,))))["hits"][0]["meeting"] == "monday"
+        assert f"Kim: {spell((0, 1))}" in (await ask(client, "export", meeting="monday", format="txt"))["text"]
+        assert (await ask(client, "remove", meeting="monday"))["type"] == "remove"
+        assert "no meeting 'monday'" in (await ask(client, "show", meeting="monday"))["message"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"type": "halt", "id": 1}, "type is 'halt'; it must be one of list, show, search"),
+        ({"type": "list"}, "list: id is missing"),
+        ({"type": "show", "id": 1}, "show: meeting is missing"),
+        ({"type": "show", "id": 1, "meeting": "x"}, "no meeting 'x'"),
+        ({"type": "search", "id": 1, "phrase": "?"}, "cannot be looked for"),
+        ({"type": "export", "id": 1, "meeting": "x", "format": "pdf"}, "one of txt, md, srt, vtt, json, csv"),
+        ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 printable characters"),
+        ({"type": "list", "id": 1, "all": True}, "unknown field 'all'"),
+    ],
+)
+async def test_wrong_requests_are_answered_and_forgotten(
+    tmp_path: Path, request_: dict[str, Any], message: str
+) -> None:
+    """In one line that names what is wrong; the connection stays."""
+    async with recording_daemon(tmp_path) as address, connected(address, {"type": "hello"}, ADMIN) as client:
+        await client.send(request_)
+        assert message in (await client.until(type="error"))["message"]
+        assert (await ask(client, "list"))["meetings"] == []
+
+
+async def test_only_an_admin_comes_in(tmp_path: Path) -> None:
+    """Neither without a token, nor with a wrong one, nor from a page of somebody else."""
+    async with recording_daemon(tmp_path, token=TOKEN) as address:
+        for auth, code in (({}, 4401), ({"auth": "wrong, but long enough"}, 4401), ({"auth": 3}, 4400)):
+            async with connected(address, {"type": "hello", **auth}, ADMIN) as client:
+                assert (await client.over())[0] == code
+        async with connected(address, {"type": "hello", "auth": TOKEN}, ADMIN) as client:
+            await client.until(type="ready")
+        with pytest.raises(Exception, match="HTTP 403"):
+            async with connected(address, path=ADMIN, origin="https://elsewhere.example"):
+                pass
+
+
+async def test_sound_is_given_to_an_admin_in_short_files(tmp_path: Path) -> None:
+    """As FLAC of at most 10 s, with the samples that were said; others get nothing."""
+    await record(tmp_path)
+    with library(tmp_path).open() as store:
+        session = store.find("monday").tracks[0].session
+    async with recording_daemon(tmp_path, token=TOKEN) as address:
+        path = f"/v1/meetings/{session}/0.flac"
+        status, body = await fetch(address, path, TOKEN)
+        assert status == 200
+        samples, rate = soundfile.read(io.BytesIO(body))
+        assert (rate, len(samples)) == (16_000, len(say((0, 1))))
+        assert (await fetch(address, path, None))[0] == 401
+        for wrong in ("1.flac", "0.wav", "../0.flac"):
+            assert (await fetch(address, f"/v1/meetings/{session}/{wrong}", TOKEN))[0] == 404
+
+
+async def fetch(address: Address, path: str, token: str | None) -> tuple[int, bytes]:
+    """Get a page."""
+    return await asyncio.to_thread(dial.fetch, f"ws://{address}", path, token)
