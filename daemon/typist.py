@@ -43,7 +43,9 @@ class Tool:
         return self.command[0]
 
 
-WTYPE: Final = Tool(("wtype", "-"))
+# A compositor drops the first keys of a keyboard that has just come and the last of one that goes: wtype is one for as
+# long as it runs, so it waits (ms) before and after the text. Measured with sway 1.7.
+WTYPE: Final = Tool(("wtype", "-s", "100", "-d", "2", "-", "-s", "100"))
 YDOTOOL: Final = Tool(("ydotool", "type", "--file", "-"), ascii_only=True)
 XDOTOOL: Final = Tool(("xdotool", "type", "--clearmodifiers", "--file", "-"))
 TOOLS: Final = {tool.name: tool for tool in (WTYPE, YDOTOOL, XDOTOOL)}

@@ -48,18 +48,24 @@ class Recorder:
 
     @classmethod
     async def find(cls, which: Callable[[str], str | None] = shutil.which) -> Recorder:
-        """Return what is installed.
+        """Return what is installed and has a server.
 
         Raises:
             SourceError: nothing is.
 
         """
+        problem = NO_RECORDER
         if which("pactl") and which("parec"):
-            return cls(with_pactl=True)
+            try:
+                await ask("pactl", "info")
+            except SourceError as error:
+                problem = str(error)
+            else:
+                return cls(with_pactl=True)
         if which("pw-dump") and which("pw-record"):
             flags = await ask("pw-record", "--help")
             return cls(with_pactl=False, raw=("--raw",) if "--raw" in flags else ())
-        raise SourceError(NO_RECORDER)
+        raise SourceError(problem)
 
     def system(self, sink: str | None) -> list[str]:
         """Return the command that records what a sink plays; None: PipeWire follows the default one by itself."""

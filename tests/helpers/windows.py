@@ -1,4 +1,4 @@
-"""A terminal window with the focus that writes down what is typed: on an X server or a Wayland compositor of our own."""
+"""A terminal window with the focus that writes down what is typed, on a display server of our own: X11 or Wayland."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ import pytest
 
 from tests.helpers.programs import ANSWER_S
 
-SCRIPT = "echo $$ >{folder}/pid; exec cat >{folder}/typed.txt"
+SCRIPT = 'echo $$ >{folder}/pid; IFS= read -r line; printf %s "$line" >{folder}/typed.txt'
 NOBODY = "nobody"  # sway does not run as root
 HEADLESS = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window in which `cat` runs.
+    """A window in which a shell reads a line.
 
     Attributes:
         env: what a program needs in its environment to reach it.
         folder: what is typed is kept here.
-        end: the command that presses Return and Ctrl-D.
+        end: the command that presses Return.
 
     """
 
@@ -38,10 +38,10 @@ class Window:
     end: Sequence[str]
 
     def typed(self) -> str:
-        """End the line and the file, and return what was typed."""
+        """End the line, and return it."""
         subprocess.run(self.end, env=os.environ | self.env, check=True, timeout=ANSWER_S)
-        cat = (self.folder / "pid").read_text().strip()
-        subprocess.run(["tail", "-f", "--pid", cat, "/dev/null"], check=True, timeout=ANSWER_S)
+        shell = (self.folder / "pid").read_text().strip()
+        subprocess.run(["tail", "-f", "--pid", shell, "/dev/null"], check=True, timeout=ANSWER_S)
         return (self.folder / "typed.txt").read_text().strip()
 
 
@@ -59,7 +59,7 @@ def x11_window(folder: Path) -> Iterator[Window]:
     focus = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "xterm", "windowfocus", "--sync"]
     try:
         subprocess.run(focus, env=env, check=True, stdout=subprocess.DEVNULL, timeout=ANSWER_S)
-        yield Window(own, folder, ["xdotool", "key", "Return", "key", "ctrl+d"])
+        yield Window(own, folder, ["xdotool", "key", "Return"])
     finally:
         for process in (terminal, server):
             process.kill()
@@ -89,7 +89,7 @@ def wayland_window() -> Iterator[Window]:
             wait_for_focus(sway, own)
             display = next(path for path in (folder / "run").glob("wayland-*") if path.suffix != ".lock")
             here = {"WAYLAND_DISPLAY": str(display), "XDG_SESSION_TYPE": "wayland", "DISPLAY": ""}
-            yield Window(here, folder, ["wtype", "-k", "Return", "-M", "ctrl", "-k", "d"])
+            yield Window(here, folder, ["wtype", "-s", "100", "-k", "Return", "-s", "100"])
         finally:
             sway.terminate()
             sway.wait()
