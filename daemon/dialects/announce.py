@@ -6,6 +6,7 @@ A shell around the library; nothing is told unless `wyoming.announce` is set.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from typing import Final
 
 from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.listeners import ServeError
+
+log = logging.getLogger(__name__)
 
 KIND: Final = "_wyoming._tcp.local."
 NOT_INSTALLED: Final = "wyoming.announce needs zeroconf: pip install 'amanuensis[zeroconf]', or leave announce out"
@@ -49,7 +52,12 @@ async def announced(addresses: Sequence[Address], interfaces: Sequence[str] | No
         )
         for address in addresses
     ]
-    teller = AsyncZeroconf(interfaces=list(interfaces) if interfaces is not None else InterfaceChoice.All)
+    try:
+        teller = AsyncZeroconf(interfaces=list(interfaces) if interfaces is not None else InterfaceChoice.All)
+    except OSError as error:  # a service that may not ask for the machine's addresses
+        log.warning("wyoming: cannot be announced: %s; in a service allow RestrictAddressFamilies=AF_NETLINK", error)
+        yield
+        return
     try:
         for service in services:
             await (await teller.async_register_service(service, allow_name_change=True))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from amanuensis.daemon.dialects.deepgram_messages import (
+    DeepgramError,
     RequestFacts,
     Results,
     ResultWord,
@@ -19,9 +20,20 @@ from amanuensis.daemon.dialects.deepgram_messages import (
     UtteranceEnd,
 )
 from amanuensis.daemon.dialects.deepgram_request import ListenRequest
-from amanuensis.stream.events import Commit, Event, Marked, Partial, Speech, Word
+from amanuensis.stream.events import (
+    Commit,
+    Error,
+    Event,
+    Gap,
+    Marked,
+    Partial,
+    Speech,
+    Warning,  # noqa: A004 - the name on the wire
+    Word,
+)
 from amanuensis.stream.events import Final as FinalEvent
 
+MAX_NOTES: Final = 32
 ENDPOINTS: Final = frozenset(("pause", "flush", "end"))  # reasons of a final after which nobody speaks
 Messages: TypeAlias = list[ServerMessage]
 
@@ -34,9 +46,13 @@ class Translator:
         facts: of the request.
         channel: index of the channel, and how many there are.
 
+    Attributes:
+        notes: what there is no message for, such as sound that was not heard; for `Metadata`.
+
     """
 
     def __init__(self, request: ListenRequest, facts: RequestFacts, channel: tuple[int, int] = (0, 1)) -> None:
+        self.notes: list[str] = []
         self._request = request
         self._facts = facts
         self._channel = channel
@@ -51,12 +67,9 @@ class Translator:
         messages: Messages = []
         for event in events:
             match event:
-                case Speech(on=on, at_ms=at_ms):
-                    self._speaking = on
-                    self._owes_endpoint = self._owes_endpoint or on
-                    if on and self._request.vad_events:
-                        messages.append(SpeechStarted(self._channel, at_ms / 1000))
-                case Partial() if self._request.interim_results:
+                case Speech():
+                    messages += self._speech(event)
+                case Partial():
                     messages += self._interim(event)
                 case Commit(words=words):
                     messages.append(self._final(words, words[-1].end_ms if words else self._until_ms))
@@ -64,7 +77,19 @@ class Translator:
                     self._end_utterance(event, messages)
                 case Marked():
                     self._finalized(event, messages)
+                case Gap() | Warning():
+                    self._note(event)
+                case Error(code=code, message=message):
+                    messages.append(DeepgramError(message, variant=code))
         return messages
+
+    def _note(self, event: Gap | Warning) -> None:
+        if len(self.notes) >= MAX_NOTES:
+            return
+        if isinstance(event, Gap):
+            self.notes.append(f"{event.start_ms / 1000:.2f} to {event.end_ms / 1000:.2f} s were not heard: {event.why}")
+        else:
+            self.notes.append(event.message)
 
     def heard(self, settled_ms: float) -> Messages:
         """Return what follows from sound in which nothing more is said.
@@ -85,8 +110,14 @@ class Translator:
             messages.append(UtteranceEnd(self._channel, last_ms / 1000))
         return messages
 
+    def _speech(self, speech: Speech) -> Messages:
+        self._speaking = speech.on
+        self._owes_endpoint = self._owes_endpoint or speech.on
+        told = speech.on and self._request.vad_events
+        return [SpeechStarted(self._channel, speech.at_ms / 1000)] if told else []
+
     def _interim(self, partial: Partial) -> Messages:
-        words = estimated_words(partial)
+        words = estimated_words(partial) if self._request.interim_results else []
         if not words:
             return []
         end_ms = max(partial.end_ms, self._until_ms)

@@ -36,6 +36,7 @@ from amanuensis.daemon.dialects.deinterleave import Channels
 from amanuensis.daemon.dialects.voice import Listening, Voice
 from amanuensis.daemon.fields import FieldError
 from amanuensis.daemon.flow import Flow
+from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.live_session import INTERNAL, NORMAL, SPEAKER_IDLE
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import ProtocolError
@@ -168,6 +169,8 @@ class DeepgramClient:
 
     def _send(self, *messages: ServerMessage) -> None:
         self._frames.extend(map(encode, messages))
+        if len(self._frames) > self._limits.queue_events:  # answers; results wait in the queues of their sessions
+            self.abandon(TRY_AGAIN, f"too slow: {len(self._frames)} messages were not read")
 
     def _metadata(self) -> Metadata:
         return Metadata(
@@ -176,7 +179,7 @@ class DeepgramClient:
             created=self._created.isoformat().replace("+00:00", "Z"),
             duration_s=self._voices[0][0].session.audio_s,
             channels=self._channels.n_heard if self._channels else 1,
-            warnings=self._request.warnings,
+            warnings=(*self._request.warnings, *(note for _, translator in self._voices for note in translator.notes)),
         )
 
     # What it does

@@ -190,4 +190,5 @@ def _names(data: dict[str, Any], name: str) -> tuple[str, ...]:
     values = data.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise WyomingError("bad_names", f"transcribe: {name} must be a list of texts")
-    return tuple(value for value in values if value.strip() and len(value) <= MAX_HOTWORD_CHARS)
+    whole = [value.encode(errors="ignore").decode() for value in values]  # JSON may hold halves of characters
+    return tuple(value for value in whole if value.strip() and len(value) <= MAX_HOTWORD_CHARS)

@@ -80,7 +80,7 @@ def parse_event(header: Header, data: bytes, payload: bytes) -> WyomingEvent:
 
 def encode(event: WyomingEvent) -> bytes:
     """Return an event as a frame."""
-    data = json.dumps(event.data, ensure_ascii=False).encode() if event.data else b""
+    data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace") if event.data else b""
     header: dict[str, Any] = {"type": event.type, "version": VERSION}
     if data:
         header["data_length"] = len(data)

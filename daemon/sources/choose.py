@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amanuensis.daemon.sources.base import Source, SourceError
+from amanuensis.daemon.sources.names import APP, SYSTEM
 from amanuensis.stream.formats import AudioFormat
 
 DEFAULT_RAW = AudioFormat("s16le", 16_000, 1)  # what a socket carries if nothing is said
-SYSTEM = "system"
-APP = "app:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,7 @@ async def _open(request: InputRequest, say: Callable[[str], None]) -> Source:
 
         return await open_stdin(sys.stdin.buffer, request.raw, request.speed)
     if spec is not None and spec.startswith("file:"):
-        from amanuensis.daemon.sources.file import FileSource
-
-        return await asyncio.to_thread(FileSource, Path(spec.removeprefix("file:")), request.speed, request.raw)
+        return await asyncio.to_thread(_open_file, Path(spec.removeprefix("file:")), request)
     if spec is not None and spec.startswith(("tcp:", "unix:")):
         from amanuensis.daemon.sources.socket import SocketSource
 
@@ -87,8 +84,23 @@ async def _open_played(spec: str, say: Callable[[str], None]) -> Source:
     name = spec.removeprefix(APP).strip()
     if not name:
         raise SourceError(f"input {spec!r} names no application: write app:NAME, for example app:firefox")
-    await SystemSound(recorder).check()
+    await recorder.playing()  # fails here and now where no server answers
     return PatientSource(ApplicationSound(recorder, name, say), None, FORMAT, say)
+
+
+def _open_file(path: Path, request: InputRequest) -> Source:
+    """Open a file with libsndfile; what is only to be read, not played, may be any container where PyAV is there."""
+    from amanuensis.daemon.sources.file import FileSource
+    from amanuensis.daemon.sources.media import MediaSource
+
+    try:
+        return FileSource(path, request.speed, request.raw)
+    except SourceError:
+        if request.raw is not None or request.speed > 0 or not path.is_file():
+            raise
+        with contextlib.suppress(SourceError, OSError):
+            return MediaSource.of_file(path)
+        raise
 
 
 async def _open_microphone(spec: str | None, say: Callable[[str], None]) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from amanuensis.daemon.sources.base import Chunk, Source, SourceError
@@ -47,6 +48,22 @@ class MediaSource(Source):
             self._container.close()
             raise SourceError(f"{name}: there is no sound in it")
         self._take_format(av)
+
+    @classmethod
+    def of_file(cls, path: Path) -> MediaSource:
+        """Open a file.
+
+        Raises:
+            SourceError: as above.
+            OSError: it cannot be opened.
+
+        """
+        stream = path.open("rb")
+        try:
+            return cls(stream, str(path))
+        except SourceError:
+            stream.close()
+            raise
 
     def _take_format(self, av: Any) -> None:
         track = self._container.streams.audio[0]

@@ -18,6 +18,7 @@ NAMES: Final = (
     "model_folder",
     "archive",
     "frames",
+    "dialects",
 )
 REGRESSIONS: Final = Path(__file__).parent / "regressions"
 MAX_LINE_CHARS: Final = 2000

@@ -261,3 +261,39 @@ async def test_the_end_of_the_daemon_loses_no_words() -> None:
         await daemon.drain()
         messages, code, reason = await heard(socket)
     assert (messages[-1]["type"], code, reason) == ("Metadata", 1001, "shutdown")
+
+
+async def test_a_client_that_never_reads_is_closed() -> None:
+    """What waits for it is bounded; it loses its own connection and nothing else."""
+    async with running(queue_events=64) as (daemon, address), listening(address, max_queue=1) as socket:
+        with suppress(ConnectionClosed):
+            while True:
+                await socket.send('{"type": "Configure"}')
+        while daemon.sessions.live:
+            await asyncio.gather(*(session.task for session in daemon.sessions.live if session.task))
+        assert daemon.metrics.slow_clients._value.get() == 1
+
+
+async def test_words_come_before_the_error_that_ends_the_session() -> None:
+    """A fault of the server is told in the form of the dialect, after what was final, and without a wait."""
+    async with running() as (daemon, address), listening(address) as socket:
+        await socket.send(pcm(say([0, 1])))
+        await socket.send(json.dumps({"type": "Finalize"}))
+        before = json.loads(await socket.recv())
+        daemon.sessions.live[0].pump.attempt(lambda: 1 // 0)
+        messages, code, _ = await heard(socket)
+    assert text([before, *messages]) == "alfa bravo"
+    assert [message["type"] for message in messages[-2:]] == ["Error", "Metadata"]
+    assert (messages[-2]["variant"], code) == ("internal", 1011)
+
+
+async def test_sound_that_was_not_heard_is_told() -> None:
+    """There is no message for a gap: Metadata names it."""
+    async with running() as (daemon, address), listening(address) as socket:
+        await socket.send(pcm(say([0])))
+        await socket.send(json.dumps({"type": "Finalize"}))
+        await socket.recv()
+        daemon.sessions.live[0].lose(16_000, "a test")
+        await socket.send(json.dumps({"type": "CloseStream"}))
+        messages, _, _ = await heard(socket)
+    assert messages[-1]["warnings"] == ["1.00 to 2.00 s were not heard: a test"]

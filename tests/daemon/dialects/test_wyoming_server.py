@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -204,6 +204,20 @@ async def test_others_can_watch() -> None:
             await client.write_event(AudioStop().event())
             await watcher.over()
         assert watcher.text == "alfa"
+
+
+async def test_a_client_that_never_reads_is_closed() -> None:
+    """It is not waited for longer than a ping would be."""
+    async with serving(ping_s=0.2) as (daemon, uri):
+        host, _, port = uri.removeprefix("tcp://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        question = b'{"type": "ping", "data": {"text": "%b"}}\n' % (b"x" * 60_000)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(question)
+                await writer.drain()
+        assert daemon.metrics.slow_clients._value.get() == 1
+        assert reader.exception() is not None or not reader.at_eof()
 
 
 def address_of(daemon: Daemon) -> Address:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from amanuensis.daemon.sources.base import SourceError
+from amanuensis.daemon.sources.choose import InputRequest, open_source
 from amanuensis.daemon.sources.media import MediaSource
 
 av = pytest.importorskip("av")
@@ -50,6 +52,17 @@ async def test_a_track_is_read_whole(form: str, codec: str, channels: int) -> No
     for channel in range(channels):
         spectrum = np.abs(np.fft.rfft(sound[RATE : 2 * RATE, channel]))
         assert spectrum.argmax() == 440 * 2**channel
+
+
+async def test_files_of_other_containers_are_transcribed_as_well(tmp_path: Path) -> None:
+    """`amanuensis transcribe` reads them by the same way; what nobody can read is refused as before."""
+    (tmp_path / "talk.m4a").write_bytes(container("mp4", "aac").getvalue())
+    async with open_source(InputRequest(f"file:{tmp_path}/talk.m4a", speed=0.0), print) as source:
+        assert isinstance(source, MediaSource)
+    (tmp_path / "talk.txt").write_bytes(b"no sound")
+    with pytest.raises(SourceError, match="not a sound file that can be read"):
+        async with open_source(InputRequest(f"file:{tmp_path}/talk.txt", speed=0.0), print):
+            pass
 
 
 def test_a_film_without_sound_is_refused() -> None:

@@ -1,0 +1,43 @@
+"""The announcement of Wyoming, found by a browser of the same network as Home Assistant looks for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from zeroconf import ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from amanuensis.daemon.addresses import Address
+from amanuensis.daemon.dialects.announce import KIND, addresses_of, announced
+
+LOOPBACK = ["127.0.0.1"]
+
+
+async def test_the_address_is_found_and_taken_back() -> None:
+    """Who looks for Wyoming finds host and port, and hears when it is gone."""
+    found: asyncio.Queue[tuple[str, ServiceStateChange]] = asyncio.Queue()
+
+    def note(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if name.endswith(f"-10399.{KIND}"):
+            found.put_nowait((name, state_change))
+
+    seeker = AsyncZeroconf(interfaces=LOOPBACK)
+    browser = AsyncServiceBrowser(seeker.zeroconf, KIND, handlers=[note])
+    try:
+        async with announced([Address("127.0.0.1", 10399)], LOOPBACK):
+            name, change = await found.get()
+            assert change is ServiceStateChange.Added
+            info = AsyncServiceInfo(KIND, name)
+            assert await info.async_request(seeker.zeroconf, 3000)
+            assert (info.port, info.parsed_addresses()) == (10399, LOOPBACK)
+        while change is not ServiceStateChange.Removed:
+            _, change = await found.get()
+    finally:
+        await browser.async_cancel()
+        await seeker.async_close()
+
+
+def test_a_name_is_told_as_its_addresses() -> None:
+    """Others cannot use `localhost`, or "all addresses"."""
+    assert "127.0.0.1" in addresses_of(Address("localhost", 1))
+    assert "0.0.0.0" not in addresses_of(Address("0.0.0.0", 1))
