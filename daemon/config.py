@@ -198,8 +198,8 @@ class InputSettings:
     """What the daemon captures itself, into a session that everybody may watch (`latest`).
 
     Attributes:
-        name: `default`, or NAME or INDEX of a microphone, `file:PATH`, `tcp:HOST:PORT` or `unix:PATH` (16-bit PCM,
-            16 kHz, mono); not set: nothing.
+        name: `default`, or NAME or INDEX of a microphone, `system`, `app:NAME`, `file:PATH`, `tcp:HOST:PORT` or
+            `unix:PATH` (16-bit PCM, 16 kHz, mono); not set: nothing.
 
     """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from amanuensis.daemon.commands.common import SubParsers, complain
+from amanuensis.daemon.sources.names import APP, SYSTEM
 
 if TYPE_CHECKING:
     from amanuensis.daemon.sources.microphone import InputDevice
@@ -45,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
     except SourceError as error:
         inputs, problem = [], str(error)
     if args.json:
-        found: dict[str, Any] = {"compute": compute, "inputs": [as_map(device) for device in inputs]}
+        found: dict[str, Any] = {
+            "compute": compute,
+            "inputs": [as_map(device) for device in inputs],
+            "played": played(),
+        }
         print(json.dumps(found | ({"inputs_problem": problem} if problem else {})))
         return 0
     print("compute:")
@@ -53,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {device['device']:4} {'usable  ' if device['usable'] else 'unusable'}  {device['what']}")
     print("sound inputs:")
     print_table(inputs, problem)
+    print_played()
     return 0
 
 
@@ -63,11 +69,36 @@ def print_inputs(*, as_json: bool) -> int:
     inputs = input_devices()
     if as_json:
         print(json.dumps([as_map(device) for device in inputs]))
-    elif inputs:
+        return 0
+    if inputs:
         print_table(inputs, "")
     else:
         complain(NO_INPUT)
+    print_played()
     return 0
+
+
+def print_played() -> None:
+    """Print one line for each input that is what the machine plays."""
+    for name in played():
+        print(f"   {name}  what {'the machine' if name == SYSTEM else 'this application'} plays")
+
+
+def played() -> list[str]:
+    """Return the inputs that are what the machine plays, by the names that `--input` takes; none without a server."""
+    import asyncio
+
+    from amanuensis.daemon.sources.base import SourceError
+    from amanuensis.daemon.sources.system_sound import Recorder
+
+    async def found() -> list[str]:
+        recorder = await Recorder.find()
+        return [SYSTEM, *(f"{APP}{stream.name}" for stream in await recorder.playing())]
+
+    try:
+        return list(dict.fromkeys(asyncio.run(found())))
+    except SourceError:
+        return []
 
 
 def print_table(inputs: list[InputDevice], problem: str) -> None:

@@ -55,7 +55,7 @@ def add_parser(subparsers: SubParsers) -> None:
         dest="own_input",
         metavar="INPUT",
         help="what the daemon itself captures, for everybody who watches: default, NAME or INDEX of a microphone, "
-        "tcp:HOST:PORT, unix:PATH or file:PATH (default: nothing)",
+        "system, app:NAME, tcp:HOST:PORT, unix:PATH or file:PATH (default: nothing)",
     )
     parser.add_argument("--check", action="store_true", help="check the settings, print them and leave")
     told = parser.add_mutually_exclusive_group()

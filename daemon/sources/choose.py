@@ -77,13 +77,13 @@ async def _open_played(spec: str, say: Callable[[str], None]) -> Source:
     from amanuensis.daemon.sources.patient import PatientSource
     from amanuensis.daemon.sources.system_sound import FORMAT, ApplicationSound, Recorder, SystemSound
 
+    name = spec.removeprefix(APP).strip()
+    if not name:
+        raise SourceError(f"input {spec!r} names no application: write app:NAME, for example app:firefox")
     recorder = await Recorder.find()
     if spec == SYSTEM:
         sound = SystemSound(recorder)
         return PatientSource(sound, await sound.open(), FORMAT, say)
-    name = spec.removeprefix(APP).strip()
-    if not name:
-        raise SourceError(f"input {spec!r} names no application: write app:NAME, for example app:firefox")
     await recorder.playing()  # fails here and now where no server answers
     return PatientSource(ApplicationSound(recorder, name, say), None, FORMAT, say)
 

@@ -16,6 +16,7 @@ from amanuensis.daemon.sources.base import Chunk, Lost, SourceError, elapsed_s
 from amanuensis.daemon.sources.process import Process, ProcessSource, last_words, start
 from amanuensis.daemon.sources.sample_clock import SampleClock
 from amanuensis.daemon.sources.sound_server import (
+    Playing,
     ask,
     choose_playing,
     parse_default_sink,
@@ -66,6 +67,12 @@ class Recorder:
             flags = await ask("pw-record", "--help")
             return cls(with_pactl=False, raw=("--raw",) if "--raw" in flags else ())
         raise SourceError(problem)
+
+    async def playing(self) -> list[Playing]:
+        """Return what plays now; SourceError where no server answers."""
+        if self.with_pactl:
+            return parse_sink_inputs(await ask("pactl", "list", "sink-inputs"))
+        return parse_pipewire(await ask("pw-dump"))
 
     def system(self, sink: str | None) -> list[str]:
         """Return the command that records what a sink plays; None: PipeWire follows the default one by itself."""
@@ -121,10 +128,6 @@ class SystemSound:
         process = await start(self._recorder.system(sink), _environment())
         return RecordedSound(process, f"{self.what} ({sink})" if sink else self.what, sink)
 
-    async def check(self) -> None:
-        """Raise SourceError where no sound server answers."""
-        await self._default_sink()
-
     async def better(self, current: ProcessSource) -> RecordedSound | None:
         """Follow the default output when another one has become it."""
         has_moved = isinstance(current, RecordedSound) and await self._default_sink() != current.sink
@@ -160,10 +163,7 @@ class ApplicationSound:
         self._told = False
 
     async def open(self) -> RecordedSound:
-        if self._recorder.with_pactl:
-            playing = parse_sink_inputs(await ask("pactl", "list", "sink-inputs"))
-        else:
-            playing = parse_pipewire(await ask("pw-dump"))
+        playing = await self._recorder.playing()
         chosen = choose_playing(self._wanted, playing)
         if chosen is None:
             names = ", ".join(sorted({stream.name for stream in playing})[:MAX_NAMED]) or "nothing"

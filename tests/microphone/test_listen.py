@@ -139,6 +139,7 @@ def later(clip: Path, folder: Path) -> Path:
     return folder / f"{clip.stem}.wav"
 
 
+@pytest.mark.long
 async def test_one_application_is_heard(sound_server: SoundServer, clips: dict[Path, str], tmp_path: Path) -> None:
     """`--input app:NAME` waits until the application plays, and hears nothing of the others."""
     wanted, other = (later(clip, tmp_path) for clip in clips)
@@ -171,6 +172,7 @@ async def test_inputs_are_listed(sound_server: SoundServer) -> None:
         status, out, err = await over(process)
         assert (status, err) == (0, "")
         assert "*  0  default  (ALSA, " in out
+        assert "   system  what the machine plays" in out
 
 
 async def test_an_unknown_microphone_lists_the_choices(sound_server: SoundServer) -> None:

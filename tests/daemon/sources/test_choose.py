@@ -42,6 +42,22 @@ async def test_a_microphone_takes_no_format() -> None:
             pass
 
 
+async def test_an_application_needs_a_name() -> None:
+    """app: alone is a mistake."""
+    with pytest.raises(SourceError, match=r"'app: ' names no application: write app:NAME"):
+        async with open_source(InputRequest("app: "), silent):
+            pass
+
+
+@pytest.mark.parametrize("spec", ["system", "app:firefox"])
+async def test_without_a_sound_server_it_is_said_so(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine plays cannot be heard without a server; the line names it, or the programs to install."""
+    monkeypatch.setenv("PULSE_SERVER", "unix:/no/such/socket")
+    with pytest.raises(SourceError, match=r"is PipeWire or PulseAudio running\?|apt install pulseaudio-utils"):
+        async with open_source(InputRequest(spec), silent):
+            pass
+
+
 async def test_the_name_of_a_file_gets_a_hint(tmp_path: Path) -> None:
     """Somebody who gives a file's name instead of a microphone's is told how to say it."""
     (tmp_path / "talk.wav").write_bytes(b"RIFF")
