@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ from amanuensis.daemon.sources.base import Chunk, Lost, Source
 from amanuensis.daemon.sources.base import Pause as Silence
 
 PAUSED: Final = "paused"
+MAX_EARLY_NOTES: Final = 64  # typed before there is sound
 PING_S: Final = 20.0  # of sound that is left out: a speaker that sends nothing is taken for gone
 
 
@@ -41,6 +43,8 @@ class Recorder:
     Attributes:
         id: of the meeting.
         clients: of the tracks that are recorded, by name.
+        is_paused: nothing is recorded now.
+        left_out: samples of each track that were not recorded in pauses.
 
     """
 
@@ -53,7 +57,9 @@ class Recorder:
     clients: dict[str, AmanuensisClient] = field(default_factory=dict)
     is_paused: bool = False
     _began_s: float | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
     _notes: int = 0
+    _early: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EARLY_NOTES))
 
     async def record(self, track: str, source: Source, stop: asyncio.Event) -> None:
         """Record a track until its source ends or `stop` is set, and everything that was heard is final.
@@ -72,9 +78,10 @@ class Recorder:
             hello = Hello("speak", source.format, meeting=known, **self.options)
             async with connect(self.door.url, hello, token=self.door.token, ca=self.door.ca) as client:
                 self.clients[track] = client
+                await self._tell_notes(client)
                 showing = asyncio.create_task(self._show(track, client))
                 try:
-                    await self._speak(client, source, first, chunks)
+                    await self._speak(track, source, first, chunks)
                 finally:
                     del self.clients[track]
                     with contextlib.suppress(ClientError):  # then reading the events says why
@@ -83,9 +90,15 @@ class Recorder:
 
     async def note(self, text: str = "") -> None:
         """Keep a note, or without text a mark, with the meeting: with the track that was begun first."""
-        self._notes += 1
+        self._early.append(text)
         for client in list(self.clients.values())[:1]:
-            await client.note(f"{self.id}-{self._notes}", text)
+            await self._tell_notes(client)
+
+    async def _tell_notes(self, client: AmanuensisClient) -> None:
+        """Send the notes that wait for a track."""
+        while self._early:
+            self._notes += 1
+            await client.note(f"{self.id}-{self._notes}", self._early.popleft())
 
     async def pause(self) -> None:
         """Record nothing until `go_on`; what was heard becomes final."""
@@ -109,16 +122,15 @@ class Recorder:
         async for event in client:
             self.show(track, event)
 
-    async def _speak(
-        self, client: AmanuensisClient, source: Source, first: Chunk, chunks: AsyncIterator[Chunk]
-    ) -> None:
-        left_out = 0
+    async def _speak(self, track: str, source: Source, first: Chunk, chunks: AsyncIterator[Chunk]) -> None:
+        client, left_out = self.clients[track], 0
         chunk: Chunk | None = first
         while chunk is not None:
             if isinstance(chunk, Silence):
                 await client.flush()
             elif self.is_paused:
                 before, left_out = left_out, left_out + _samples(chunk, source)
+                self.left_out[track] = self.left_out.get(track, 0) + _samples(chunk, source)
                 if left_out // round(PING_S * source.format.rate) > before // round(PING_S * source.format.rate):
                     await client.ping()
             else:

@@ -1,0 +1,115 @@
+"""`amanuensis record` and `amanuensis meetings`, with the real model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from tests.helpers.programs import amanuensis, line_with, over, running
+
+DEMO = Path(__file__).resolve().parents[3] / "daemon" / "data" / "demo.flac"
+
+
+def home(folder: Path) -> dict[str, str]:
+    """Folders of a user, and no daemon."""
+    names = {"XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config"}
+    (folder / "run").mkdir(exist_ok=True)
+    return {name: str(folder / place) for name, place in names.items()}
+
+
+def cut(folder: Path, name: str, from_s: float, to_s: float) -> str:
+    """Cut a piece out of the bundled conversation."""
+    samples, rate = soundfile.read(DEMO, dtype="int16")
+    soundfile.write(folder / name, samples[round(from_s * rate) : round(to_s * rate)], rate)
+    return f"file:{folder / name}"
+
+
+def meetings(folder: Path, *words: str, status: int = 0) -> Any:
+    """Run `amanuensis meetings ... --json`, or without it for text."""
+    done = amanuensis("meetings", *words, env=home(folder))
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
+
+
+async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
+    """Two tracks and a note, ended by Ctrl-C; read, found, exported, renamed, transcribed again and removed."""
+    inputs = ["--input", cut(tmp_path, "me.wav", 0, 3), "--system", cut(tmp_path, "them.wav", 6, 9.5)]
+    async with running("record", "--title", "Weekly", *inputs, **home(tmp_path)) as process:
+        await line_with(process.stderr, "recording meeting")
+        assert process.stdin is not None
+        process.stdin.write(b"a decision\n")
+        await line_with(process.stderr, "noted: a decision")
+        await line_with(process.stdout, "good morning")
+        process.send_signal(signal.SIGINT)
+        status, _, err = await over(process)
+    assert (status, "is kept: amanuensis meetings show" in err) == (0, True)
+    (listed,) = meetings(tmp_path, "list", "--json")
+    assert (listed["title"], listed["state"], {one["name"] for one in listed["tracks"]}) == (
+        *("Weekly", "finished"),
+        {"me", "them"},
+    )
+    shown = meetings(tmp_path, "show", "latest")
+    assert "me: good morning" in shown
+    assert "* a decision" in shown
+    assert meetings(tmp_path, "search", "Good Morning", "--json")[0]["meeting"] == listed["id"]
+    assert "me is Kim now" in meetings(tmp_path, "rename-speaker", listed["id"][:6], "me", "Kim")
+    meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.md"))
+    assert "**Kim**" in (tmp_path / "out.md").read_text()
+    assert "no format" in meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.doc"), status=2)
+    again = meetings(tmp_path, "retranscribe", "latest", "--model", "builtin", "--json")
+    assert again["words"] >= 3
+    assert "Kim: good morning" in meetings(tmp_path, "show", "latest")
+    meetings(tmp_path, "rm", "latest")
+    assert meetings(tmp_path, "list", "--json") == []
+    assert not list((tmp_path / "state").rglob("*.flac"))
+    assert "no meeting 'latest'" in meetings(tmp_path, "show", "latest", status=1)
+
+
+@pytest.mark.long
+async def test_a_killed_meeting_is_repaired_by_the_next_one(tmp_path: Path) -> None:
+    """After SIGKILL it can be read at once; the next recording finishes it, marked."""
+    inputs = ["--input", cut(tmp_path, "me.wav", 0, 20), "--system", "none"]
+    async with running("record", *inputs, **home(tmp_path)) as process:
+        await line_with(process.stdout, "good morning")
+        process.kill()
+        await process.wait()
+    (killed,) = meetings(tmp_path, "list", "--json")
+    assert killed["state"] == "interrupted"
+    assert "me: good morning" in meetings(tmp_path, "show", killed["id"])
+    inputs = ["--input", cut(tmp_path, "next.wav", 0, 2), "--system", "none"]
+    async with running("record", *inputs, **home(tmp_path)) as process:
+        assert (await over(process))[0] == 0
+    states = {one["id"]: one["state"] for one in meetings(tmp_path, "list", "--json")}
+    assert (states.pop(killed["id"]), list(states.values())) == ("repaired", ["finished"])
+    assert "me: good morning" in meetings(tmp_path, "show", killed["id"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--input", "none", "--system", "none"], "leave nothing to record"),
+        (["--url", "ws://127.0.0.1:1", "--here"], "--url and --here exclude one another"),
+    ],
+)
+def test_what_cannot_be_is_said(words: list[str], message: str, tmp_path: Path) -> None:
+    """In one line, with the status of usage."""
+    done = amanuensis("record", *words, env=home(tmp_path))
+    assert (done.returncode, message in done.stderr) == (2, True)
+
+
+async def test_a_daemon_that_does_not_record_is_named(tmp_path: Path) -> None:
+    """With what to do about it."""
+    env = home(tmp_path)
+    async with running("serve", "--listen", "127.0.0.1:0", "--quiet", **env) as daemon:
+        url = (await line_with(daemon.stdout, "listening")).split()[1]
+        words = ["record", "--url", url, "--input", cut(tmp_path, "me.wav", 0, 1), "--system", "none"]
+        done = await asyncio.to_thread(amanuensis, *words, env=env)
+    assert done.returncode == 1
+    assert "this server does not record" in done.stderr
+    assert "set recording.mode to asked there, or add --here" in done.stderr
