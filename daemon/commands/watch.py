@@ -58,6 +58,8 @@ async def watch(url: str, ca: str | None, *, as_json: bool) -> None:
         async with connect(url, token=os.environ.get(TOKEN_VARIABLE), ca=ca) as client:
             complain(f"watching session {client.session}")
             printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
+            engine = client.ready["engine"]
+            printer.device(engine["encoder"], engine["decoder"])
             leaving = asyncio.create_task(leave(client, stop))
             try:
                 async for event in client:

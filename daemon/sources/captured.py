@@ -38,7 +38,10 @@ class CapturedMicrophone(ProcessSource):
                 self._gone = said["why"]
 
     async def _why(self) -> str:
-        return self._gone or f"the capture of the microphone {self.name!r} ended: {await last_words(self._process)}"
+        if self._gone:
+            return self._gone
+        said = await last_words(self._process)
+        return f"the capture of the microphone {self.name!r} ended" + (f" ({said})" if said else "")
 
 
 async def open_microphone(wanted: str | None, *, again: bool = False) -> CapturedMicrophone:

@@ -71,6 +71,7 @@ class PatientSource(Source):
         self._places = places
         self._current = first
         self._next: ProcessSource | None = None  # better than the current one, and open
+        self._watching: asyncio.Task[None] | None = None
         self._say = say
         self._clock = clock
         self._sleep = sleep
@@ -103,6 +104,7 @@ class PatientSource(Source):
                 yield rest
 
     async def aclose(self) -> None:
+        await self._stop_watching()
         places, self._current, self._next = (self._current, self._next), None, None
         for place in places:
             if place is not None:
@@ -110,7 +112,7 @@ class PatientSource(Source):
 
     async def _hear(self, current: ProcessSource) -> AsyncIterator[Chunk]:
         """Yield what the current place hears until it is lost or a better one has come."""
-        watching = asyncio.create_task(self._watch(current))
+        self._watching = asyncio.create_task(self._watch(current))
         try:
             async for chunk in current.chunks():
                 for piece in self._taken(chunk):
@@ -118,6 +120,11 @@ class PatientSource(Source):
         except SourceError as error:
             self._say(f"{error}; waiting for sound")
         finally:
+            await self._stop_watching()
+
+    async def _stop_watching(self) -> None:
+        if self._watching is not None:
+            watching, self._watching = self._watching, None
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 

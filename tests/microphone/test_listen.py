@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
@@ -94,6 +95,30 @@ async def test_a_microphone_that_comes_back_is_heard_again(sound_server: SoundSe
     assert final["text"].strip()
     assert gap["why"] == "the input was away"
     assert gap["to"] > gap["from"]
+
+
+@pytest.mark.long
+async def test_a_capture_process_that_dies_is_replaced(sound_server: SoundServer, clips: dict[Path, str]) -> None:
+    """Killed without a word, it is told and started again, and the time without it is one gap."""
+    async with listening(sound_server, "--json") as process:
+        os.kill(capture_of(process), signal.SIGKILL)
+        await line_with(process.stderr, "the capture of the microphone 'default' ended")
+        await line_with(process.stderr, "listening to default")
+        await asyncio.to_thread(sound_server.play(next(iter(clips))).wait, ANSWER_S)
+        gap = await next_event(process, "gap")
+        assert (await next_event(process, "final"))["text"].strip()
+        process.send_signal(signal.SIGTERM)
+        assert (await over(process))[0] == 0
+    assert gap["why"] == "the input was away"
+
+
+def capture_of(process: Process) -> int:
+    """The capture process of a program."""
+    children = [
+        child for file in Path(f"/proc/{process.pid}/task").glob("*/children") for child in file.read_text().split()
+    ]
+    (found,) = [child for child in children if b"sources.capture" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return int(found)
 
 
 @pytest.mark.long
