@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from amanuensis.daemon.access import Peer, Presented
@@ -47,6 +46,17 @@ def check_trust(settings: WyomingSettings, security: Security) -> None:
                 f"wyoming.listen {str(address)!r}: Wyoming knows no tokens; name who may speak there in "
                 'wyoming.trusted, such as ["192.168.1.7"], or listen on unix:/PATH'
             )
+
+
+def is_trusted(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether an address is in one of the networks; one of IPv4 that comes by an IPv6 socket is what it is."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
 
 
 class WyomingServer:
@@ -96,7 +106,8 @@ class WyomingServer:
     async def _handle(self, door: ListenAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sock = writer.get_extra_info("socket")
         unix = isinstance(door, UnixAddress)
-        peer = Peer(door, "" if unix else writer.get_extra_info("peername")[0], peer_uid(sock) if unix else None)
+        name = writer.get_extra_info("peername") or ("",)  # none: it has gone meanwhile
+        peer = Peer(door, "" if unix else name[0], peer_uid(sock) if unix else None)
         about(peer=peer.key)
         connection = WyomingConnection(self, peer, reader, writer)
         self._connections.add(connection)
@@ -126,10 +137,7 @@ class WyomingServer:
             return True
         if peer.uid is not None:
             return False
-        with suppress(ValueError):
-            address = ip_address(peer.host.partition("%")[0])
-            return any(address in network for network in self._networks)
-        return False
+        return is_trusted(peer.host, self._networks)
 
 
 class WyomingConnection:

@@ -297,3 +297,14 @@ async def test_sound_that_was_not_heard_is_told() -> None:
         await socket.send(json.dumps({"type": "CloseStream"}))
         messages, _, _ = await heard(socket)
     assert messages[-1]["warnings"] == ["1.00 to 2.00 s were not heard: a test"]
+
+
+@pytest.mark.parametrize(("query", "n_ends"), [("", 2), ("&endpointing=3000", 1), ("&endpointing=false", 0)])
+async def test_the_silence_that_ends_speech_is_the_clients(query: str, n_ends: int) -> None:
+    """A pause of 1.6 s ends speech by our own rules, but not where more was asked for, or no endpoint at all."""
+    async with running() as (_, address), listening(address, RAW + query) as socket:
+        await socket.send(SOUND)
+        await socket.send(json.dumps({"type": "CloseStream"}))
+        messages, _, _ = await heard(socket)
+    assert text(messages) == "alfa bravo charlie delta"
+    assert sum(message.get("speech_final", False) for message in messages) == n_ends

@@ -18,7 +18,7 @@ from wyoming.info import Describe, Info
 from amanuensis.daemon.access import Access
 from amanuensis.daemon.addresses import Address, parse_address
 from amanuensis.daemon.dialects.settings import WyomingSettings
-from amanuensis.daemon.dialects.wyoming_server import WyomingServer, check_trust
+from amanuensis.daemon.dialects.wyoming_server import WyomingServer, check_trust, is_trusted
 from amanuensis.daemon.listeners import ServeError, open_listeners
 from amanuensis.daemon.security import Security
 from amanuensis.daemon.server import Daemon
@@ -120,6 +120,16 @@ def test_an_address_for_others_needs_somebody_who_is_trusted() -> None:
     check_trust(WyomingSettings("0.0.0.0:10300", ("192.168.1.0/24",)), open_house)
     with pytest.raises(ServeError, match=r"name who may speak there in wyoming\.trusted"):
         check_trust(WyomingSettings("0.0.0.0:10300"), open_house)
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted"),
+    [("192.168.1.7", True), ("::ffff:192.168.1.7", True), ("fe80::1%eth0", True), ("192.168.2.7", False), ("", False)],
+)
+def test_networks_are_known_by_their_addresses(host: str, trusted: bool) -> None:
+    """An address is what it is, whichever socket it comes by."""
+    networks = WyomingSettings("0.0.0.0:1", ("192.168.1.0/24", "fe80::/10")).networks
+    assert is_trusted(host, networks) == trusted
 
 
 async def test_an_unknown_language_is_an_error_event() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import ssl
 import tempfile
 import wave
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -20,14 +22,15 @@ import soundfile
 from openai import AsyncOpenAI
 
 from amanuensis.daemon.addresses import parse_address
-from amanuensis.daemon.config import Config
+from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.dialects.settings import RestSettings
 from amanuensis.daemon.listeners import open_listeners
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.rest.server import RestServer
 from amanuensis.daemon.server import Daemon
 from amanuensis.npu.window import WindowJob, WindowResult
-from tests.helpers.daemon_client import connected, hello, pcm, running
+from tests.helpers.certificates import make_certificate
+from tests.helpers.daemon_client import connected, hello, pcm
 from tests.helpers.tone_engine import INFO, ToneEngine, ToneTokenizer, say
 
 TOKEN = "a-token-of-thirty-two-characters"
@@ -40,12 +43,18 @@ async def serving(
     token: str | None = None,
     limits: dict[str, float] | None = None,
     listen: str = "127.0.0.1:0",
+    server: dict[str, str] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[Daemon, str]]:
     """Run a daemon with the REST API beside it; gives HOST:PORT."""
     engine = engine or ToneEngine()
     rest = RestSettings(listen, **settings)
-    async with running(engine, token, **(limits or {})) as (daemon, _):
+    config = Config(
+        ServerSettings("127.0.0.1:0", token, **(server or {})),
+        limits=LimitSettings(**(limits or {})),  # type: ignore[arg-type]  # whole numbers where they must be
+    )
+    daemon = Daemon(config, engine, ToneTokenizer())
+    async with daemon.listening():
         pipeline = Pipeline(engine, ToneTokenizer(), Config())  # type: ignore[arg-type]  # all that is used of it
         with open_listeners(rest.addresses, {}) as listeners:
             server = RestServer(daemon, lambda: pipeline, rest)
@@ -368,3 +377,23 @@ async def test_who_hangs_up_while_it_is_heard_frees_the_engine() -> None:
         writer.transport.abort()
         await engine.closed.wait()
     assert engine.open == set()
+
+
+async def test_a_certificate_of_the_daemon_is_used_here_too(tmp_path: Path) -> None:
+    """With TLS for the daemon there is TLS for files."""
+    certificate = make_certificate(tmp_path)
+    async with serving(server=certificate.settings) as (_, address):
+        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=certificate.cert)) as http:
+            client = AsyncOpenAI(api_key="x", base_url=f"https://{address}/v1", http_client=http)
+            assert [model.id async for model in client.models.list()] == ["tones"]
+        with pytest.raises(httpx.TransportError):
+            await httpx.AsyncClient().get(f"http://{address}/v1/models")
+
+
+async def test_a_unix_socket_needs_no_key(tmp_path: Path) -> None:
+    """Its rights let in its owner alone, and no origin of a browser comes that way."""
+    async with serving(token=TOKEN, listen=f"unix:{tmp_path}/rest.sock") as (_, address):
+        transport = httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:"))
+        async with httpx.AsyncClient(transport=transport) as http:
+            client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1", http_client=http)
+            assert (await client.audio.transcriptions.create(model="tones", file=("a.wav", wav([1])))).text == "bravo"
