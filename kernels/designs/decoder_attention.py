@@ -18,6 +18,7 @@ from amanuensis.kernels.layout import BF16_A, padded
 from amanuensis.kernels.memory import Memory
 from amanuensis.kernels.operators import Attention
 from amanuensis.kernels.reference.attention import KEY_BLOCK
+from amanuensis.kernels.sim import limits
 
 ROWS: Final = 32
 HEAD: Final = 64  # of every Whisper model
@@ -98,7 +99,7 @@ class _Planner:
         start = first * self.kv_pitch + head * HEAD_WORDS
         core = head_step * HEAD_WORDS + key_step * self.kv_pitch
         apart = self.v.start - self.k.start
-        if self.k.buffer == self.v.buffer and apart > 0:
+        if self.k.buffer == self.v.buffer and 0 < apart <= limits.of("shim").step:
             move = self.k.move("blocks", start, (CORES, core), (2, apart), (KEY_BLOCK, self.kv_pitch), (HEAD_WORDS, 1))
             if last <= self.held or move.end <= self._sizes[move.buffer]:
                 return [move]

@@ -128,7 +128,7 @@ class Run:
     def units(self) -> Iterator[Unit]:
         """Yield the transfers."""
         yield _kept_by_all(self.job)
-        yield self._whole()
+        yield from self._whole()
         yield from self._rest()
         if self.job.scales is not None:
             yield self._scales(self.job.scales)
@@ -165,26 +165,31 @@ class Run:
     def _words(self, core: Core) -> Words:
         return self.row_words(core.column).words()
 
-    def _whole(self) -> Unit:
-        """Bring and take the whole rounds, each column's with one transfer a way and source."""
-        job, unit = self.job, Unit(drains_first=False)
+    def _whole(self) -> Iterator[Unit]:
+        """Bring and take the whole rounds, each column's with one transfer a way; of two sources round by round.
+
+        Sources take turns on one way: were all their rounds in one unit, its fills would wait for results to leave
+        which it has not asked for yet.
+        """
+        job, most = self.job, max(map(self._column_rounds, range(self.columns)))
+        each = most if len(job.src) == 1 else 1
         step = self.columns * job.high
-        for column in range(self.columns):
-            rounds = self._column_rounds(column)
-            if not rounds:
-                continue
-            row = self.first + column * job.high
-            sizes = (rounds, job.row // job.chunk, job.high, job.chunk)
-            taps = [
-                Tap(place.buffer, place.word + row * job.pitch, sizes, (step * job.pitch, job.chunk, job.pitch, 1))
-                for place in job.src
-            ]
-            unit.add(("b", column), *_alternately(taps))
-            of, pitch = job.together, job.given_pitch
-            sizes = (rounds, job.given // job.piece, job.high // of, job.piece)
-            start = job.dst.word + row // of * pitch
-            unit.add(("out", column), Tap(job.dst.buffer, start, sizes, (step // of * pitch, job.piece, pitch, 1)))
-        return unit
+        for at in range(0, most, max(each, 1)):
+            unit = Unit(drains_first=False)
+            for column in range(self.columns):
+                rounds = min(each, self._column_rounds(column) - at)
+                if rounds < 1:
+                    continue
+                row = self.first + column * job.high + at * step
+                sizes = (rounds, job.row // job.chunk, job.high, job.chunk)
+                strides = (step * job.pitch, job.chunk, job.pitch, 1)
+                taps = (Tap(place.buffer, place.word + row * job.pitch, sizes, strides) for place in job.src)
+                unit.add(("b", column), *taps)
+                of, pitch = job.together, job.given_pitch
+                sizes = (rounds, job.given // job.piece, job.high // of, job.piece)
+                start = job.dst.word + row // of * pitch
+                unit.add(("out", column), Tap(job.dst.buffer, start, sizes, (step // of * pitch, job.piece, pitch, 1)))
+            yield unit
 
     def _rest(self) -> Iterator[Unit]:
         """Bring and take the round that is not whole: at once, or chunk by chunk where cores hold no more."""
@@ -267,16 +272,6 @@ def _kept_by_all(job: RowJob) -> Unit:
             unit.add(("a", row), *(run(place.buffer, place.word, job.width) for place in job.kept))
             unit.add(("a", row), *filler(first.buffer, first.word, -words % OBJECT_WORDS, min(FILLER_WORDS, job.width)))
     return unit
-
-
-def _alternately(taps: list[Tap]) -> Iterator[Tap]:
-    """Yield transfers of several sources round by round; of one source as it is."""
-    if len(taps) == 1:
-        yield taps[0]
-        return
-    for at in range(taps[0].sizes[0]):
-        for tap in taps:
-            yield Tap(tap.buffer, tap.offset + at * tap.strides[0], (1, *tap.sizes[1:]), (0, *tap.strides[1:]))
 
 
 def _rows_and_again(buffer: int, start: int, count: int, high: int, pitch: int, words: int) -> Iterator[Tap]:

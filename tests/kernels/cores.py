@@ -16,6 +16,7 @@ from amanuensis.kernels.entries import NAMES, Entry, dtype_of, entry, is_array, 
 from amanuensis.kernels.host.call import bind, power_up
 
 needs_compiler: Final = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+exact_too: Final = pytest.mark.parametrize("speed", ["object", pytest.param("exact", marks=pytest.mark.long)])
 ARCHITECTURES: Final = ("npu1", "npu2")
 ALIGNMENT_BYTES: Final = 64
 POISON: Final = 0xCD

@@ -20,7 +20,7 @@ from amanuensis.kernels.reference.select import Vocabulary
 from amanuensis.kernels.sim.engine import Speed
 from amanuensis.kernels.sim.run import Simulation
 from amanuensis.kernels.sim.trace import Trace
-from tests.kernels.cores import needs_compiler
+from tests.kernels.cores import exact_too, needs_compiler
 from tests.kernels.device import Device as DeviceMemory
 from tests.kernels.scores import N_MASKS, agree, bitmaps_of
 
@@ -111,12 +111,13 @@ def test_vocabularies_of_any_size(words: Vocabulary) -> None:
     compare(made(words, 3), 3, NPU1())
 
 
+@exact_too
 @NPUS
 @pytest.mark.parametrize("words", [BASE, ENGLISH, TURBO], ids=lambda words: str(words.size))
-def test_the_vocabularies_of_whisper(words: Vocabulary, device: Device) -> None:
+def test_the_vocabularies_of_whisper(words: Vocabulary, device: Device, speed: Speed) -> None:
     """Six bitmaps, as the engine has, whose rows begin within words or not; each logit is read once."""
     rows = 5
-    trace = compare(made(words, rows, n_masks=6), rows, device)
+    trace = compare(made(words, rows, n_masks=6), rows, device, speed)
     columns = min(rows, device.cols - 1)
     logits, filler = rows * 13 * 4 * 4096, columns * 6 * 4 * 2112
     assert trace.bytes_read == logits + filler + rows * 2112

@@ -76,6 +76,19 @@ def test_int8_products_are_those_of_the_machine(rows: int, device: Device, speed
     equal(*cases.both(operator, memory, device, speed)[:2])
 
 
+@pytest.mark.parametrize("apart", [0, 5 << 20])
+def test_scales_and_bias_may_lie_anywhere(apart: int) -> None:
+    """In one place, and so far apart that no transfer reaches from one to the other."""
+    operator, memory = cases.product_int8(9, 128, 320)
+    weights = memory.buffers[Buffer.WEIGHTS]
+    memory.buffers[Buffer.WEIGHTS] = np.concatenate([weights, *[weights[:64]] * (apart // 64)])
+    start = operator.b_scales.offset
+    bias = memory.buffers[Buffer.WEIGHTS][start + apart :][: 4 * operator.n]
+    bias[:] = weights[start : start + 4 * operator.n]
+    operator = replace(operator, bias=Region(Buffer.WEIGHTS, start + apart))
+    equal(*cases.both(operator, memory, NPU1())[:2])
+
+
 @pytest.mark.parametrize("n", [256, 384, 576])
 @pytest.mark.parametrize("rows", [1, 9])
 def test_a_residual_that_is_its_own_destination_is_added_once(rows: int, n: int) -> None:
@@ -159,6 +172,18 @@ def test_attention_agrees(rows: int, keys: int, heads: int, first: int | None, d
     operator, memory = cases.attention(rows, keys, heads, first=first)
     made, expected, _ = cases.both(operator, memory, device, speed)
     close(made, expected, operator.dst, BFLOAT16, rows * heads * 64)
+
+
+def test_values_may_lie_far_from_their_keys() -> None:
+    """So far that no transfer reaches from one to the other."""
+    operator, memory = cases.attention(9, 100, 4, first=91)
+    cache, far = memory.buffers[Buffer.CACHE], 5 << 20
+    memory.buffers[Buffer.CACHE] = np.zeros(far + cache.size, np.uint8)
+    memory.buffers[Buffer.CACHE][: cache.size] = cache
+    memory.buffers[Buffer.CACHE][far : far + cache.size - operator.v.offset] = cache[operator.v.offset :]
+    operator = replace(operator, v=Region(Buffer.CACHE, far))
+    made, expected, _ = cases.both(operator, memory, NPU1())
+    close(made, expected, operator.dst, BFLOAT16, 9 * 256)
 
 
 @pytest.mark.parametrize("tight", [False, True])

@@ -7,7 +7,7 @@ import pytest
 from amanuensis.kernels.designs._iron import NPU1, NPU2, Device
 from amanuensis.kernels.dtypes import BFLOAT16
 from amanuensis.kernels.sim.engine import Speed
-from tests.kernels.cores import needs_compiler
+from tests.kernels.cores import exact_too, needs_compiler
 from tests.kernels.designs.products_cases import copied, held, memory_for, norm, quantised, summed
 
 pytestmark = needs_compiler
@@ -76,11 +76,13 @@ def test_many_rows(device: Device, rows: int) -> None:
     held(norm(memory, rows, 64), memory, device, floating=BFLOAT16)
 
 
+@exact_too
 @DEVICES
-def test_rows_of_whisper_base(device: Device) -> None:
-    """Norms, both quantisations and the copy of the states of an encoder of Whisper base, 256 positions."""
+def test_rows_of_whisper_base(device: Device, speed: Speed) -> None:
+    """Norms, both quantisations, sums and the copy of the states of an encoder of Whisper base, 256 positions."""
     memory = memory_for(8 * 256 * 2048)
-    held(norm(memory, 256, 512), memory, device, floating=BFLOAT16)
-    held(quantised(memory, 256, 512, smooth=True), memory, device)
-    held(quantised(memory, 256, 2048), memory, device)
-    held(copied(memory, 250, 1024), memory, device)
+    held(norm(memory, 256, 512), memory, device, speed, floating=BFLOAT16)
+    held(quantised(memory, 256, 512, smooth=True), memory, device, speed)
+    held(quantised(memory, 256, 2048), memory, device, speed)
+    held(summed(memory, 256, 512), memory, device, speed)
+    held(copied(memory, 250, 1024), memory, device, speed)

@@ -10,7 +10,7 @@ import pytest
 from amanuensis.kernels.designs._iron import NPU1, NPU2, Device
 from amanuensis.kernels.dtypes import BFLOAT16
 from amanuensis.kernels.sim.engine import Speed
-from tests.kernels.cores import needs_compiler
+from tests.kernels.cores import exact_too, needs_compiler
 from tests.kernels.designs.products_cases import Kind, held, memory_for, product
 
 pytestmark = needs_compiler
@@ -87,9 +87,10 @@ def test_more_columns_and_rows_than_a_part_holds(kind: Kind) -> None:
     ],
     ids=str,
 )
+@exact_too
 @DEVICES
 def test_products_of_whisper_base(
-    device: Device, sizes: tuple[int, int, int], kind: Kind, ending: dict[str, Any]
+    device: Device, sizes: tuple[int, int, int], kind: Kind, ending: dict[str, Any], speed: Speed
 ) -> None:
     """Every product of an encoder layer of Whisper base and its convolutions over a window of 256 positions."""
-    compare(device, kind, sizes, **ending)
+    compare(device, kind, sizes, speed, **ending)

@@ -17,13 +17,14 @@ from amanuensis.kernels.memory import Memory as DeviceMemory
 from amanuensis.kernels.memory import Span
 from amanuensis.kernels.operands import Buffer, Count, Parameter, Region
 from amanuensis.kernels.operators import GemmInt8, Operator, QuantiseRows
+from amanuensis.kernels.sim.engine import Speed
 from amanuensis.kernels.sim.iron import NPU1, NPU2, Device
 from amanuensis.npu.calibration import Precision
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS, Memory
 from amanuensis.npu.devices.xrt.planned_weights import planned_weights
-from tests.kernels.cores import needs_compiler
+from tests.kernels.cores import exact_too, needs_compiler
 from tests.kernels.figures import nrmse
 from tests.npu.devices.xrt.test_memory import BASE
 
@@ -100,13 +101,15 @@ def _parameters(n_bytes: int, rows: int) -> NDArray[np.uint8]:
     return made
 
 
-def run_both(laid: Laid, operators: list[Operator], device: Device) -> tuple[list[NDArray[np.uint8]], ...]:
+def run_both(
+    laid: Laid, operators: list[Operator], device: Device, speed: Speed = "object"
+) -> tuple[list[NDArray[np.uint8]], ...]:
     """Return the buffers as the launch and as the machine leave them."""
     _place_rows(laid)
     made, expected = ([buffer.copy() for buffer in laid.buffers] for _ in range(2))
     for operator in operators:
         run_operator(operator, DeviceMemory(expected))
-    run_launch(launch_sequence(operators, DeviceMemory(made), device), made)
+    run_launch(launch_sequence(operators, DeviceMemory(made), device), made, speed)
     return made, expected
 
 
@@ -165,8 +168,9 @@ def test_a_layer_of_whisper_base_is_one_launch(device: Device, rows: int, capsys
         print(f"\na decoder layer of base, {rows} rows, on {device}: {len(operators)} operators, NRMSE {error:.1e}")
 
 
+@exact_too
 @pytest.mark.parametrize("rows", [1, 9])
-def test_each_operator_of_a_layer_of_base_agrees(rows: int) -> None:
+def test_each_operator_of_a_layer_of_base_agrees(rows: int, speed: Speed) -> None:
     """On what the machine has made up to there, so that no error is passed on."""
     laid = Laid(LAYER, "int8", rows)
     ((_, operators),) = laid.streams.pieces(laid.bucket, Parameter(par.ROWS, BLOCK_ROWS))
@@ -175,7 +179,7 @@ def test_each_operator_of_a_layer_of_base_agrees(rows: int) -> None:
     for operator in operators:
         made, memory = [buffer.copy() for buffer in expected], DeviceMemory(expected)
         run_operator(operator, memory)
-        run_launch(launch_sequence([operator], DeviceMemory(made), NPU1()), made)
+        run_launch(launch_sequence([operator], DeviceMemory(made), NPU1()), made, speed)
         for span in memory.written:
             found, wanted = (_numbers(operator, span, buffers) for buffers in (made, expected))
             assert nrmse(found, wanted) <= OPERATOR_NRMSE, operator
@@ -202,11 +206,12 @@ def test_layers_of_other_widths_are_one_launch(width: int, heads: int) -> None:
     held(laid, operators, NPU1())
 
 
-def test_logits_are_those_of_the_machine() -> None:
+@exact_too
+def test_logits_are_those_of_the_machine(speed: Speed) -> None:
     """The last norm and the product with the whole vocabulary, of the row that is wanted."""
     laid = Laid(replace(BASE, decoder_layers=1), "int8", 4)
     operators = laid.streams.project()
-    made, expected = run_both(laid, operators, NPU1())
+    made, expected = run_both(laid, operators, NPU1(), speed)
     start = laid.memory.scratch().offset("logits")
     logits = (b[Buffer.SCRATCH][start : start + 4 * BASE.vocabulary].view(np.float32) for b in (made, expected))
     assert nrmse(*logits) <= LAYER_NRMSE
