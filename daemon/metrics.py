@@ -66,6 +66,8 @@ class Metrics:
         self.refused = self._counter("refused", "Messages, connections and requests refused, by code", "code")
         self.held_back_s = self._counter("held_back_seconds", "Time in which clients that sent too fast were not read")
         self.slow_clients = self._counter("slow_clients", "Clients closed because they did not read")
+        self.files = self._counter("files", "Files heard whole over REST")
+        self.file_s = self._counter("file_seconds", "Audio of files heard whole over REST")
         self.overtaken = self._counter("events_overtaken", "Partials, stats and acks replaced before they were sent")
         self.tick_s = self._histogram("tick", "From the submission of a window to its answer", TICK_BUCKETS_S)
         self.commit_s = self._histogram("commit_latency", "From the arrival of a word's last sound to its commit")

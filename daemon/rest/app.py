@@ -33,15 +33,18 @@ Result = TypeVar("Result")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def rest_app(pipeline: Callable[[], Pipeline], settings: RestSettings) -> Starlette:
+def rest_app(
+    pipeline: Callable[[], Pipeline], settings: RestSettings, on_heard: Callable[[float], None] = lambda _: None
+) -> Starlette:
     """Return the application.
 
     Args:
         pipeline: what runs, with the settings of now.
         settings: limits.
+        on_heard: told the seconds of every file that was heard whole.
 
     """
-    rest = Rest(pipeline, settings)
+    rest = Rest(pipeline, settings, on_heard)
     routes = [
         Route("/v1/audio/transcriptions", rest.task("transcribe"), methods=["POST"]),
         Route("/v1/audio/translations", rest.task("translate"), methods=["POST"]),
@@ -54,9 +57,12 @@ def rest_app(pipeline: Callable[[], Pipeline], settings: RestSettings) -> Starle
 class Rest:
     """What the routes do."""
 
-    def __init__(self, pipeline: Callable[[], Pipeline], settings: RestSettings) -> None:
+    def __init__(
+        self, pipeline: Callable[[], Pipeline], settings: RestSettings, on_heard: Callable[[float], None]
+    ) -> None:
         self._pipeline = pipeline
         self._settings = settings
+        self._on_heard = on_heard
 
     def task(self, task: Task) -> Handler:
         """Return the handler that transcribes or translates."""
@@ -98,13 +104,19 @@ class Rest:
         hearing = Hearing(self._pipeline(), asked, self._settings.audio_s)
         name = (upload.filename or "file")[:SHOWN_CHARS]
         source = await open_upload(upload.file, name, upload.size or 0)
-        words = _until_closed(hearing.words(source), source.aclose, form.close)
+        words = self._counted(hearing, _until_closed(hearing.words(source), source.aclose, form.close))
         headers = self._headers(asked)
         if asked.stream:
             return StreamingResponse(_events(words, hearing), media_type="text/event-stream", headers=headers)
         await _while_there(request, _exhaust(words))
         media_type, text = answers.body(asked, hearing.heard)
         return Response(text, media_type=media_type, headers=headers)
+
+    async def _counted(self, hearing: Hearing, words: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        async with aclosing(words):
+            async for text in words:
+                yield text
+        self._on_heard(hearing.heard.duration_s)
 
     def _headers(self, asked: TranscriptionRequest) -> dict[str, str]:
         """Say what really ran, and what of the request had no effect."""

@@ -60,7 +60,7 @@ class RestServer:
     def __init__(self, daemon: Daemon, pipeline: Callable[[], Pipeline], settings: RestSettings) -> None:
         self.daemon = daemon
         self._settings = settings
-        self._app = rest_app(pipeline, settings)
+        self._app = rest_app(pipeline, settings, self._count)
         self._running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
     async def listen(self, listener: Listener) -> None:
@@ -78,6 +78,10 @@ class RestServer:
             if self._running[-1][1].done():
                 self._running[-1][1].result()
             await asyncio.sleep(0)
+
+    def _count(self, seconds: float) -> None:
+        self.daemon.metrics.files.inc()
+        self.daemon.metrics.file_s.inc(seconds)
 
     def _config(self, app: Any) -> uvicorn.Config:
         protocol = type("Prompt", (PromptProtocol,), {"hello_s": self.daemon.config.limits.hello_s})

@@ -132,7 +132,7 @@ def part(name: str, data: bytes, filename: str | None = None) -> bytes:
 
 async def test_the_unmodified_sdk_gets_every_form() -> None:
     """JSON, text, SRT, VTT and `verbose_json` with words and segments."""
-    async with serving() as (_, address), sdk(address) as client:
+    async with serving() as (daemon, address), sdk(address) as client:
         speech = client.audio.transcriptions
         file = ("talk.wav", wav([0, 1, 2]))
         assert (await speech.create(model="whisper-1", file=file)).text == "alfa bravo charlie"
@@ -146,6 +146,8 @@ async def test_the_unmodified_sdk_gets_every_form() -> None:
             language="en",
             timestamp_granularities=["word", "segment"],
         )
+    assert daemon.metrics.files._value.get() == 5
+    assert daemon.metrics.file_s._value.get() == pytest.approx(5 * (verbose.duration or 0))
     assert (verbose.text, verbose.language) == ("alfa bravo charlie", "english")
     assert verbose.duration == pytest.approx(3.0, abs=0.1)
     assert [word.word for word in verbose.words or []] == ["alfa", "bravo", "charlie"]
