@@ -8,14 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.pump import Pump
 from amanuensis.stream.formats import AudioFormat
 
+SHORT_S: Final = 10  # of losses that are like a moment of sound
+PART_S: Final = 600  # of longer ones, at once
 PIECE_S: Final = 1.0  # at most so much at once: what waits in the pump stays bounded
 LOST_BY_CLIENT: Final = "not received: the client lost this audio"
+
+
+@dataclass(frozen=True, slots=True)
+class LongLoss:
+    """A loss before which what was heard is decoded: else it would be too much that waits, and be given up."""
+
+    skip: Callable[[], None]
 
 
 class Feeder:
@@ -35,7 +46,8 @@ class Feeder:
         self.heard_bytes = heard_bytes
         self._pump = pump
         self._format = fmt
-        self._waiting: deque[bytes | Callable[[], None]] = deque()  # sound, and what else is to be done in its place
+        # Sound, and what else is to be done in its place.
+        self._waiting: deque[bytes | Callable[[], None] | LongLoss] = deque()
         self._ignored_bytes = 0
         self._ending = False
         self._task: asyncio.Task[None] | None = None
@@ -70,9 +82,18 @@ class Feeder:
         if rest:
             self._waiting.append(bytes(rest))
         n_samples = (n_bytes - rest) // frame_bytes
-        self._waiting.append(lambda: self._pump.skip(n_samples, why))
+        if n_samples <= SHORT_S * self._format.rate:
+            self._waiting.append(partial(self._pump.skip, n_samples, why))
+        else:
+            self._waiting.extend(self._long(n_samples, why))
         self.heard_bytes += n_bytes
         self._start()
+
+    def _long(self, n_samples: int, why: str) -> Iterator[LongLoss]:
+        """Cut a loss in parts: one of hours must not hold up the other sessions."""
+        step = PART_S * self._format.rate
+        for start in range(0, n_samples, step):
+            yield LongLoss(partial(self._pump.skip, min(step, n_samples - start), why))
 
     def after(self, act: Callable[[], None]) -> None:
         """Do something once the pump was given what came before it."""
@@ -97,13 +118,20 @@ class Feeder:
 
     def _start(self) -> None:
         if self._task is None:
-            self._give_one()
+            if not self._waits_for_a_long_loss:
+                self._give_one()
             self._task = asyncio.create_task(self._give_rest())
+
+    @property
+    def _waits_for_a_long_loss(self) -> bool:
+        return bool(self._waiting) and isinstance(self._waiting[0], LongLoss)
 
     async def _give_rest(self) -> None:
         try:
             await self._pump.room()
             while self._waiting:
+                if self._waits_for_a_long_loss:
+                    await self._pump.settled()
                 self._give_one()
                 await self._pump.room()
         finally:
@@ -115,7 +143,7 @@ class Feeder:
             if isinstance(item, bytes):
                 self._pump.feed(item)
             else:
-                self._pump.attempt(item)
+                self._pump.attempt(item.skip if isinstance(item, LongLoss) else item)
         self._end_if_given()
 
     def _end_if_given(self) -> None:

@@ -126,9 +126,13 @@ class Library:
             os.close(descriptor)
         return False
 
+    def is_open(self, session: str) -> bool:
+        """Whether a recording is not finished."""
+        return (self.recordings / OPEN / session).is_dir()
+
     def is_going_on(self, session: str) -> bool:
         """Whether a session may still go on in a daemon that records."""
-        return (self.recordings / OPEN / session).is_dir() and self.is_in_use
+        return self.is_open(session) and self.is_in_use
 
     def _sessions(self) -> Iterator[tuple[str, Path]]:
         for path in sorted((self.recordings / OPEN).glob("*")):

@@ -23,6 +23,7 @@ from amanuensis.stream.events import (
     Word,
 )
 
+SAME_MS = 0.01  # times are rounded to microseconds
 RECOVERED = "recovered"  # code of the warning that a session tells which another process has taken up
 
 
@@ -68,11 +69,16 @@ class Recording:
                 for utt, index, spk in changes:
                     self._revise(utt, index, spk)
             case Gap(start_ms=start_ms, end_ms=end_ms, why=why):
-                self.holes.append(Hole(start_ms, end_ms, why))
+                before = self.holes.pop() if self.holes and self._goes_on(start_ms, why) else None
+                self.holes.append(Hole(before.start_ms if before else start_ms, end_ms, why))
             case Noted(id=label, at_ms=at_ms, text=text):
                 self.remarks.append(Remark(str(label), at_ms, text))
             case Warning(code=code):
                 self.repaired = self.repaired or code == RECOVERED
+
+    def _goes_on(self, start_ms: float, why: str) -> bool:
+        """Whether a gap is the rest of the one before: long ones are told in parts."""
+        return self.holes[-1].why == why and abs(self.holes[-1].end_ms - start_ms) < SAME_MS
 
     def _revise(self, utt: int, index: int, spk: str) -> None:
         words = self.words.get(utt, [])

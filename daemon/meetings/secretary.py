@@ -126,7 +126,7 @@ class Secretary:
             self._put(self._catch_up)
 
     def _catch_up(self, store: Store) -> None:
-        self._library.catch_up(store, lambda session: session in self._live)
+        self._library.catch_up(store, self._library.is_open)  # of those that are open we are told
         self._tidy(store)
 
     def _tidy(self, store: Store) -> None:
