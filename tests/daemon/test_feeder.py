@@ -67,6 +67,24 @@ async def test_a_loss_inside_a_sample_completes_it() -> None:
     assert pump.session.ledger.totals().gap == 1999
 
 
+async def test_a_long_loss_waits_until_what_was_said_is_decoded() -> None:
+    """Else the words before a pause would be given up with it, as too much that waits."""
+    feeder, pump, engine = made()
+    reading = asyncio.create_task(heard(pump))
+    feeder.put(Chunk(0, 0, pcm(say([0, 1]))))
+    feeder.after(pump.flush)
+    feeder.lose(1500 * FORMAT.bytes_per_s, "paused")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert pump.session.received_ms < 5000
+    engine.go.set()
+    await feeder.drained()
+    feeder.end()
+    gaps = [event for event in await reading if isinstance(event, Gap)]
+    assert {gap.why for gap in gaps} == {"paused"}
+    assert pump.session.ledger.totals().gap == 1500 * FORMAT.rate
+
+
 async def test_what_was_stopped_gives_nothing_more() -> None:
     """After a stop the rest is forgotten, and whoever waits goes on."""
     feeder, pump, _ = made()
