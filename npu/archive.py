@@ -111,7 +111,7 @@ def expand(archive: Path, folder: Path) -> None:
         weights = safetensors.numpy.save(tensors, metadata={"format": "pt"})
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise ArchiveError(
-            f"{archive}: its table of contents is broken ({error}); install the package again"
+            f"{archive}: its table of contents is broken ({str(error):.200}); install the package again"
         ) from error
     with whole_or_nothing(folder) as part:
         part.mkdir()
@@ -234,7 +234,7 @@ def _decode(entry: _Entry, data: memoryview, earlier: dict[str, NDArray[np.float
         return earlier[entry.same_as]
     if entry.kind == "sinusoids":
         if math.prod(entry.shape) > MAX_SINUSOIDS:
-            raise ValueError(f"{entry.name} has the shape {list(entry.shape)}")
+            raise ValueError(f"{entry.name!r:.100} has the shape {list(entry.shape)}")
         return sinusoids(entry.shape[0], entry.shape[1]).astype(np.float16)
     if entry.kind == "float16":
         return np.frombuffer(data, np.dtype("<f2")).astype(np.float16).reshape(entry.shape)
