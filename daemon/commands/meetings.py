@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("txt", "md", "srt", "vtt", "json", "csv")
 MAX_NAME_CHARS: Final = 100
+NICE: Final = 10  # who transcribes again can wait for those who speak now
 EXAMPLES: Final = """\
 examples:
   amanuensis meetings list
@@ -54,7 +55,9 @@ def add_parser(subparsers: SubParsers) -> None:
     export = _add(actions, "export", "write a meeting to a file", "amanuensis meetings export latest -o monday.md")
     export.add_argument("-f", "--format", choices=FORMATS, help="default: what FILE ends in, else txt")
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
-    rename = _add(actions, "rename-speaker", "call a speaker by a name", "... rename-speaker latest me 'Kim Lee'")
+    rename = _add(
+        actions, "rename-speaker", "call a speaker by a name", "amanuensis meetings rename-speaker latest me 'Kim'"
+    )
     again = _add(
         actions, "retranscribe", "transcribe a meeting again", "amanuensis meetings retranscribe latest --model base.en"
     )
@@ -178,7 +181,9 @@ async def retranscribe(library: Library, store: Store, args: argparse.Namespace)
     from amanuensis.daemon.progress import progress_bar
 
     meeting = store.find(args.meeting)
-    async with open_pipeline(load(args)) as pipeline:
+    config = load(args)
+    patient = replace(config, engine=replace(config.engine, nice=max(config.engine.nice, NICE)))
+    async with open_pipeline(patient) as pipeline:
         complain(engine_line(pipeline.engine.info))
         with progress_bar(sys.stderr) as bar:
             n_words = await transcribe_again(library, meeting, pipeline, bar)

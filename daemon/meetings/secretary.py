@@ -49,7 +49,7 @@ class Secretary:
     async def attending(self, sessions: Sessions) -> AsyncIterator[None]:
         """Write down what becomes of the sessions; on leaving, finish what was begun."""
         sessions.on_begin, sessions.on_over = self.begun, self.over
-        self._put(self._catch_up)
+        self._look()
         worker, ticker = asyncio.create_task(self._work()), asyncio.create_task(self._tick())
         try:
             yield
@@ -82,6 +82,8 @@ class Secretary:
         def step(store: Store) -> dict[str, Any] | None:
             if (folder := self._library.folder(session)) is not None:
                 self._library.take(store, folder)
+            else:  # there was no room to record it
+                begin(store, header, "interrupted")
             return self._told(store, "end", header) if is_last else None
 
         self._put(step)
@@ -94,6 +96,11 @@ class Secretary:
             self._steps.put_nowait(step)
         except asyncio.QueueFull:
             log.error("meetings: the index is too slow; it is caught up with at the next start")
+
+    def _look(self) -> None:
+        """Look after what is there; a daemon that never records makes no index."""
+        if self._library.index.exists() or self._library.recordings.exists():
+            self._put(self._catch_up)
 
     async def _work(self) -> None:
         while True:
@@ -123,7 +130,7 @@ class Secretary:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TIDY_S)
-            self._put(self._catch_up)
+            self._look()
 
     def _catch_up(self, store: Store) -> None:
         self._library.catch_up(store, self._library.is_open)  # of those that are open we are told

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.test_captions_page import SAVED
+from tests.helpers.axe import axe_script, violations
 from tests.helpers.browser import Tab
 from tests.helpers.recorded_meetings import finish, recording_daemon, speak, track
 from tests.helpers.tone_engine import spell
@@ -48,3 +49,5 @@ async def test_a_meeting_is_read_played_searched_renamed_and_exported(tab: Tab, 
             "!document.getElementById('hits').hidden && document.getElementById('hits').textContent"
         )
         assert tab.problems == []
+        if axe_script() is not None:
+            assert await violations(tab) == []
