@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,8 +59,9 @@ class Script(Source):
             self.idle.set()
             await asyncio.Event().wait()
 
-    def drain(self) -> Iterator[Chunk]:
-        yield from self._left
+    async def drain(self) -> AsyncIterator[Chunk]:
+        for chunk in self._left:
+            yield chunk
 
     async def aclose(self) -> None:
         """Nothing to let go."""
