@@ -36,7 +36,7 @@ from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.xrt.errors import ProgramError
 from amanuensis.npu.devices.xrt.opening import open_runtime
 from amanuensis.npu.devices.xrt.programs import FOLDER_VARIABLE
-from amanuensis.npu.devices.xrt.timed import BUFFER_BYTES, all_timed
+from amanuensis.npu.devices.xrt.timed import BUFFER_BYTES, all_timed, chained
 from amanuensis.npu.pyxrt_emulator import Settings
 from tests.helpers.emulated_package import copy_of
 from tests.kernels.cores import needs_compiler
@@ -103,6 +103,9 @@ def test_compiled_launches_are_timed(package: Path, monkeypatch: pytest.MonkeyPa
         assert us[changed_figure(name)] - us[warm_figure(name)] == pytest.approx(400, abs=1)
     assert us[device.QUEUED] < 2 * us[WARM_DISPATCH] < us[device.AFTER_IDLE]
     assert us[WARM_DISPATCH] < us[CHAINED] < 4 * us[WARM_DISPATCH]
+    before = pyxrt_emulator.counters().dispatches
+    bench.dispatch(bench.stream(chained()))
+    assert pyxrt_emulator.counters().dispatches == before + 1  # all launches of a configuration in one
     facts = device.facts_of(runtime, figures)
     assert (facts["timing"], facts["programs"], facts["cycles_per_element"]) == ("modelled", "simulated programs", {})
     assert device.CYCLES in facts["not_measured"]
