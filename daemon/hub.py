@@ -160,8 +160,8 @@ class Hub:
     def __init__(self) -> None:
         self.clients: set[ClientQueue] = set()
 
-    def publish(self, entry: Entry) -> None:
-        """Queue an event for every client."""
+    def publish(self, entry: Entry, first: ClientQueue | None = None) -> None:
+        """Queue an event for every client; for one of them first, so that a crowd does not delay it."""
         outgoing = Outgoing(entry)
-        for client in self.clients:
+        for client in sorted(self.clients, key=lambda client: client is not first):
             client.put(outgoing)

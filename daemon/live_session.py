@@ -196,7 +196,7 @@ class LiveSession:
             self.store.append_step(durable, self.pump.session)
         for entry in entries:
             self._count(entry.event)
-            self.hub.publish(entry)
+            self.hub.publish(entry, first=self.speaker)
 
     def _count(self, event: Event) -> None:
         self._metrics.events.labels(event.type).inc()

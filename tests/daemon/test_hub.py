@@ -150,3 +150,23 @@ async def test_what_waits_is_bounded_in_bytes() -> None:
     assert queue.closing is not None
     assert queue.closing[0] == 1013
     assert len(queue) == 0
+
+
+async def test_one_may_be_told_before_a_crowd() -> None:
+    """Whoever is to be first gets its event before all others, wherever it stands among them."""
+    hub, queues = Hub(), [ClientQueue("json") for _ in range(20)]
+    hub.clients.update(queues)
+    for first in queues:
+        told: list[ClientQueue] = []
+
+        async def wait(queue: ClientQueue, told: list[ClientQueue] = told) -> None:
+            await queue.get()
+            told.append(queue)
+
+        async with asyncio.TaskGroup() as tasks:
+            for queue in queues:
+                tasks.create_task(wait(queue))
+            await asyncio.sleep(0)  # all of them wait
+            hub.publish(Entry(STATS), first=first)
+        assert told[0] is first
+        assert len(told) == len(queues)
