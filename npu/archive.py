@@ -111,7 +111,7 @@ def expand(archive: Path, folder: Path) -> None:
         weights = safetensors.numpy.save(tensors, metadata={"format": "pt"})
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise ArchiveError(
-            f"{archive}: its table of contents is broken ({str(error):.200}); install the package again"
+            f"{archive}: its table of contents is broken ({error!s:.200}); install the package again"
         ) from error
     with whole_or_nothing(folder) as part:
         part.mkdir()
