@@ -64,7 +64,9 @@ def test_websocket_paths(path: str, route: Route | None) -> None:
     assert websocket_route(path) == route
 
 
-@pytest.mark.parametrize("path", ["/", "/captions", "/captions?session=abc", "/captions/abc", "/captions/abc?overlay=1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/captions", "/captions?session=abc", "/captions/abc", "/captions/abc?overlay=1"]
+)
 def test_captions_page(path: str) -> None:
     """The page is there for the newest session and for one by its name; all that it loads are files of the package."""
     page = page_at(path, site())
@@ -167,7 +169,19 @@ def test_other_paths(path: str, status: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("path", "role"),
     [
-        *((path, None) for path in ("/", "/captions?x", "/captions/x", "/page/link.js", "/healthz", "/readyz", "/v1/session", "/v1/watch/abc")),
+        *(
+            (path, None)
+            for path in (
+                "/",
+                "/captions?x",
+                "/captions/x",
+                "/page/link.js",
+                "/healthz",
+                "/readyz",
+                "/v1/session",
+                "/v1/watch/abc",
+            )
+        ),
         *((path, "watch") for path in ("/v1/sessions/abc.txt", "/v1/sessions/latest.srt?token=x", "/v1/login")),
         *((path, "admin") for path in ("/metrics", "/v1/sessions", "/page/x.js", "/v1/sessions/abc.exe", "/%6d")),
     ],
