@@ -323,7 +323,7 @@ class LiveSession:
             self.feeder.end()
 
     async def suspend(self, ending: Ending) -> None:
-        """Take no more audio, and wait until what can be decoded now is told and final; the session goes on elsewhere."""
+        """Take no more audio; wait until what can be decoded now is told and final. The session goes on elsewhere."""
         if self.ending is None:
             self._close(ending)
         await self.room()
