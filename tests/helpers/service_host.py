@@ -93,6 +93,7 @@ class Host:
             "AMANUENSIS_LOG_LEVEL": "info",
             "XDG_CONFIG_HOME": str(self.config.parents[1]),
             "XDG_STATE_HOME": str(self._folder / "state"),
+            "XDG_DATA_HOME": str(self._folder / "data"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         return os.environ | own | {f"AMANUENSIS_LIMITS_{name}": value for name, value in self._limits.items()}

@@ -31,6 +31,7 @@ LIMITS = {  # everything that is bounded is full before the warm-up is over
     "LINGER_S": "1",
     "MAX_LOAD": "0",
     "IDLE_S": "3600",
+    "PING_S": "20",
 }
 
 
@@ -146,6 +147,8 @@ async def soak(
 ) -> Soaked:
     """Speak for so much audio into one session; each `look_s` of it have others come and go, and look what stays."""
     soaked = Soaked()
+    for variant in range(VARIANTS):
+        stream_of(variant)  # speaking takes time, in which a client should not be deaf
     async with host(model, folder, LIMITS) as daemon:
         hello = Hello(audio=FORMAT, want=["words"])
         async with connect(daemon.url, hello) as client, asyncio.TaskGroup() as tasks:
