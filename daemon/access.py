@@ -16,6 +16,7 @@ from websockets.datastructures import Headers
 
 from amanuensis.daemon.addresses import Address, ListenAddress, UnixAddress
 from amanuensis.daemon.logins import COOKIE, Logins
+from amanuensis.daemon.request_target import split_target
 from amanuensis.daemon.tokens import ALL_ROLES, Role, Token, TokenTable
 
 IN_SESSIONS: Final[frozenset[Role]] = frozenset(("watch", "speak"))
@@ -128,7 +129,7 @@ def presented(headers: Headers, path: str, *, by_page: bool = True) -> Presented
     values = headers.get_all("Authorization")
     scheme, _, value = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     is_wrong = bool(values) and (scheme.lower() != "bearer" or not value.strip())
-    queries = parse_qs(urlsplit(path).query, max_num_fields=16) if "?" in path and path.count("&") < 16 else {}
+    queries = parse_qs(split_target(path).query, max_num_fields=16) if "?" in path and path.count("&") < 16 else {}
     return Presented(
         bearer=value.strip() if values and not is_wrong else None,
         in_address=queries["token"][-1] if "token" in queries else None,
@@ -165,7 +166,10 @@ class Access:
 
     def refuse(self, peer: Peer, headers: Headers) -> Refusal | None:
         """Return why a request is refused whoever sends it, or None."""
-        host, origin = headers.get("Host", ""), headers.get("Origin")
+        hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
+        if len(hosts) > 1 or len(origins) > 1:
+            return Refusal(400, "more than one Host or Origin: send one of each at most")
+        host, origin = "".join(hosts), origins[0] if origins else None
         is_local_door = isinstance(peer.door, Address) and peer.door.is_loopback
         if is_local_door and not _is_local(host) and not self._is_listed_host(host):
             # A name that leads here by a trick of DNS would pass for the same origin.
@@ -223,5 +227,18 @@ def _is_local(host: str) -> bool:
 
 
 def _is_same(origin: str, host: str) -> bool:
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+
+
+def is_origin(text: str) -> bool:
+    """Whether it is an origin as browsers send it: scheme, host and perhaps a port, nothing behind them."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # ValueError where it is none
+    except ValueError:
+        return False
+    return bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and text.isascii() and " " not in text

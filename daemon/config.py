@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from amanuensis.daemon.access import is_origin
 from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
 from amanuensis.daemon.dialects.settings import RestSettings, WyomingSettings
-from amanuensis.daemon.fields import nearest
+from amanuensis.daemon.fields import nearest, show
 from amanuensis.daemon.layers import Layer, Places, read_file
 from amanuensis.daemon.logs import LogFormat, LogLevel
 from amanuensis.daemon.meetings.settings import MeetingSettings
@@ -79,6 +80,9 @@ class ServerSettings:
             )
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise ValueError("token must be of printable ASCII characters")
+        for origin in self.origins:
+            if not is_origin(origin):
+                raise ValueError(f"origins {show(origin)} is not allowed: give SCHEME://HOST or SCHEME://HOST:PORT")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together: set both, or neither")
 
@@ -331,7 +335,7 @@ def _from_env(env: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} {value!r} is not allowed: it must be {low:g} to {high:g}")
+        raise ValueError(f"{name} {value!r} is not allowed: it must be {low:.10g} to {high:.10g}")
 
 
 def _value_at(config: Config, key: str) -> Any:

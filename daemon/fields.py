@@ -26,9 +26,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can carry all characters: JSON and arguments of commands may have others."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def _is_text(value: object, max_chars: int) -> TypeGuard[str]:
-    """Whether it is a string of at most so many characters, all of which UTF-8 can carry (JSON allows others)."""
-    return isinstance(value, str) and len(value) <= max_chars and not any("\ud800" <= c <= "\udfff" for c in value)
+    """Whether it is a string of at most so many characters, all of which UTF-8 can carry."""
+    return isinstance(value, str) and len(value) <= max_chars and is_utf8(value)
 
 
 class Fields:
@@ -91,7 +96,7 @@ class Fields:
     def number(self, name: str, low: float, high: float) -> float:
         value = self._values.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            raise self.wrong(name, f"a number from {low:g} to {high:g}")
+            raise self.wrong(name, f"a number from {low:.16g} to {high:.16g}")
         return float(value)
 
     def flag(self, name: str) -> bool:

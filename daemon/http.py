@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
 from amanuensis.daemon.outputs import FORMATS
 from amanuensis.daemon.page_files import PAGE_POLICY, captions_html, is_captions, meetings_html, page_file
+from amanuensis.daemon.request_target import split_target
 from amanuensis.daemon.tokens import Role
 from amanuensis.stream.events import Word
 
@@ -119,7 +120,7 @@ class Site:
 
 def websocket_route(path: str) -> Route | None:
     """Return where a WebSocket to this path leads, or None."""
-    parts = urlsplit(path)
+    parts = split_target(path)
     if parts.path == "/v1/session":
         resumes = RESUME.search(parts.query)
         return Route("session", resumes=resumes[1] if resumes else None)
@@ -131,7 +132,7 @@ def websocket_route(path: str) -> Route | None:
 
 def needed_role(path: str) -> Role | None:
     """Return what somebody must be allowed to do to get a page; None: it tells nothing of what is said or done."""
-    path = urlsplit(path).path
+    path = split_target(path).path
     is_open = path in OPEN or is_captions(path) or page_file(path) is not None
     if is_open or websocket_route(path) is not None:
         return None
@@ -140,12 +141,12 @@ def needed_role(path: str) -> Role | None:
 
 def is_login(path: str) -> bool:
     """Whether a page asks for a cookie in the place of its token."""
-    return urlsplit(path).path == LOGIN
+    return split_target(path).path == LOGIN
 
 
 def exported_session(path: str) -> str | None:
     """Return the session whose transcript is asked for, if one is."""
-    match = EXPORT.fullmatch(urlsplit(path).path)
+    match = EXPORT.fullmatch(split_target(path).path)
     return unquote(match[1]) if match else None
 
 
@@ -162,7 +163,7 @@ def json_page(status: int, facts: dict[str, Any]) -> Page:
 
 def answer(path: str, site: Site, *, is_admin: bool) -> Page | Written:
     """Answer a GET of somebody who may have this page; what runs here in detail is told to an admin only."""
-    path = urlsplit(path).path
+    path = split_target(path).path
     match path:
         case "/healthz":
             return json_page(200, {"status": "ok"} | ({"engine": site.health()} if is_admin else {}))

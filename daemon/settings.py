@@ -57,7 +57,9 @@ def check_keys(values: Mapping[str, Any], known: Mapping[str, Any], place: Calla
     sections = {key[:at] for key in known for at in range(len(key)) if key[at] == "."}
     for key, value in values.items():
         if key not in (sections if value == {} else known):
-            hint = nearest(key, {*known, *sections}) or "; `amanuensis serve --check` prints all"
+            hint = (
+                nearest(key, known if "." in key else {*known, *sections}) or "; `amanuensis serve --check` prints all"
+            )
             raise ConfigError(f"{place(key)}: unknown setting {show(key)}{hint}")
 
 

@@ -126,20 +126,18 @@ class Desk:
 
     def answer(self, frame: str | bytes) -> Answer:
         """Return the answer to one request: of its type and with its id, or `error`."""
-        label: object = None
+        named: Answer = {}
         try:
             values = _read(frame)
-            label = values.get("id")
             kind = values.get("type")
             if not isinstance(kind, str) or kind not in self._requests:
                 raise FieldError(f"request: type is {show(kind)}; it must be one of {', '.join(self._requests)}")
             known, act = self._requests[kind]
+            named = {"id": Fields("request", {"id": values.get("id")}, ("id",)).label("id", 64)}
             fields = Fields(kind, values, ("type", "id", *known))
-            label = fields.label("id", 64)
             with self._library.open() as store:
-                return {"type": kind, "id": label, **act(store, fields)}
+                return {"type": kind, **named, **act(store, fields)}
         except (FieldError, MeetingError) as error:
-            named = {} if label is None or not isinstance(label, str | int) else {"id": label}
             return {"type": "error", **named, "code": "bad_request", "message": str(error), "fatal": False}
 
     def _list(self, store: Store, _: Fields) -> Answer:

@@ -63,11 +63,20 @@ def test_loopback_refuses_other_names(host: str) -> None:
         ("http://localhost:9999", 403),
         ("null", 403),
         ("ftp://localhost:8770", 403),
+        ("http://[", 403),
     ],
 )
 def test_pages_of_other_origins_are_refused(origin: str, expected: int | None) -> None:
     """A browser's page comes from the daemon itself or from a listed origin."""
     assert status(LOOPBACK, Host="localhost:8770", Origin=origin) == expected
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin"])
+def test_doubled_headers_are_not_guessed_about(name: str) -> None:
+    """Whoever sends two of them could mean one for us and one for somebody else."""
+    refusal = OPEN.refuse(LOOPBACK, Headers([(name, "localhost"), (name, "evil.example")]))
+    assert refusal is not None
+    assert refusal.status == 400
 
 
 def test_listed_origin_may_name_its_own_host() -> None:

@@ -154,6 +154,7 @@ def test_export_is_as_of_now() -> None:
         ("/page/none.js", 404, "nothing here"),
         ("/page/../page_files.py", 404, "nothing here"),
         ("/captions/a/b", 404, "nothing here"),
+        ("//[", 404, "nothing here"),
         ("/v1/session", 426, "amanuensis.v1"),
         ("/" + "x" * 5000, 404, "nothing here"),
     ],

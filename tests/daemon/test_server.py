@@ -204,6 +204,9 @@ async def test_pages_of_others_cannot_connect() -> None:
                 pass
         assert (await get(address, "/readyz", Origin="https://evil.example"))[0] == 403
         assert (await get(address, "/readyz", Host="evil.example"))[0] == 421
+        assert (await get(address, "//[?token=x"))[0] == 404
+        doubled = await exchange(address, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        assert doubled.startswith(b"HTTP/1.1 400 ")
 
 
 async def test_http_beside_the_socket() -> None:

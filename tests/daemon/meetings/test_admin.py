@@ -61,6 +61,8 @@ async def test_meetings_are_read_and_changed(tmp_path: Path) -> None:
         ({"type": "export", "id": 1, "meeting": "x", "format": "pdf"}, "one of txt, md, srt, vtt, json, csv"),
         ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 printable characters"),
         ({"type": "list", "id": 1, "all": True}, "unknown field 'all'"),
+        ({"type": "list", "id": "\ud800"}, "id is '\\ud800'; it must be a string"),
+        ({"type": "halt", "id": "\ud800"}, "type is 'halt'"),
     ],
 )
 async def test_wrong_requests_are_answered_and_forgotten(
