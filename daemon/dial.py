@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatu
 from websockets.typing import Subprotocol
 
 from amanuensis.daemon.addresses import SYSTEM_SOCKET, UNIX, usual_socket
+from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.protocol import PROTO
 from amanuensis.daemon.tls import client_context
 
@@ -70,7 +71,7 @@ def target(address: str) -> Target:
         return Target(f"ws://localhost{match[2] or SESSION_PATH}", Path(match[1]))
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        known = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0 and is_utf8(address)
     except ValueError:
         known = False
     if not known:

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from amanuensis.daemon.fields import nearest, show
+from amanuensis.daemon.fields import is_utf8, nearest, show
 
 Tree = TypeVar("Tree")
 TRUE: Final = ("true", "yes", "on", "1")
@@ -57,9 +57,8 @@ def check_keys(values: Mapping[str, Any], known: Mapping[str, Any], place: Calla
     sections = {key[:at] for key in known for at in range(len(key)) if key[at] == "."}
     for key, value in values.items():
         if key not in (sections if value == {} else known):
-            hint = (
-                nearest(key, known if "." in key else {*known, *sections}) or "; `amanuensis serve --check` prints all"
-            )
+            alike = nearest(key, known if "." in key else {*known, *sections})
+            hint = alike or "; `amanuensis serve --check` prints all"
             raise ConfigError(f"{place(key)}: unknown setting {show(key)}{hint}")
 
 
@@ -109,6 +108,8 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
         if number is None:
             raise _wrong(value, where, "a whole number" if hint is int else "a number")
         return number
+    if isinstance(value, str) and not is_utf8(value):
+        raise _wrong(value, where, "text in UTF-8")
     if isinstance(value, str):
         return Path(value).expanduser() if hint is Path else value
     raise _wrong(value, where, "text in quotes")

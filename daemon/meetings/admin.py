@@ -27,6 +27,7 @@ MAX_NAME_CHARS: Final = 100
 MAX_TITLE_CHARS: Final = 200
 BAD_HELLO: Final = 4400
 NOT_ALLOWED: Final = 4401
+MAX_LABEL_CHARS: Final = 64
 IDLE_S: Final = 3600.0
 Answer: TypeAlias = dict[str, Any]
 
@@ -129,14 +130,15 @@ class Desk:
         named: Answer = {}
         try:
             values = _read(frame)
+            named = _label(values)
             kind = values.get("type")
             if not isinstance(kind, str) or kind not in self._requests:
                 raise FieldError(f"request: type is {show(kind)}; it must be one of {', '.join(self._requests)}")
             known, act = self._requests[kind]
-            named = {"id": Fields("request", {"id": values.get("id")}, ("id",)).label("id", 64)}
             fields = Fields(kind, values, ("type", "id", *known))
+            label = fields.label("id", MAX_LABEL_CHARS)
             with self._library.open() as store:
-                return {"type": kind, **named, **act(store, fields)}
+                return {"type": kind, "id": label, **act(store, fields)}
         except (FieldError, MeetingError) as error:
             return {"type": "error", **named, "code": "bad_request", "message": str(error), "fatal": False}
 
@@ -181,6 +183,14 @@ def sound_file(library: Library, session: str, first: int) -> Path | None:
     folder = library.folder(session)
     files = dict(sound_files(folder)) if folder is not None else {}
     return files.get(first)
+
+
+def _label(values: Mapping[object, object]) -> Answer:
+    """Return the id of a request, to be said again in an error; nothing when it is none."""
+    try:
+        return {"id": Fields("request", {"id": values.get("id")}, ("id",)).label("id", MAX_LABEL_CHARS)}
+    except FieldError:
+        return {}
 
 
 def _name(fields: Fields) -> str:

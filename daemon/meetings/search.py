@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.meetings.model import MeetingError
 from amanuensis.daemon.meetings.store import Store
 
@@ -39,7 +40,8 @@ def search(store: Store, phrase: str, limit: int = 50) -> list[Hit]:
         MeetingError: there is nothing to look for.
 
     """
-    if not any(char.isalnum() for char in phrase) or len(phrase) > MAX_QUERY_CHARS:
+    has_words = any(char.isalnum() for char in phrase) and is_utf8(phrase)
+    if not has_words or len(phrase) > MAX_QUERY_CHARS:
         raise MeetingError(f"{phrase[:40]!r} cannot be looked for: give words, at most {MAX_QUERY_CHARS} characters")
     quoted = '"' + phrase.replace('"', " ").replace("\0", " ") + '"'
     hits = []

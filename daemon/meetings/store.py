@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.meetings.model import (
     HeardWord,
     Hole,
@@ -130,6 +131,8 @@ class Store:
         """
         if name == "latest":
             found = self.meetings(1)
+        elif not is_utf8(name):
+            found = []
         else:
             row = self._db.execute("SELECT id, title, opened_s FROM meetings WHERE id = ?", (name,)).fetchone()
             begins = "SELECT id, title, opened_s FROM meetings WHERE substr(id, 1, ?) = ? LIMIT 2"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.daemon.spool.clock import Clock
-from amanuensis.daemon.spool.log_file import LogFile, explained, sync_folder
+from amanuensis.daemon.spool.log_file import LogFile, explained, sync_folder, sync_in_turn
 from amanuensis.stream.formats import AudioFormat
 
 SEGMENT_S: Final = 10.0  # a single chunk that is longer has a segment of its own
@@ -183,11 +183,7 @@ class AudioLog:
             SpoolError: the disk did not take it.
 
         """
-        for file in list(self._unsynced):
-            file.sync()
-            self._unsynced.remove(file)
-            file.close()
-        self._open.sync()
+        sync_in_turn(self._unsynced, self._open)
         if self._new_names:
             self._new_names = False
             sync_folder(self._folder)

@@ -16,7 +16,15 @@ from amanuensis.daemon.journal import Entry, Journal, JournalBase
 from amanuensis.daemon.spool.audio_log import Place
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.event_maps import event_map
-from amanuensis.daemon.spool.log_file import UNFINISHED, LogFile, SpoolError, explained, reading, sync_folder
+from amanuensis.daemon.spool.log_file import (
+    UNFINISHED,
+    LogFile,
+    SpoolError,
+    explained,
+    reading,
+    sync_folder,
+    sync_in_turn,
+)
 from amanuensis.daemon.spool.records import Record
 
 SEGMENT_BYTES: Final = 2**20
@@ -127,11 +135,7 @@ class EventLog:
             SpoolError: the disk did not take it.
 
         """
-        for file in list(self._unsynced):
-            file.sync()
-            self._unsynced.remove(file)
-            file.close()
-        self._open.sync()
+        sync_in_turn(self._unsynced, self._open)
         for path in list(self._stripped):
             _sync_file(path)
             _put_in_place(path)

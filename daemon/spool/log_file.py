@@ -111,6 +111,20 @@ class LogFile:
         os.close(self._fd)
 
 
+def sync_in_turn(closed: list[LogFile], current: LogFile) -> None:
+    """Wait until closed files, which are let go of and taken from the list, and the open one are on the disk.
+
+    Raises:
+        SpoolError: the disk did not take it; what is still in the list was not synced.
+
+    """
+    for file in list(closed):
+        file.sync()
+        closed.remove(file)
+        file.close()
+    current.sync()
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[RecordReader]:
     """Open a log for reading.

@@ -61,7 +61,7 @@ def test_files_of_the_system_and_the_user() -> None:
         ("[server]\norigins = ['not an origin']", "origins 'not an origin' is not allowed: give SCHEME://HOST"),
         ("[server]\norigins = ['http://[']", "origins 'http://[' is not allowed"),
         ("[server]\norigins = ['https://a.example/']", "origins 'https://a.example/' is not allowed"),
-        ("[server]\nfoo = 1", "unknown setting 'server.foo'; `amanuensis serve --check` prints all"),
+        ("[server]\nfoo = 1", "unknown setting 'server.foo' (did you mean 'server.token'?)"),
         ("[limits]\nmessage_bytes = 0", "message_bytes 0 is not allowed: it must be 4096 to 67108864"),
         ("[server]\nlisten = '8770'", "listen '8770' is not allowed: give HOST:PORT"),
         ("[server]\nlisten = '127.0.0.1:99999'", "give HOST:PORT"),
@@ -124,3 +124,9 @@ def test_description_can_be_read_back(tmp_path: Path) -> None:
     assert "threads = 0  # default" in described
     tomllib.loads(described)
     assert load(tmp_path, described) == config
+
+
+def test_text_that_utf8_cannot_carry_is_refused(tmp_path: Path) -> None:
+    """Bytes of an argument or a variable that are no text are named, and not handed to a model or a log."""
+    with pytest.raises(ConfigError, match=r"stream\.prompt is '\\udcff'; it must be text in UTF-8"):
+        load(tmp_path, env={"AMANUENSIS_STREAM_PROMPT": "\udcff"})

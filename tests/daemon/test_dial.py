@@ -25,7 +25,9 @@ def test_addresses(address: str, expected: Target) -> None:
     assert target(address) == expected
 
 
-@pytest.mark.parametrize("address", ["", "http://h", "ws://", "unix:", "unix:a.sock", "ws://[bad", "ws://h:99999"])
+@pytest.mark.parametrize(
+    "address", ["", "http://h", "ws://", "unix:", "unix:a.sock", "ws://[bad", "ws://h:99999", "ws://h/\udcff"]
+)
 def test_other_addresses_are_refused(address: str) -> None:
     """Anything else is named, with what to write."""
     with pytest.raises(ClientError, match=r"is not an address: write ws://HOST:PORT/v1/session or unix:/SOCKET"):

@@ -37,6 +37,7 @@ def test_a_meeting_is_found_by_a_beginning_of_its_id(store: Store, fill: Fill) -
     for name, message in (
         ("4f", "more than one meeting begins with '4f'"),
         ("x", "no meeting 'x'"),
+        ("\udcff", "no meeting '.udcff'"),
         ("%", "no meeting"),
     ):
         with pytest.raises(MeetingError, match=message):
