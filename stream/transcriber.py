@@ -149,16 +149,16 @@ class Transcriber:
             return None
         if self._look_again:
             return self._look_again
-        length = (newest if self._end is None else self._end) - self._window_start
+        length = self._audio_end(newest) - self._window_start
         if length > self._limit or (length == self._limit and self._end is None):
             return JobKind.FULL
         if self._end is not None:
-            return JobKind.LAST
+            return JobKind.LAST if length >= MIN_AUDIO else None
         return JobKind.TICK if self._context.ticks and self._tick_is_due(newest, last_voiced) else None
 
     def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, Window]:
         """Make the job that is due; return it and its audio."""
-        stop = min(newest if self._end is None else self._end, self._window_start + self._limit)
+        stop = min(self._audio_end(newest), self._window_start + self._limit)
         again = self._look_again is not None
         self._look_again, self._hurry = None, False
         lead = self._lead_frames(stop)
@@ -237,6 +237,10 @@ class Transcriber:
         events = self._commit(self._hypothesis[:n])
         self._hypothesis = self._hypothesis[n:]
         return [*events, *self._context.captions.final("flush")]
+
+    def _audio_end(self, newest: int) -> int:
+        """Return how far there is sound: behind a restart the resampler may still hold the very last of an utterance."""
+        return newest if self._end is None else min(self._end, newest)
 
     def _lead_frames(self, stop: int) -> int:
         """Return how many frames of silence come before the window: some where it begins with speech and no words."""
