@@ -239,7 +239,7 @@ class Transcriber:
         return [*events, *self._context.captions.final("flush")]
 
     def _audio_end(self, newest: int) -> int:
-        """Return how far there is sound: behind a restart the resampler may still hold the very last of an utterance."""
+        """Return how far there is sound: behind a restart the resampler may still hold the last of an utterance."""
         return newest if self._end is None else min(self._end, newest)
 
     def _lead_frames(self, stop: int) -> int:
