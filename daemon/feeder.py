@@ -17,7 +17,7 @@ from amanuensis.daemon.pump import Pump
 from amanuensis.stream.formats import AudioFormat
 
 SHORT_S: Final = 10  # of losses that are like a moment of sound
-PART_S: Final = 600  # of longer ones, at once
+PART_S: Final = 60  # of longer ones, at once: some tens of milliseconds of work
 PIECE_S: Final = 1.0  # at most so much at once: what waits in the pump stays bounded
 LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 

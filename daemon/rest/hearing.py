@@ -117,6 +117,8 @@ class Hearing:
             raise RestError(503, str(error), headers={"Retry-After": str(RETRY_S)}) from None
         info = self._pipeline.engine.info
         self._check(None, captioner.heard_ms)
+        if not captioner.heard_ms:
+            raise RestError(400, "file: there is no sound in it (0 samples)", param="file")
         self._language = captioner.session.language or (info.languages[0] if len(info.languages) == 1 else None)
 
     def _check(self, event: Event | None, heard_ms: float) -> None:

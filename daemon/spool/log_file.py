@@ -29,6 +29,8 @@ def explained(path: Path, error: OSError) -> SpoolError:
         errno.EFBIG: "the largest file size allowed is reached (ulimit -f)",
         errno.EIO: "the disk fails: see the kernel's log",
         errno.EROFS: "that file system can only be read: name another folder",
+        errno.EEXIST: "there is something that is no folder: move it, or name another folder",
+        errno.ENOTDIR: "a part of that path is no folder: name another folder",
         errno.EACCES: "let the daemon's user write there, or name another folder",
     }
     what = os.strerror(error.errno) if error.errno else str(error)

@@ -82,6 +82,7 @@ async def test_a_long_loss_waits_until_what_was_said_is_decoded() -> None:
     feeder.end()
     gaps = [event for event in await reading if isinstance(event, Gap)]
     assert {gap.why for gap in gaps} == {"paused"}
+    assert max(gap.end_ms - gap.start_ms for gap in gaps) <= 60_000  # at once: other sessions wait for it
     assert pump.session.ledger.totals().gap == 1500 * FORMAT.rate
 
 

@@ -217,8 +217,9 @@ async def test_compressed_and_wide_sound_is_read() -> None:
         (b"", "is empty (0 bytes)"),
         (b"this is no sound" * 100, "not a sound file that can be read"),
         (wav([0])[:30], "not a sound file that can be read"),
+        (wav([0])[:44], "there is no sound in it (0 samples)"),
     ],
-    ids=["empty", "text", "header"],
+    ids=["empty", "text", "header", "no samples"],
 )
 async def test_files_without_sound_are_refused(file: bytes, says: str) -> None:
     """The error is OpenAI's and names the field; nothing stays open."""

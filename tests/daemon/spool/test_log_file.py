@@ -118,7 +118,9 @@ def test_places_that_cannot_be_written_are_named(path: str) -> None:
         LogFile(Path(path)).append({"n": 0})
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST]
+)
 def test_causes_are_explained(number: int) -> None:
     """Each cause comes with its own advice."""
     text = str(explained(Path("/x"), OSError(number, os.strerror(number))))
