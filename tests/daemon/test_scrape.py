@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from amanuensis.daemon.addresses import Address, parse_address
 from amanuensis.daemon.config import Config, EngineSettings, ServerSettings
 from amanuensis.daemon.lifecycle import serve
+from amanuensis.daemon.spool.places import SpoolSettings
 from tests.helpers.daemon_client import Event, check_invariants, connected, cut, get, hello, pcm
 
 SECONDS = 8
@@ -53,9 +54,10 @@ def count(events: Sequence[Event]) -> Counter[str]:
 
 
 @asynccontextmanager
-async def served(model: Path) -> AsyncIterator[Address]:
+async def served(model: Path, folder: Path) -> AsyncIterator[Address]:
     """A daemon with the true engine, stopped by a signal as a service manager does it."""
-    config = Config(ServerSettings("127.0.0.1:0"), EngineSettings(str(model), device="cpu", threads=1))
+    engine, spool = EngineSettings(str(model), device="cpu", threads=1), SpoolSettings(folder=str(folder))
+    config = Config(ServerSettings("127.0.0.1:0"), engine, spool=spool)
     listening: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(config, listening.set_result, lambda: config))
     await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
@@ -66,11 +68,11 @@ async def served(model: Path) -> AsyncIterator[Address]:
         await serving
 
 
-async def test_a_scrape_says_what_clients_saw(builtin_model: Path) -> None:
+async def test_a_scrape_says_what_clients_saw(builtin_model: Path, tmp_path: Path) -> None:
     """Sessions, sound, fates, words, events, latencies, windows and refusals are those that two clients saw."""
     sound, rate = soundfile.read(str(resources.files("amanuensis.daemon").joinpath("data", "demo.flac")))
     audio = {"enc": "s16le", "rate": rate, "ch": 1, "framing": "raw"}
-    async with served(builtin_model) as address:
+    async with served(builtin_model, tmp_path / "spool") as address:
         before = await scrape(address)
         async with connected(address, hello(audio=audio)) as speaker:
             name = (await speaker.until(type="ready"))["session"]

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ def why_not() -> str:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing or not INIT.exists():
         return f"{', '.join(missing) or INIT} is not installed: no systemd to boot (systemd-container)"
+    if Path(sys.prefix).is_relative_to("/tmp"):
+        return "this installation lies below /tmp, which the units hide (PrivateTmp)"
     tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
     return f"no mount namespace: {tried.stderr.strip()}" if tried.returncode else ""
 

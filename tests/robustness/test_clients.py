@@ -214,8 +214,8 @@ async def test_silence_before_hello_is_closed(daemon: DaemonProcess) -> None:
     """A connection that never says hello is closed after the time for it."""
     async with raw(daemon.url) as socket:
         said, code = await answers(socket)
-    assert code == 4400
-    assert "hello" in str(said)
+    assert code == 4408
+    assert "no_hello" in str(said)
 
 
 async def test_unknown_session_is_refused(daemon: DaemonProcess) -> None:
