@@ -69,9 +69,9 @@ async def test_what_was_lost_is_a_gap_and_a_pause_makes_words_final() -> None:
     async with running() as (_, address):
         events = await collect(Client(f"ws://{address}").listen(audio))
     assert text(events) == spell(WORDS + MORE)
-    assert [(gap["to"] - gap["from"], gap["why"]) for gap in events if gap["type"] == "gap"] == [
-        (90_000, "the input was away")
-    ]
+    gaps = [event for event in events if event["type"] == "gap"]  # a long one is told in parts that follow each other
+    assert sum(gap["to"] - gap["from"] for gap in gaps) == gaps[-1]["to"] - gaps[0]["from"] == 90_000
+    assert {gap["why"] for gap in gaps} == {"the input was away"}
 
 
 async def test_a_wire_that_is_cut_costs_nothing() -> None:
