@@ -96,7 +96,9 @@ class Host:
             "XDG_DATA_HOME": str(self._folder / "data"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
-        return os.environ | own | {f"AMANUENSIS_LIMITS_{name}": value for name, value in self._limits.items()}
+        # Branches are not counted: where the disk is full, the count would fail and not the daemon.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        return inherited | own | {f"AMANUENSIS_LIMITS_{name}": value for name, value in self._limits.items()}
 
     @property
     def pid(self) -> int:
