@@ -5,7 +5,7 @@ Pure: durable words and gaps in, a verdict out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -56,13 +56,14 @@ class Verdict:
     duplicated: tuple[str, ...]
 
 
-def read(text: str, numbers: Sequence[Spoken]) -> Reading:
-    """Read numbers back from committed text, in the way that finds the most of them.
+def read(text: str, numbers: Sequence[Spoken], cut: Collection[int] = ()) -> Reading:
+    """Read numbers back from committed text, in the way that finds the most of them, before those in places `cut`.
 
     Where numbers are missing, as many words as they have may stand in their place: misread, and nothing was added.
     """
     said, heard = [number_words(number.value) for number in numbers], number_words_in(text)
-    found = _found(said, heard)
+    weights = [1 if place in cut else len(said) + 1 for place in range(len(said))]
+    found = _found(said, heard, weights)
     added: list[str] = []
     places = [(-1, 0, 0), *((place, at, at + len(said[place])) for place, at in found), (len(said), len(heard), 0)]
     for (before, _, stop), (after, start, _) in pairwise(places):
@@ -74,8 +75,8 @@ def read(text: str, numbers: Sequence[Spoken]) -> Reading:
 def judge(text: str, gaps: Iterable[Gap], stream: Counted, undisturbed: Reading) -> Verdict:
     """Say what became of every number of a stream."""
     gaps = list(gaps)
-    reading = read(text, stream.numbers)
     cut = {place for place, number in enumerate(stream.numbers) if any(_touch(gap, number) for gap in gaps)}
+    reading = read(text, stream.numbers, cut)
     places = set(range(len(stream.numbers)))
     owed = (undisturbed.exact - cut) - reading.exact
     duplicated = list(reading.added)
@@ -95,20 +96,20 @@ def _touch(gap: Gap, number: Spoken) -> bool:
     return gap.start < number.stop + MARGIN and number.start - MARGIN < gap.stop
 
 
-def _found(said: Sequence[Sequence[str]], heard: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the numbers that were heard, in order, and where their words begin: as many as can be."""
+def _found(said: Sequence[Sequence[str]], heard: Sequence[str], weights: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the numbers that were heard, in order, and where their words begin: those that weigh most together."""
     best = [[0] * (len(heard) + 1) for _ in range(len(said) + 1)]  # of the numbers and words from here on
     for i in reversed(range(len(said))):
         for j in reversed(range(len(heard) + 1)):
             words = said[i]
-            taken = 1 + best[i + 1][j + len(words)] if heard[j : j + len(words)] == words else 0
+            taken = weights[i] + best[i + 1][j + len(words)] if heard[j : j + len(words)] == words else 0
             skipped = max(best[i + 1][j], best[i][j + 1] if j < len(heard) else 0)
             best[i][j] = max(taken, skipped)
     found: list[tuple[int, int]] = []
     i = j = 0
     while i < len(said) and j < len(heard):
         words = said[i]
-        if heard[j : j + len(words)] == words and best[i][j] == 1 + best[i + 1][j + len(words)]:
+        if heard[j : j + len(words)] == words and best[i][j] == weights[i] + best[i + 1][j + len(words)]:
             found.append((i, j))
             i, j = i + 1, j + len(words)
         elif best[i][j] == best[i + 1][j]:

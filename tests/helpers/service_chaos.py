@@ -53,6 +53,7 @@ class Outcome:
         rough_ends: exit statuses other than 0 after SIGTERM.
         log: of the daemons.
         hung: nobody was done in time.
+        died: exit status of a daemon that ended by itself.
 
     """
 
@@ -67,6 +68,7 @@ class Outcome:
     rough_ends: list[int] = field(default_factory=list)
     log: str = ""
     hung: bool = False
+    died: int | None = None
 
 
 def script_of(stream: Counted, seed: int) -> list[Item]:
@@ -101,7 +103,8 @@ async def suffer(model: Path, schedule: Schedule, streams: Sequence[Counted], fo
             async with asyncio.timeout(HANG_S):
                 await scene.play()
         except TimeoutError:
-            outcome.hung = True
+            outcome.died = daemon.died
+            outcome.hung = outcome.died is None
         else:
             daemon.set_clock(0.0)
             outcome.ledgers = [await daemon.ledger(speaker.session) for speaker in outcome.speakers]

@@ -62,8 +62,8 @@ def gaps_of(told: Told) -> list[Gap]:
 def judged(outcome: Outcome, undisturbed: list[Reading]) -> Judged:
     """Judge every session of a schedule against the undisturbed readings of its streams."""
     found = Judged(outcome)
-    if outcome.hung:
-        found.problems.append("hangs")
+    if outcome.hung or outcome.died is not None:
+        found.problems.append("hangs" if outcome.hung else f"a daemon has ended by itself, with status {outcome.died}")
         return found
     for n, (speaker, stream) in enumerate(zip(outcome.speakers, outcome.streams, strict=True)):
         watcher = next(watcher for watcher in outcome.watchers if watcher.session == speaker.session)

@@ -111,6 +111,11 @@ class Host:
         """Whether there is a daemon."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def died(self) -> int | None:
+        """Exit status of a daemon that nobody here has ended."""
+        return self._process.returncode if self._process is not None and self.port else None
+
     async def kill(self) -> None:
         """Kill the daemon with SIGKILL."""
         assert self._process is not None

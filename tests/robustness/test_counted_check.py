@@ -57,6 +57,13 @@ def test_a_gap_excuses_the_numbers_in_it_and_no_others() -> None:
     assert judge(WHOLE.replace("121 ", ""), [Gap(0, RATE)], STREAM, EXACT).lost == (121,)
 
 
+def test_words_belong_to_the_number_that_is_owed() -> None:
+    """Where the words of a number and of its neighbour in a gap begin alike, they are taken for those of the former."""
+    inside = Gap(STREAM.numbers[1].start, STREAM.numbers[1].stop)
+    verdict = judge(WHOLE.replace(", one hundred and twenty.", ""), [inside], STREAM, EXACT)
+    assert (verdict.lost, verdict.duplicated, verdict.in_gaps, verdict.committed) == ((), (), 1, 4)
+
+
 def test_what_the_undisturbed_run_missed_is_not_owed() -> None:
     """A number that is never read right, and a word that is always too many, are no fault of the service."""
     text = WHOLE.replace("121 ", "121 oh ").replace("nineteen", "ninety")
