@@ -153,7 +153,7 @@ class Transcriber:
         if length > self._limit or (length == self._limit and self._end is None):
             return JobKind.FULL
         if self._end is not None:
-            return JobKind.LAST if length >= MIN_AUDIO else None
+            return JobKind.LAST if length >= ENCODER_FRAME else None
         return JobKind.TICK if self._context.ticks and self._tick_is_due(newest, last_voiced) else None
 
     def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, Window]:
