@@ -18,21 +18,10 @@ from amanuensis.npu.devices.xrt.quality import DeviceRun, Float32
 from amanuensis.npu.model_files import ModelFiles
 
 
-class DesignRun(DeviceRun):
-    """Runs every operator by the design of its configuration.
+class PartRun(DeviceRun):
+    """Knows which part of the model runs, and can go on from the memory of another run."""
 
-    Attributes:
-        launches: how many of each configuration.
-
-    """
-
-    def __init__(self, files: ModelFiles, weights: DeviceWeights, device: Any, speed: Speed = "object") -> None:
-        super().__init__(files, weights)
-        self.launches: Counter[str] = Counter()
-        self._device = device
-        self._speed = speed
-        self._designs = load_designs()
-        self._part: Part = "encoder"
+    _part: Part = "encoder"
 
     def encode(self, features: Float32) -> Iterator[tuple[str, Float32]]:
         self._part = "encoder"
@@ -46,6 +35,22 @@ class DesignRun(DeviceRun):
         """Go on from what another run of the same model left in its memory."""
         for ours, theirs in zip(self._buffers[1:], other._buffers[1:], strict=True):
             ours[:] = theirs
+
+
+class DesignRun(PartRun):
+    """Runs every operator by the design of its configuration.
+
+    Attributes:
+        launches: how many of each configuration.
+
+    """
+
+    def __init__(self, files: ModelFiles, weights: DeviceWeights, device: Any, speed: Speed = "object") -> None:
+        super().__init__(files, weights)
+        self.launches: Counter[str] = Counter()
+        self._device = device
+        self._speed = speed
+        self._designs = load_designs()
 
     def _run(self, operators: Iterable[Operator]) -> None:
         for name, part in groupby(operators, lambda op: configuration_of(op, self._part, covers_of(self._designs))):

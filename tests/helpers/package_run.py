@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from amanuensis.kernels.compile.build import Order, build
-from amanuensis.kernels.compile.lowering import Part
 from amanuensis.kernels.compile.manifest import load_manifest
 from amanuensis.kernels.compile.simulated import SimulatedMaker
 from amanuensis.kernels.compile.work import DESIGNS, Dispatched, Work
@@ -20,13 +19,14 @@ from amanuensis.npu.device_weights import DeviceWeights
 from amanuensis.npu.devices.xrt.launches import rooms_of
 from amanuensis.npu.devices.xrt.package import Package
 from amanuensis.npu.devices.xrt.probe import open_device
-from amanuensis.npu.devices.xrt.quality import DeviceRun, Float32
+from amanuensis.npu.devices.xrt.quality import DeviceRun
 from amanuensis.npu.devices.xrt.runner import LaunchRunner
 from amanuensis.npu.devices.xrt.runtime import DATA_KINDS, Target, XrtRuntime
 from amanuensis.npu.model_files import ModelFiles
+from tests.helpers.design_run import PartRun
 
 
-class PackageRun(DeviceRun):
+class PackageRun(PartRun):
     """Builds the launches of what it is asked for, and runs them on the emulator."""
 
     def __init__(self, files: ModelFiles, weights: DeviceWeights, folder: Path, architecture: Architecture) -> None:
@@ -34,21 +34,11 @@ class PackageRun(DeviceRun):
         found = open_device(pyxrt_emulator)
         self._folder, self._architecture = folder, architecture
         self._target = Target(found.device, "sim", found.name, found.architecture, folder)
-        self._part: Part = "encoder"
         self._works = 0
-
-    def encode(self, features: Float32) -> Iterator[tuple[str, Float32]]:
-        self._part = "encoder"
-        return super().encode(features)
-
-    def decode(self, frames: int, tokens: Sequence[int]) -> Iterator[tuple[str, Float32]]:
-        self._part = "decoder"
-        return super().decode(frames, tokens)
 
     def take_memory(self, other: DeviceRun) -> None:
         """Go on from what another run of the same model left in its memory; surplus ids of tokens are 0."""
-        for ours, theirs in zip(self._buffers[1:], other._buffers[1:], strict=True):
-            ours[:] = theirs
+        super().take_memory(other)
         self._input[:] = 0
 
     def _run(self, operators: Iterable[Operator]) -> None:
