@@ -20,7 +20,7 @@ from tests.helpers.daemon_process import MONO_16K, DaemonProcess, caption, check
 
 N_STALLED = 8
 KERNEL_BYTES = 4096  # of our own receive buffer
-FLOOD = 200_000  # messages of each
+FLOOD = 5_000_000  # messages of each: 400 MB, far more than the buffers of the kernel take before the daemon notices
 SLACK_BYTES = 24 << 20  # over all of them; 4 MiB of events each would be 32
 
 
