@@ -36,10 +36,12 @@ EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})
 RESUME: Final = re.compile(r"(?:^|&)resume=([0-9A-Za-z_-]{1,64})(?:&|$)")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
 CONTENT_TYPES: Final = {  # of outputs.FORMATS
+    "txt": TEXT,
+    "md": "text/markdown; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
     "json": "application/json",
-    "txt": TEXT,
+    "csv": "text/csv; charset=utf-8",
 }
 
 

@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "serve": "run the daemon: captions for WebSocket clients and the captions page",
     "listen": "caption the microphone (or another source) in this terminal",
     "dictate": "type what is said into the focused window",
-    "transcribe": "transcribe sound files to txt, json, srt or vtt",
+    "transcribe": "transcribe sound files to txt, md, srt, vtt, json or csv",
     "service": "install, remove and look at the service of systemd",
     "record": "record a meeting: microphone and system sound, with live captions",
     "meetings": "list, read, search and export the meetings that were recorded",

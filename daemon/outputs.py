@@ -1,26 +1,44 @@
-"""Transcripts into files: text, JSON, SRT, WebVTT."""
+"""Transcripts into files: text, Markdown, SRT, WebVTT, JSON, CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from amanuensis.daemon.documents import Row, paragraphs, table
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.stream.events import Commit, Event, Word
 from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
 
-FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
-    "txt": to_text,
-    "json": to_json,
-    "srt": to_srt,
-    "vtt": to_vtt,
-}
 MAX_WORDS: Final = 1_000_000  # about 100 hours of speech
+MAX_NAME_BYTES: Final = 240  # of 255: while it is written its name is longer
 
 
 class OutputError(Exception):
     """A transcript cannot be written; the message says why and what to do."""
+
+
+def to_md(utterances: Iterable[Sequence[Word]]) -> str:
+    """Return a document with a paragraph for each turn, or for each utterance where no speakers are known."""
+    return "\n\n".join(["# Transcript", *paragraphs(_rows(utterances))]) + "\n"
+
+
+def to_csv(utterances: Iterable[Sequence[Word]]) -> str:
+    """Return a table with the columns of a meeting's: one row for each utterance and speaker."""
+    return table(_rows(utterances))
+
+
+FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
+    "txt": to_text,
+    "md": to_md,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "json": to_json,
+    "csv": to_csv,
+}
 
 
 class Transcript:
@@ -80,6 +98,32 @@ def format_for(path: Path, wanted: str | None) -> str:
     return chosen
 
 
+def _rows(utterances: Iterable[Sequence[Word]]) -> Iterator[Row]:
+    for utterance in utterances:
+        for spk, turn in groupby(utterance, lambda word: word.spk):
+            words = list(turn)
+            if text := " ".join("".join(word.text for word in words).split()):
+                yield Row(words[0].start_ms, words[-1].end_ms, text, spk or "")
+
+
+def check_place(path: Path) -> None:
+    """Find out, before an hour is listened to, whether a file could be written.
+
+    Raises:
+        OutputError: there is a folder of that name, the name is too long, or nobody may write there.
+
+    """
+    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+        raise OutputError(f"{path.name[:40]}...: the name is too long: {MAX_NAME_BYTES} bytes are allowed")
+    _refuse_folder(path)
+    whole = path.absolute()
+    place = next(each for each in (whole, *whole.parents) if os.access(each, os.F_OK))
+    if place != whole and not place.is_dir():
+        raise OutputError(f"{path}: {place} is not a folder; name another place")
+    if not os.access(place, os.W_OK):
+        raise OutputError(f"{path}: cannot be written (no right to write {place}); name another place")
+
+
 def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word]]) -> None:
     """Write a transcript; the file appears whole or not at all.
 
@@ -89,13 +133,17 @@ def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word
 
     """
     text = FORMATS[chosen](utterances)
-    if path.is_dir():
-        raise OutputError(f"{path}: a folder of that name exists; name a file in it, such as {path / 'talk'}.{chosen}")
+    _refuse_folder(path)
     if path.exists() and not path.is_file():
         _write_device(path, text)
         return
     with whole_or_nothing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder of that name exists; name a file in it, such as {path / path.name}")
 
 
 def _write_device(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEVICES: Final = ("auto", "cpu", "npu", "sim")
 TASKS: Final = ("transcribe", "translate")
-FORMATS: Final = ("txt", "json", "srt", "vtt")
+FORMATS: Final = ("txt", "md", "srt", "vtt", "json", "csv")
 ENCODINGS: Final = ("s16le", "f32le", "mulaw")
 POLICIES: Final = ("agreement", "alignatt")
 MAX_THREADS: Final = 256

@@ -89,7 +89,8 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="at the end also write the transcript to FILE.txt, .json, .srt or .vtt; may be repeated",
+        help="at the end also write the transcript to FILE, which ends in .txt, .md, .srt, .vtt, .json or .csv; may be "
+        "repeated",
     )
 
 
@@ -112,12 +113,14 @@ async def listen(args: argparse.Namespace, on_event: OnEvent | None = None) -> i
     """
     from amanuensis.daemon.captioner import Captioner
     from amanuensis.daemon.console import make_printer
-    from amanuensis.daemon.outputs import Transcript, format_for
+    from amanuensis.daemon.outputs import Transcript, check_place, format_for
     from amanuensis.daemon.pipeline import engine_line, load, open_pipeline
     from amanuensis.daemon.signals import stop_on_signals
     from amanuensis.daemon.sources.choose import InputRequest, open_source
 
     files = [(path, format_for(path, None)) for path in args.output]
+    for path in args.output:
+        check_place(path)
     config = load(args)
     request = InputRequest(args.input, raw_format(args), args.speed)
     transcript = Transcript()
@@ -170,10 +173,19 @@ def status_of(source: Source, printer: Printer) -> Callable[[float | None, float
 
 
 def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
-    """Write the transcript to each file, in its format."""
-    from amanuensis.daemon.outputs import write_transcript
+    """Write the transcript to each file, in its format; one that fails does not keep the others from being written."""
+    from amanuensis.daemon.outputs import OutputError, write_transcript
+    from amanuensis.npu.atomic import WriteError
 
+    failed: list[OutputError | WriteError] = []
     for path, chosen in files:
-        write_transcript(path, chosen, transcript.utterances)
+        try:
+            write_transcript(path, chosen, transcript.utterances)
+        except (OutputError, WriteError) as error:
+            failed.append(error)
     if files and transcript.shortfall:
         complain(transcript.shortfall)
+    for error in failed[:-1]:
+        complain(str(error))
+    if failed:
+        raise failed[-1]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from amanuensis.daemon.commands.common import CONTROL, SubParsers, UsageError, add_engine_flags, bounded_int, complain
+from amanuensis.daemon.commands.common import (
+    CONTROL,
+    FORMATS,
+    SubParsers,
+    UsageError,
+    add_engine_flags,
+    bounded_int,
+    complain,
+)
 
 if TYPE_CHECKING:
+    from amanuensis.daemon.meetings.jobs import Job
     from amanuensis.daemon.meetings.library import Library
     from amanuensis.daemon.meetings.store import Store
 
-FORMATS: Final = ("txt", "md", "srt", "vtt", "json", "csv")
 MAX_NAME_CHARS: Final = 100
-NICE: Final = 10  # who transcribes again can wait for those who speak now
 EXAMPLES: Final = """\
 examples:
   amanuensis meetings list
@@ -59,9 +64,15 @@ def add_parser(subparsers: SubParsers) -> None:
         actions, "rename-speaker", "call a speaker by a name", "amanuensis meetings rename-speaker latest me 'Kim'"
     )
     again = _add(
-        actions, "retranscribe", "transcribe a meeting again", "amanuensis meetings retranscribe latest --model base.en"
+        actions,
+        "retranscribe",
+        "transcribe a meeting again, in the background",
+        "amanuensis meetings retranscribe latest --model base.en",
     )
     add_engine_flags(again)
+    how = again.add_mutually_exclusive_group()
+    how.add_argument("--wait", action="store_true", help="show how far it is, and end when it is done")
+    how.add_argument("--cancel", action="store_true", help="end it; the text stays as it was")
     removal = _add(actions, "rm", "remove a meeting, its sound too", "amanuensis meetings rm 4f0c2e9a71d3")
     for action in (show, export, rename, again, removal):
         action.add_argument("meeting", help="id, a beginning of it, or latest")
@@ -79,20 +90,21 @@ def _add(actions: SubParsers, name: str, text: str, example: str) -> argparse.Ar
 def run(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     from amanuensis.daemon.config import load_config
+    from amanuensis.daemon.meetings import worker
     from amanuensis.daemon.meetings.library import Library
 
     config, _ = load_config({})
     library = Library.of(config, os.environ)
     with library.open() as store:
         library.catch_up(store, library.is_going_on)
-        if args.action == "retranscribe":
-            return asyncio.run(retranscribe(library, store, args))
+        worker.wake(library, store)
         actions = {
             "list": list_meetings,
             "show": show,
             "search": search,
             "export": export,
             "rename-speaker": rename_speaker,
+            "retranscribe": retranscribe,
             "rm": remove,
         }
         actions[args.action](library, store, args)
@@ -103,31 +115,40 @@ def list_meetings(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Print one line a meeting."""
     from datetime import datetime
 
-    from amanuensis.daemon.meetings.export import clock, meeting_map
+    from amanuensis.daemon.documents import clock
+    from amanuensis.daemon.meetings import jobs
+    from amanuensis.daemon.meetings.export import meeting_map
 
-    meetings = store.meetings(args.limit)
+    meetings, again = store.meetings(args.limit), {job.meeting: job for job in jobs.every(store)}
     if args.json:
-        _print_json([meeting_map(meeting) for meeting in meetings])
+        _print_json([meeting_map(meeting) | _again(again.get(meeting.id)) for meeting in meetings])
         return
     for one in meetings:
         when = datetime.fromtimestamp(one.opened_s).astimezone()
         tracks = ", ".join(track.name for track in one.tracks)
-        _print(f"{one.id}  {when:%Y-%m-%d %H:%M}  {clock(one.duration_ms)}  {one.state:<11}  {tracks}  {one.title}")
+        note = f"  ({again[one.id].line()})" if one.id in again and again[one.id].is_news else ""
+        facts = f"{clock(one.duration_ms)}  {one.state:<11}  {tracks}  {one.title}"
+        _print(f"{one.id}  {when:%Y-%m-%d %H:%M}  {facts}{note}")
     if not meetings:
         complain("no meetings yet: `amanuensis record` records one")
 
 
 def show(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Print what was said in a meeting."""
+    from amanuensis.daemon.meetings import jobs
     from amanuensis.daemon.meetings.export import to_json, to_txt
 
-    print(CONTROL.sub("?", (to_json if args.json else to_txt)(store.record(args.meeting))), end="")
+    record = store.record(args.meeting)
+    print(CONTROL.sub("?", (to_json if args.json else to_txt)(record)), end="")
+    job = jobs.find(store, record.meeting.id)
+    if job is not None and job.is_news:
+        complain(job.line())
 
 
 def search(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Print where a phrase was said."""
+    from amanuensis.daemon.documents import clock
     from amanuensis.daemon.meetings import search as searching
-    from amanuensis.daemon.meetings.export import clock
 
     hits = searching.search(store, args.phrase, args.limit)
     if args.json:
@@ -174,22 +195,17 @@ def remove(library: Library, store: Store, args: argparse.Namespace) -> None:
     _done(args, {"removed": meeting.id}, f"removed {meeting.id}")
 
 
-async def retranscribe(library: Library, store: Store, args: argparse.Namespace) -> int:
-    """Transcribe a meeting again."""
-    from amanuensis.daemon.meetings.again import transcribe_again
-    from amanuensis.daemon.pipeline import engine_line, load, open_pipeline
-    from amanuensis.daemon.progress import progress_bar
+def retranscribe(library: Library, store: Store, args: argparse.Namespace) -> None:
+    """Have a meeting transcribed again."""
+    from amanuensis.daemon.commands.retranscribe import retranscribe as begin
 
-    meeting = store.find(args.meeting)
-    config = load(args)
-    patient = replace(config, engine=replace(config.engine, nice=max(config.engine.nice, NICE)))
-    async with open_pipeline(patient) as pipeline:
-        complain(engine_line(pipeline.engine.info))
-        with progress_bar(sys.stderr) as bar:
-            n_words = await transcribe_again(library, meeting, pipeline, bar)
-        model = pipeline.engine.info.model
-    _done(args, {"meeting": meeting.id, "words": n_words, "model": model}, f"{meeting.id}: {n_words} words by {model}")
-    return 0
+    facts = begin(library, store, args)
+    if args.json:
+        _print_json(facts)
+
+
+def _again(job: Job | None) -> dict[str, Any]:
+    return {} if job is None else {"again": job.to_map()}
 
 
 def _done(args: argparse.Namespace, facts: dict[str, Any], line: str) -> None:

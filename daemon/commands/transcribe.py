@@ -36,7 +36,7 @@ def add_parser(subparsers: SubParsers) -> None:
     """Add `transcribe`."""
     parser = subparsers.add_parser(
         "transcribe",
-        help="transcribe sound files to txt, json, srt or vtt",
+        help="transcribe sound files to txt, md, srt, vtt, json or csv",
         description="Transcribe sound files. A file that cannot be read gets one line on stderr, the others are done "
         "nevertheless, and the exit status is 1.",
         epilog=EXAMPLES,

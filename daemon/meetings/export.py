@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from amanuensis.daemon.documents import Row, clock, markdown, paragraphs, table
 from amanuensis.daemon.meetings.model import Line, Meeting, Record
 from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import to_srt, to_vtt
 
 SCHEMA: Final = "amanuensis.meeting.v1"
-CSV_HEAD: Final = ("from_ms", "to_ms", "track", "speaker", "kind", "text")
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a table program would compute it
 
 
 def to_txt(record: Record) -> str:
@@ -32,21 +29,13 @@ def to_md(record: Record) -> str:
     """Return a document with a title, the notes, and what was said, one paragraph a turn."""
     meeting = record.meeting
     parts = [
-        f"# {_md(meeting.title or 'Meeting')}",
+        f"# {markdown(meeting.title or 'Meeting')}",
         f"{_opened(meeting):%Y-%m-%d %H:%M} UTC, {clock(meeting.duration_ms)}",
     ]
     if record.remarks:
-        notes = "\n".join(f"- {clock(remark.at_ms)} {_md(remark.text or 'mark')}" for remark in record.remarks)
+        notes = "\n".join(f"- {clock(remark.at_ms)} {markdown(remark.text or 'mark')}" for remark in record.remarks)
         parts += ["## Notes", notes]
-    parts.append("## What was said")
-    speaker = ""
-    for line in record.lines:
-        text = _md(line.utterance.text)
-        if line.speaker == speaker:
-            parts[-1] += f" {text}"
-        else:
-            parts.append(f"**{_md(line.speaker)}** ({clock(line.start_ms)}): {text}")
-        speaker = line.speaker
+    parts += ["## What was said", *paragraphs(map(_row, record.lines))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,18 +45,11 @@ def to_json(record: Record) -> str:
 
 
 def to_csv(record: Record) -> str:
-    """Return a table with a head: one row an utterance, note or gap; no cell is taken for a formula."""
-    rows = [
-        (line.start_ms, line.end_ms, line.track, line.speaker, "said", line.utterance.text) for line in record.lines
-    ]
-    rows += [(remark.at_ms, remark.at_ms, "", "", "note", remark.text) for remark in record.remarks]
-    rows += [(hole.start_ms, hole.end_ms, track, "", "gap", hole.why) for track, hole in record.holes]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_HEAD)
-    for start_ms, end_ms, *texts in sorted(rows, key=lambda row: row[0]):
-        writer.writerow([round(start_ms), round(end_ms), *map(_cell, texts)])
-    return out.getvalue()
+    """Return a table: one row an utterance, note or gap."""
+    rows = [_row(line) for line in record.lines]
+    rows += [Row(remark.at_ms, remark.at_ms, remark.text, kind="note") for remark in record.remarks]
+    rows += [Row(hole.start_ms, hole.end_ms, hole.why, track=track, kind="gap") for track, hole in record.holes]
+    return table(rows)
 
 
 FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
@@ -117,12 +99,6 @@ def as_map(record: Record) -> dict[str, Any]:
     }
 
 
-def clock(ms: float) -> str:
-    """Return a time as `H:MM:SS`."""
-    seconds = int(ms / 1000)
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
 def _line_map(line: Line) -> dict[str, Any]:
     return {
         "track": line.track,
@@ -138,6 +114,10 @@ def _line_map(line: Line) -> dict[str, Any]:
     }
 
 
+def _row(line: Line) -> Row:
+    return Row(line.start_ms, line.end_ms, line.utterance.text, line.speaker, line.track)
+
+
 def _words(line: Line) -> list[Word]:
     return [Word(word.text, word.start_ms, word.end_ms, word.conf, line.speaker) for word in line.utterance.words]
 
@@ -148,12 +128,3 @@ def _opened(meeting: Meeting) -> datetime:
 
 def _length(start_ms: float, end_ms: float) -> str:
     return f"{(end_ms - start_ms) / 1000:.1f} s"
-
-
-def _cell(text: object) -> object:
-    return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA) else text
-
-
-def _md(text: str) -> str:
-    """Return text that Markdown takes for text, on one line."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|" else char for char in " ".join(text.split()))

@@ -80,6 +80,7 @@ async function login() {
 
 function denied() {
   setState("this server asks for a token", "lost");
+  overlay?.tell("this server asks for a token: add token=TOKEN, one that only watches and expires");
   byId("login").hidden = false;
 }
 
@@ -147,7 +148,10 @@ async function listMicrophones() {
   select.value = devices.some(({ id }) => id === before) ? before : "";
 }
 
+let isBusy = false; // a second click while the browser asks the user would open a second microphone
 byId("microphone").addEventListener("click", async () => {
+  if (isBusy) return;
+  isBusy = true;
   try {
     if (microphone) await stopMicrophone();
     else if (speaker) speaker.abandon();
@@ -155,6 +159,7 @@ byId("microphone").addEventListener("click", async () => {
   } catch (error) {
     setState(`microphone: ${error.message || error.name}`, "lost");
   }
+  isBusy = false;
   showMicrophone();
 });
 // The sound ends with the page: its session need not wait for it.
@@ -170,7 +175,7 @@ function done(text) {
 
 byId("copy").addEventListener("click", async () => {
   try {
-    await copy(toText(model.utterances()));
+    await copy(toText(model.said()));
     done("copied");
   } catch (error) {
     done(`not copied: ${error.message}`);

@@ -5,13 +5,14 @@ const NEAR_PX = 60; // of the end
 /** box: scrolls. content: what is in it. button: pauses, and goes back to the newest; says how many words came meanwhile. */
 export class Follow {
   #missed = 0;
+  #top = 0; // where we have scrolled to
   #isHeld = false; // by the button: then the end is not followed again because it happens to be in sight
 
   constructor({ box, content, button }) {
     this.box = box;
     this.button = button;
     this.isOn = true;
-    box.addEventListener("scroll", () => this.#isHeld || this.#set(this.#isAtEnd()));
+    box.addEventListener("scroll", () => this.#isHeld || this.#set(this.#isAtEnd() || (this.isOn && !this.#isBack())));
     button.addEventListener("click", () => (this.isOn ? this.pause() : this.resume()));
     const sizes = new ResizeObserver(() => this.isOn && this.#toEnd()); // once a frame, however much came
     sizes.observe(box);
@@ -41,8 +42,14 @@ export class Follow {
     return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < NEAR_PX;
   }
 
+  // More may have come since the scroll that is told of: only who went back has left the end.
+  #isBack() {
+    return this.box.scrollTop < this.#top;
+  }
+
   #toEnd() {
     this.box.scrollTop = this.box.scrollHeight;
+    this.#top = this.box.scrollTop;
   }
 
   #set(isOn) {

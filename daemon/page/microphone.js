@@ -18,6 +18,7 @@ export class Microphone {
   #source = null;
   #stream = null;
   #wanted = "";
+  #turn = 0; // of opening a device: the newest counts
   #waiting = () => { if (!this.#stream) this.#reopen(); };
 
   constructor(on) {
@@ -28,15 +29,15 @@ export class Microphone {
   async open(id) {
     this.#wanted = id;
     const stream = await ask(id);
-    const rate = stream.getAudioTracks()[0].getSettings().sampleRate;
-    this.#context = new AudioContext(rate >= 8000 && rate <= 96_000 ? { sampleRate: rate } : {});
     try {
+      const rate = stream.getAudioTracks()[0].getSettings().sampleRate;
+      this.#context = new AudioContext(rate >= 8000 && rate <= 96_000 ? { sampleRate: rate } : {});
       await this.#context.audioWorklet.addModule(new URL("./microphone_worklet.js", import.meta.url));
       this.#tap = new AudioWorkletNode(this.#context, "tap", { numberOfOutputs: 0 });
       this.#connect(stream);
     } catch (error) {
       stop(stream);
-      await this.#context.close();
+      await this.#context?.close();
       throw error;
     }
     await this.#context.resume();
@@ -63,6 +64,7 @@ export class Microphone {
   /** Stop; resolves when the last block was given out. */
   async close() {
     navigator.mediaDevices.removeEventListener("devicechange", this.#waiting);
+    this.#turn += 1; // a device that is still being opened is not wanted any more
     this.#disconnect();
     const closed = new Promise((done) => this.#context.addEventListener("statechange", () => {
       if (this.#context.state === "closed") done();
@@ -97,11 +99,11 @@ export class Microphone {
   }
 
   async #reopen() {
+    const turn = ++this.#turn;
     for (const id of new Set([this.#wanted, ""])) {
       const stream = await ask(id).catch(() => null);
-      if (!stream) continue;
-      if (this.#stream || this.#context.state === "closed") return stop(stream); // somebody was quicker
-      return this.#connect(stream);
+      if (turn !== this.#turn) return stream && stop(stream);
+      if (stream) return this.#connect(stream);
     }
     return this.on.state("no microphone: waiting until one is there");
   }

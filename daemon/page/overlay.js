@@ -27,8 +27,11 @@ const PARAMETERS = {
   font: [font, { css: "system-ui, sans-serif" }],
 };
 
+const OF_THE_PAGE = ["overlay", "session", "token", "lang", "microphone"];
+
 /** Read the query; returns `{values, mistakes}`, one line for each parameter that is not as it must be. Pure. */
 export function readOverlay(query) {
+  const names = [...Object.keys(PARAMETERS), ...OF_THE_PAGE];
   const values = {}, mistakes = [];
   for (const [name, [read, usual]] of Object.entries(PARAMETERS)) {
     const text = query.get(name);
@@ -37,6 +40,8 @@ export function readOverlay(query) {
     if (isWrong) mistakes.push(`${name}=${text.slice(0, 40)} is not allowed: it must be ${value}`);
     values[name] = isWrong ? usual : value;
   }
+  const unknown = [...new Set(query.keys())].filter((name) => !names.includes(name));
+  if (unknown.length) mistakes.push(`${unknown.join(", ").slice(0, 80)} is not known: there are ${names.join(", ")}`);
   return { values, mistakes };
 }
 
@@ -46,7 +51,7 @@ export class Overlay {
 
   constructor({ query, root, body, view, notice }) {
     const { values, mistakes } = readOverlay(query);
-    Object.assign(this, { body, view, fadeMs: 1000 * values.fade });
+    Object.assign(this, { body, view, notice, fadeMs: 1000 * values.fade });
     const [y, x = "center"] = values.position.name.split("-");
     Object.assign(root.dataset, { overlay: "1", x, y });
     body.classList.toggle("outline", values.outline);
@@ -61,9 +66,15 @@ export class Overlay {
     set("color", values.color.css);
     set("box", values.background.css);
     set("font", values.font.css);
-    notice.textContent = mistakes.join("\n");
-    notice.hidden = mistakes.length === 0;
-    body.classList.toggle("faded", notice.hidden);
+    body.classList.add("faded");
+    if (mistakes.length) this.tell(mistakes.join("\n"));
+  }
+
+  /** Say in the picture what is wrong. */
+  tell(text) {
+    this.notice.textContent = text;
+    this.notice.hidden = false;
+    this.body.classList.remove("faded");
   }
 
   /** Something was shown. */

@@ -52,7 +52,7 @@ export class Search {
   }
 
   * #find(wanted) {
-    const words = wanted.split(/\s+/u).map((word) => word.replace(/[\\^$.*+?()[\]{}|/-]/gu, "\\$&"));
+    const words = wanted.split(/\s+/u).map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&"));
     const pattern = new RegExp(words.join("\\s+"), "giu");
     let n = 0;
     for (const p of this.root.querySelectorAll("p")) {

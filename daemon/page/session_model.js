@@ -73,7 +73,12 @@ export class SessionModel {
     }
   }
 
-  /** The committed words that are kept of this session, by utterance. */
+  /** The committed words that are kept, by utterance, also those of a session before. */
+  said() {
+    return this.items.filter((item) => item.words).map((item) => item.words);
+  }
+
+  /** Those of this session. */
   utterances() {
     return this.items.filter((item) => item.words && item.session === this.session).map((item) => item.words);
   }

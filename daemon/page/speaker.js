@@ -1,6 +1,6 @@
 // Speaks into a session of its own; when the connection is lost, takes the session up again and sends what is missing.
 
-import { Backoff, CODE, leave, open } from "./link.js";
+import { BACK_SOON, Backoff, CODE, leave, open } from "./link.js";
 import { SendQueue, frameOf } from "./send_queue.js";
 
 const MAX_BUFFERED_BYTES = 2 ** 18; // in the browser; the rest waits in the queue, where it is bounded
@@ -78,7 +78,7 @@ export class Speaker {
     try {
       this.on.changes(this.model.take(event));
     } catch {
-      this.#socket.close(4000); // not 1000, which would be for good: the next connection asks for what is missing
+      this.#socket.close(BACK_SOON); // the next connection asks for what is missing
     }
     this.on.event(event);
     if (event.type === "ready") this.#send();

@@ -1,6 +1,6 @@
 // Follows a session that somebody else speaks in: one by its name, or always the newest; comes back where it was cut.
 
-import { Backoff, CODE, leave, open } from "./link.js";
+import { BACK_SOON, Backoff, CODE, leave, open } from "./link.js";
 
 /**
  * model: gets the events. wanted: name of a session, or null for the newest. credentials: fields for a hello.
@@ -43,7 +43,7 @@ export class Watcher {
     try {
       this.on.changes(this.model.take(event));
     } catch {
-      this.#socket.close(CODE.NORMAL); // events are missing: the next connection asks for them
+      this.#socket.close(BACK_SOON); // events are missing: the next connection asks for them
     }
     if (event.type === "pong") this.on.catchingUp(false);
     if (event.type === "bye") this.#over = event.resume_until === undefined;

@@ -76,6 +76,9 @@ async def test_a_session_by_its_name_shows_all_that_was_said(tab: Tab) -> None:
         await tab.value(type_into("query", "Alfa  brav"))
         assert await tab.value("document.getElementById('hits').textContent") == "2 of 2"
         assert await tab.value("[...CSS.highlights.get('hit')].map(String)") == ["alfa brav", "alfa brav"]
+        for wanted, found in (("twenty-one (or so) / [", "not found"), ("*", "not found"), ("delta echo", "1 of 1")):
+            await tab.value(type_into("query", wanted))
+            assert await tab.value("document.getElementById('hits').textContent") == found
         await tab.value(type_into("query", "zulu"))
         assert await tab.value("document.getElementById('hits').textContent") == "not found"
 
@@ -134,6 +137,27 @@ async def test_a_page_whose_connection_is_cut_misses_nothing(tab: Tab) -> None:
         await tab.value("document.querySelector('[data-format=srt]').click()")
         assert await tab.value("saved") == written
         await tab.until("document.getElementById('done').textContent.includes('what this page has')")
+
+
+async def test_a_page_whose_connection_falls_silent_takes_another(tab: Tab) -> None:
+    """A network that forwards nothing more, and says nothing of it, is given up; what a page asks for then comes."""
+    async with proxy() as network, running() as (_, address), connected(address, hello()) as speaker:
+        network.target = address.port
+        await speaker.until(type="ready")
+        await tab.go(f"http://127.0.0.1:{network.port}/captions")
+        await tab.until(f"{STATE} === 'live'")
+        await tab.value(SILENCE)
+        await tab.until("document.body.dataset.heard ?? document.body.dataset.closed")
+        network.freeze()
+        await tab.until("document.body.dataset.closed === '4000'")
+
+
+# Opens a connection as the page does, but takes a tenth of a second of silence for its end.
+SILENCE = """import("/page/link.js").then(({ open }) => {
+  const { dataset } = document.body, hello = { role: "watch", want: [] };
+  const onEvent = ({ type }) => { if (type === "ready") dataset.heard = type; };
+  open("/v1/watch/latest", hello, { onEvent, onClose: (code) => { dataset.closed = code; } }, 100);
+})"""
 
 
 async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:

@@ -157,6 +157,24 @@ async def test_turns_are_shown_with_names_and_in_their_direction(page: Tab) -> N
     assert [text for text, _ in shown] == ["Anna: hello there", "Bob: yes", "مرحبا بالعالم غدا"]
 
 
+FOLLOW = """() => {
+  const make = (tag, css) => document.body.appendChild(Object.assign(document.createElement(tag), { style: css }));
+  const box = make("div", "height: 100px; flex: none; overflow-y: auto"), button = make("button", "");
+  const content = box.appendChild(document.createElement("div")), heights = [1000, 3000, 9000];
+  const follow = new module.Follow({ box, content, button });
+  return new Promise((done) => new ResizeObserver(() => {  // after that of Follow, and before it is told of its scroll
+    const next = heights.shift();
+    if (next) content.style.height = `${next}px`;
+    else requestAnimationFrame(() => done([follow.isOn, box.scrollTop]));
+  }).observe(content));
+}"""
+
+
+async def test_words_that_come_thick_and_fast_are_followed(page: Tab) -> None:
+    """More that comes between a scroll and its event does not count as scrolled back by the reader."""
+    assert await run(page, "follow.js", FOLLOW) == [True, 8900]
+
+
 QUEUE = """(steps) => {
   const queue = new module.SendQueue(100), out = [];
   for (const [what, value] of steps) {
@@ -214,6 +232,9 @@ async def test_parameters_of_the_overlay(page: Tab) -> None:
         *("lines=0", "align=", "fade=", "color=red", "outline=yes", "font=a;b"),
     ]
     assert bad["values"]["lines"] == 2
+    strange = await run(page, "overlay.js", read, "overlay=1&token=x&colour=ff0000&Lines=3")
+    assert len(strange["mistakes"]) == 1
+    assert strange["mistakes"][0].startswith("colour, Lines is not known: there are lines, size, position,")
 
 
 @pytest.mark.parametrize("stored", [None, "", "[]", "null", "{", '{"size": 99, "theme": "pink", "announce": 0}'])

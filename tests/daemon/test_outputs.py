@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon import outputs
-from amanuensis.daemon.outputs import OutputError, Transcript, format_for, write_transcript
+from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, check_place, format_for, write_transcript
 from amanuensis.npu.atomic import WriteError
 from amanuensis.stream.events import Commit, Speech, Word
 
@@ -50,13 +50,19 @@ def test_the_format_is_what_is_asked_for_or_what_the_name_ends_in(name: str, wan
 
 def test_a_name_without_a_format_is_refused() -> None:
     """The message names the formats."""
-    with pytest.raises(OutputError, match=r"talk\.doc.*\.txt, \.json, \.srt, \.vtt"):
+    with pytest.raises(OutputError, match=r"talk\.doc.*\.txt, \.md, \.srt, \.vtt, \.json, \.csv"):
         format_for(Path("talk.doc"), None)
 
 
 @pytest.mark.parametrize(
     ("chosen", "beginning"),
-    [("txt", "hello there\nbye\n"), ("srt", "1\n00:00:00,100 --> "), ("vtt", "WEBVTT\n\n00:00:00.100 --> ")],
+    [
+        ("txt", "hello there\nbye\n"),
+        ("md", "# Transcript\n\n(0:00:00): hello there\n\n(0:00:03): bye\n"),
+        ("srt", "1\n00:00:00,100 --> "),
+        ("vtt", "WEBVTT\n\n00:00:00.100 --> "),
+        ("csv", "from_ms,to_ms,track,speaker,kind,text\n100,900,,,said,hello there\n3000,3300,,,said,bye\n"),
+    ],
 )
 def test_files_hold_the_text_in_their_format(tmp_path: Path, chosen: str, beginning: str) -> None:
     """Text has a line for each utterance; subtitles begin with the first cue."""
@@ -70,6 +76,32 @@ def test_json_files_can_be_read_back(tmp_path: Path) -> None:
     """The JSON file holds the utterances."""
     write_transcript(tmp_path / "a.json", "json", [HELLO, BYE])
     assert json.loads((tmp_path / "a.json").read_text())["text"] == "hello there bye"
+
+
+def test_speakers_are_told_apart_in_documents() -> None:
+    """A change of speaker within an utterance begins a paragraph and a row of its own."""
+    words = [Word(" so", 0, 400, 0.9, "Ann"), Word(" yes", 500, 900, 0.9, "Bob"), Word(" ", 900, 901, 0.9, "Ann")]
+    assert FORMATS["md"]([words]).endswith("**Ann** (0:00:00): so\n\n**Bob** (0:00:00): yes\n")
+    assert FORMATS["csv"]([words]).splitlines()[1:] == ["0,400,,Ann,said,so", "500,900,,Bob,said,yes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("folder", "a folder of that name exists"),
+        ("file/a.txt", "file is not a folder"),
+        ("é" * 130 + ".txt", "the name is too long: 240 bytes"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_found_at_once(tmp_path: Path, name: str, problem: str) -> None:
+    """What would only fail at the end, with everything said already, is told before."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=problem):
+        check_place(tmp_path / name)
+    check_place(tmp_path / "new" / "a.txt")
+    check_place(tmp_path / "file")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from amanuensis.daemon.commands.common import FORMATS
 from amanuensis.daemon.sources.microphone import input_devices
 from tests.helpers.programs import amanuensis, line_with, over, running
 
@@ -29,10 +30,10 @@ def pcm(clip: Path) -> bytes:
 
 
 def test_a_file_gives_events_and_files(clip: Path, tmp_path: Path) -> None:
-    """--json prints numbered events without holes, -o writes the same words."""
+    """--json prints numbered events without holes, -o writes the same words in every format."""
     done = amanuensis(
         *("listen", "--input", f"file:{clip}", "--speed", "0", "--json"),
-        *("-o", f"{tmp_path}/a.srt", "-o", f"{tmp_path}/a.json"),
+        *(word for form in FORMATS for word in ("-o", f"{tmp_path}/a.{form}")),
     )
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -42,7 +43,11 @@ def test_a_file_gives_events_and_files(clip: Path, tmp_path: Path) -> None:
     assert said
     assert said == " ".join(event["text"].strip() for event in events if event["type"] == "final")
     assert json.loads((tmp_path / "a.json").read_text())["text"] == said
-    assert "-->" in (tmp_path / "a.srt").read_text()
+    assert (tmp_path / "a.txt").read_text() == f"{said}\n"
+    assert (tmp_path / "a.md").read_text().endswith(f": {said}\n")
+    assert (tmp_path / "a.csv").read_text().endswith(f",said,{said}\n")
+    for form in ("srt", "vtt"):
+        assert "-->" in (tmp_path / f"a.{form}").read_text()
 
 
 def test_a_pipe_gets_clean_text(clip: Path) -> None:
@@ -71,6 +76,17 @@ async def test_stopping_makes_the_last_words_final(clip: Path, tmp_path: Path) -
     assert output.read_text().strip() == final["text"].strip()
 
 
+def test_a_file_that_cannot_be_written_costs_no_other(clip: Path, tmp_path: Path) -> None:
+    """A full device is named at the end; the words are in the other file and on standard output."""
+    full = tmp_path / "full.txt"
+    full.symlink_to("/dev/full")
+    words = ("-o", str(full), "-o", f"{tmp_path}/a.txt")
+    done = amanuensis("listen", "--input", f"file:{clip}", "--speed", "0", *words)
+    assert done.returncode == 1
+    assert done.stderr.endswith("full.txt: cannot be written (No space left on device)\n")
+    assert (tmp_path / "a.txt").read_text() == done.stdout
+
+
 async def test_a_socket_is_heard_sender_by_sender(clip: Path) -> None:
     """Each sender's words are final when it leaves, and the program waits for the next one."""
     async with running("listen", "--input", "tcp:127.0.0.1:0") as process:
@@ -95,6 +111,7 @@ async def test_a_socket_is_heard_sender_by_sender(clip: Path) -> None:
         (["--input", "tcp:nonsense"], 1, "write tcp:HOST:PORT"),
         (["--rate", "8000"], 2, "add --raw"),
         (["-o", "talk.doc"], 1, "its name says no format"),
+        (["-o", "/dev/null/talk.txt"], 1, "/dev/null is not a folder"),
         (["--input", "-"], 1, "standard input is empty"),
         (["--tick-ms", "1"], 2, "100 to 5000"),
     ],

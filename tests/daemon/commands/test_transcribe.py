@@ -42,7 +42,7 @@ def test_a_folder_gets_a_file_for_each_input_and_format(tmp_path: Path) -> None:
         (["a.wav", "b.wav"], ["srt"], None, "add -o FOLDER"),
         (["a.wav"], ["srt", "vtt"], None, "add -o FOLDER"),
         (["-", "-"], [], None, "only once"),
-        (["a.wav"], [], "talk.doc", r"\.txt, \.json, \.srt, \.vtt"),
+        (["a.wav"], [], "talk.doc", r"\.txt, \.md, \.srt, \.vtt, \.json, \.csv"),
         (["x/a.wav", "y/a.wav"], [], "out/", "would replace x/a.wav"),
         (["x/a.wav", "y/a.flac"], [], "out/", "would replace x/a.wav"),
         (["out/a.txt"], [], "out/", "would replace out/a.txt"),
