@@ -15,7 +15,7 @@ import numpy as np
 from amanuensis.benchmarks.common import Spread, header, report
 from amanuensis.daemon.commands.common import bounded_int
 from amanuensis.daemon.meetings.model import HeardWord, Track, Utterance
-from amanuensis.daemon.meetings.search import search
+from amanuensis.daemon.meetings.search import MAX_QUERY_CHARS, search
 from amanuensis.daemon.meetings.store import Store
 
 WORDS_AN_HOUR: Final = 9000  # 150 a minute
@@ -23,6 +23,7 @@ WORDS_OF_UTTERANCE: Final = 12
 VOCABULARY: Final = 20_000  # words, drawn by Zipf's law as those of languages are
 SYLLABLES: Final = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 PLANTED: Final = "the quarterly budget of the observatory"
+PLANTED_AT: Final = 50 * WORDS_OF_UTTERANCE - 3  # it goes over two utterances
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,24 @@ def measure(hours: int, rounds: int, folder: Path) -> dict[str, SearchCost]:
     with Store(path) as store:
         for hour in range(hours):
             fill(store, hour, names, rng, planted=hour == hours // 2)
-    phrases = {"rare": PLANTED, "common": " ".join(names[:2]), "nowhere": " ".join(names[:7])}
-    return {kind: timed(path, phrase, rounds) for kind, phrase in phrases.items()}
+    return {kind: timed(path, phrase, rounds) for kind, phrase in phrases(names).items()}
+
+
+def phrases(names: list[str]) -> dict[str, str]:
+    """Return what is looked for, the easy and the hard; words are by how common they are."""
+    most = names[0]
+    again = " ".join([most] * ((MAX_QUERY_CHARS + 1) // (len(most) + 1)))
+    return {
+        "rare phrase": PLANTED,
+        "common word": most,
+        "common phrase": " ".join(names[:2]),
+        "common words, nowhere": " ".join(names[:7]),
+        "one word again and again": again,
+        "beginning of a word": "observ*",
+        "beginning of many words": f"{most[:2]}*",
+        "phrase with a beginning": f"{most} {names[1][:2]}*",
+        "common words, then a beginning": f"{' '.join(names[:4])} {most[:2]}*",
+    }
 
 
 def timed(path: Path, phrase: str, rounds: int) -> SearchCost:
@@ -66,7 +83,7 @@ def fill(store: Store, hour: int, names: list[str], rng: np.random.Generator, *,
     ranks = np.minimum(rng.zipf(1.2, WORDS_AN_HOUR), VOCABULARY) - 1
     words = [names[rank] for rank in ranks]
     if planted:
-        words[600:606] = PLANTED.split()
+        words[PLANTED_AT : PLANTED_AT + 6] = PLANTED.split()
     store.fill(session, utterances(words), (), ())
 
 
@@ -102,6 +119,6 @@ def run(args: argparse.Namespace) -> int:
     facts = header("none: synthetic text", threads=1)
     content = {kind: asdict(cost) for kind, cost in costs.items()}
     lines = [f"{args.hours} hours, {n_bytes / 1e6:.0f} MB"]
-    lines += [f"{kind:<8} {cost.hits:>3} hits  {cost.ms} ms" for kind, cost in costs.items()]
+    lines += [f"{kind:<30} {cost.hits:>3} hits  {cost.ms} ms" for kind, cost in costs.items()]
     report(facts, {"hours": args.hours, "index_bytes": n_bytes, "searches": content}, lines, as_json=args.json)
     return 0

@@ -14,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from amanuensis.daemon.access import Authorize, Grant
 from amanuensis.daemon.fields import FieldError, Fields, show
+from amanuensis.daemon.meetings import jobs, worker
+from amanuensis.daemon.meetings.choice import chosen_model, model_names
 from amanuensis.daemon.meetings.export import FORMATS, as_map, meeting_map
 from amanuensis.daemon.meetings.library import Library
 from amanuensis.daemon.meetings.model import Meeting, MeetingError
@@ -21,6 +23,7 @@ from amanuensis.daemon.meetings.search import MAX_QUERY_CHARS, search
 from amanuensis.daemon.meetings.store import Store
 from amanuensis.daemon.protocol import ProtocolError
 from amanuensis.daemon.spool.flac import sound_files
+from amanuensis.npu.engine.api import EngineError
 
 MAX_LISTED: Final = 1000
 MAX_NAME_CHARS: Final = 100
@@ -123,6 +126,10 @@ class Desk:
             "rename": (("meeting", "title"), self._rename),
             "rename_speaker": (("meeting", "speaker", "name"), self._rename_speaker),
             "remove": (("meeting",), self._remove),
+            "models": ((), self._models),
+            "jobs": ((), self._jobs),
+            "retranscribe": (("meeting", "model"), self._retranscribe),
+            "cancel": (("meeting",), self._cancel),
         }
 
     def answer(self, frame: str | bytes) -> Answer:
@@ -139,7 +146,7 @@ class Desk:
             label = fields.label("id", MAX_LABEL_CHARS)
             with self._library.open() as store:
                 return {"type": kind, "id": label, **act(store, fields)}
-        except (FieldError, MeetingError) as error:
+        except (FieldError, MeetingError, EngineError) as error:
             return {"type": "error", **named, "code": "bad_request", "message": str(error), "fatal": False}
 
     def _list(self, store: Store, _: Fields) -> Answer:
@@ -176,6 +183,22 @@ class Desk:
             raise MeetingError(f"meeting {meeting.id} is being recorded: end it first")
         self._library.remove(store, meeting.id)
         return {}
+
+    def _models(self, _: Store, __: Fields) -> Answer:
+        return {"models": model_names()}
+
+    def _jobs(self, store: Store, _: Fields) -> Answer:
+        worker.wake(self._library, store)
+        return {"jobs": [job.to_map() for job in jobs.every(store)[-MAX_LISTED:]]}
+
+    def _retranscribe(self, store: Store, fields: Fields) -> Answer:
+        model = fields.choice("model", tuple(model_names())) if "model" in fields else chosen_model(None)
+        job = jobs.ask(store, _name(fields), model, {"engine.model": model})
+        worker.start(self._library)
+        return {"job": job.to_map()}
+
+    def _cancel(self, store: Store, fields: Fields) -> Answer:
+        return {"meeting": jobs.cancel(store, _name(fields)).meeting}
 
 
 def sound_file(library: Library, session: str, first: int) -> Path | None:

@@ -1,55 +1,54 @@
-"""A recorded meeting transcribed again by another model: track by track, each changed in the index when it is done."""
+"""The sound of a recorded track transcribed again by another model; who speaks stays as it was told apart."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
 from amanuensis.daemon.captioner import Captioner
-from amanuensis.daemon.meetings.library import Library
-from amanuensis.daemon.meetings.model import OVER, HeardWord, Meeting, MeetingError, Utterance
+from amanuensis.daemon.meetings.model import HeardWord, Utterance
 from amanuensis.daemon.meetings.sound import RecordedSound
 from amanuensis.daemon.outputs import Transcript
 from amanuensis.daemon.pipeline import Pipeline
-from amanuensis.daemon.progress import Bar
 
 
-async def transcribe_again(library: Library, meeting: Meeting, pipeline: Pipeline, bar: Bar) -> int:
-    """Replace the text of a meeting; speakers of a track are not told apart any more.
+async def transcribe_again(
+    source: RecordedSound, before: Iterable[Utterance], pipeline: Pipeline, tell: Callable[[float], None]
+) -> list[Utterance]:
+    """Return the new text of a track.
 
     Args:
-        library: where it is.
-        meeting: which.
+        source: its sound.
+        before: its text so far, which says who spoke when.
         pipeline: with the model that is wanted.
-        bar: shows how far it is.
-
-    Returns:
-        How many words there are now.
+        tell: told how many milliseconds are done; what it raises ends the work.
 
     Raises:
-        MeetingError: the meeting goes on, or its sound is gone.
         amanuensis.daemon.sources.base.SourceError: its sound cannot be read.
+        amanuensis.npu.engine.api.EngineError: the engine does nothing more.
 
     """
-    if any(track.state not in OVER for track in meeting.tracks):
-        raise MeetingError(f"meeting {meeting.id} is {meeting.state}: only one that is over can be transcribed again")
-    n_words = 0
-    for track in meeting.tracks:
-        folder = library.folder(track.session)
-        if folder is None:
-            raise MeetingError(f"meeting {meeting.id}: the sound of track {track.name} is gone")
-        source = RecordedSound(folder)
-        with bar.task(track.name, source.duration_s):
-            utterances = await _transcribe(source, pipeline, bar)
-        with library.open() as store:
-            store.transcribed_again(track.session, pipeline.engine.info.model, utterances)
-        n_words += sum(len(one.words) for one in utterances)
-    return n_words
-
-
-async def _transcribe(source: RecordedSound, pipeline: Pipeline, bar: Bar) -> list[Utterance]:
     captioner, transcript = Captioner(source, pipeline, mode="windows"), Transcript()
     async for event in captioner.events():
         transcript.add(event)
-        bar.advance(captioner.session.committed_ms / 1000)
-    return [
-        Utterance(utt, None, tuple(HeardWord(word.text, word.start_ms, word.end_ms, word.conf) for word in words))
-        for utt, words in enumerate(transcript.utterances)
+        tell(captioner.session.committed_ms)
+    heard = [
+        tuple(HeardWord(word.text, word.start_ms, word.end_ms, word.conf) for word in words)
+        for words in transcript.utterances
     ]
+    return list(with_speakers(heard, list(before)))
+
+
+def with_speakers(heard: Iterable[Sequence[HeardWord]], before: Sequence[Utterance]) -> Iterable[Utterance]:
+    """Yield utterances whose speakers are those who spoke at that time before; cut where the speaker changes."""
+    known = sorted((word.start_ms, one.spk or "") for one in before for word in one.words)
+    starts = [start_ms for start_ms, _ in known]
+
+    def speaker(word: HeardWord) -> str:
+        at = bisect_right(starts, (word.start_ms + word.end_ms) / 2)
+        return known[max(0, at - 1)][1] if known else ""
+
+    for utt, words in enumerate(heard):
+        for spk, run in groupby(words, speaker):
+            yield Utterance(utt, spk or None, tuple(run))

@@ -22,6 +22,10 @@ class HeardWord:
     end_ms: float
     conf: float
 
+    def later(self, offset_ms: float) -> HeardWord:
+        """Return it on a clock that was started so much earlier."""
+        return HeardWord(self.text, self.start_ms + offset_ms, self.end_ms + offset_ms, self.conf)
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from amanuensis.daemon.meetings import worker
 from amanuensis.daemon.meetings.export import meeting_map
 from amanuensis.daemon.meetings.hooks import run_hook
 from amanuensis.daemon.meetings.library import Library, begin
@@ -135,6 +136,7 @@ class Secretary:
     def _catch_up(self, store: Store) -> None:
         self._library.catch_up(store, self._library.is_open)  # of those that are open we are told
         self._tidy(store)
+        worker.wake(self._library, store)
 
     def _tidy(self, store: Store) -> None:
         """Remove what the rules say."""

@@ -8,10 +8,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from amanuensis.daemon.fields import is_utf8
+from amanuensis.daemon.meetings import said
 from amanuensis.daemon.meetings.model import (
     HeardWord,
     Hole,
@@ -66,7 +68,7 @@ class Store:
 
     def begin(self, meeting: str, title: str | None, opened_s: float, track: Track) -> None:
         """Take note of a track that is recorded; a meeting that is not known begins with it."""
-        with self._writing():
+        with self.writing():
             row = (meeting, title or "", opened_s)
             self._db.execute("INSERT INTO meetings VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
             if title:
@@ -82,8 +84,8 @@ class Store:
         self, session: str, utterances: Iterable[Utterance], remarks: Iterable[Remark], holes: Iterable[Hole]
     ) -> None:
         """Put what was said in a session, and beside it, in the place of what was there."""
-        with self._writing():
-            self._replace_utterances(session, utterances)
+        with self.writing():
+            self.replace_utterances(session, utterances)
             self._db.execute("DELETE FROM remarks WHERE session = ?", (session,))
             self._db.execute("DELETE FROM holes WHERE session = ?", (session,))
             rows = [(session, remark.id, remark.at_ms, remark.text) for remark in remarks]
@@ -91,16 +93,13 @@ class Store:
             gaps = [(session, hole.start_ms, hole.end_ms, hole.why) for hole in holes]
             self._db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?)", gaps)
 
-    def transcribed_again(self, session: str, model: str, utterances: Iterable[Utterance]) -> None:
-        """Put another model's text of a session in the place of what was there."""
-        with self._writing():
-            self._replace_utterances(session, utterances)
-            self._db.execute("UPDATE tracks SET model = ? WHERE session = ?", (model, session))
-
-    def _replace_utterances(self, session: str, utterances: Iterable[Utterance]) -> None:
+    def replace_utterances(self, session: str, utterances: Iterable[Utterance]) -> None:
+        """Put the text of a session in the place of what was there; while `writing`."""
+        said.remove_session(self._db, session)
         self._db.execute("DELETE FROM utterances WHERE session = ?", (session,))
-        rows = ((session, one.utt, one.spk, one.text, _packed(one.words)) for one in utterances if one.words)
+        rows = ((session, one.utt, one.spk, one.text, packed(one.words)) for one in utterances if one.words)
         self._db.executemany("INSERT INTO utterances (session, utt, spk, text, words) VALUES (?, ?, ?, ?, ?)", rows)
+        said.add_session(self._db, session)
 
     # Read
 
@@ -168,15 +167,26 @@ class Store:
         return _speaker(self._names(meeting), track, spk)
 
     def query(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        """Return the rows of a question of `search`."""
+        """Return the rows of a question of another module."""
         with self._explained():
             return self._db.execute(sql, values).fetchall()
+
+    def rows(self, sql: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of such a question as they are found."""
+        with self._explained():
+            yield from self._db.execute(sql, values)
+
+    def utterances(self, session: str) -> Iterator[Utterance]:
+        """Yield what was said in a session, on its own clock."""
+        sql = "SELECT utt, spk, words FROM utterances WHERE session = ? ORDER BY id"
+        for utt, spk, words in self._db.execute(sql, (session,)):
+            yield Utterance(utt, spk, _unpacked(words))
 
     # Changed by people
 
     def rename(self, name: str, title: str) -> None:
         """Give a meeting a title."""
-        with self._writing():
+        with self.writing():
             self._db.execute("UPDATE meetings SET title = ? WHERE id = ?", (title, self.find(name).id))
 
     def rename_speaker(self, name: str, speaker: str, to: str) -> str:
@@ -193,7 +203,7 @@ class Store:
         if not matches:
             there = ", ".join(_key(*key) for key in known) or "nobody"
             raise MeetingError(f"no speaker {speaker!r} in meeting {meeting.id}; there is: {there}")
-        with self._writing():
+        with self.writing():
             for track, spk in matches:
                 row = (meeting.id, track, spk or "", to)
                 self._db.execute("INSERT OR REPLACE INTO speakers VALUES (?, ?, ?, ?)", row)
@@ -202,13 +212,25 @@ class Store:
     def remove(self, name: str) -> Meeting:
         """Forget a meeting; its recordings are another matter."""
         meeting = self.find(name)
-        with self._writing():
-            # By hand: deleting by a foreign key would not run the trigger of the search index.
+        with self.writing():
             for track in meeting.tracks:
+                said.remove_session(self._db, track.session)
                 self._db.execute("DELETE FROM utterances WHERE session = ?", (track.session,))
                 self._db.execute("INSERT OR IGNORE INTO removed VALUES (?)", (track.session,))
             self._db.execute("DELETE FROM meetings WHERE id = ?", (meeting.id,))
         return meeting
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write while inside, all of it or nothing."""
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     # Inside
 
@@ -228,10 +250,10 @@ class Store:
         return list(found)
 
     def _lines(self, track: Track, names: dict[tuple[str, str], str]) -> Iterator[Line]:
-        sql = "SELECT utt, spk, words FROM utterances WHERE session = ? ORDER BY id"
-        for utt, spk, words in self._db.execute(sql, (track.session,)):
-            said = Utterance(utt, spk, _unpacked(words, track.offset_ms))
-            yield Line(track.name, _speaker(names, track.name, spk), track.session, said)
+        for said_here in self.utterances(track.session):
+            words = tuple(word.later(track.offset_ms) for word in said_here.words)
+            speaker = _speaker(names, track.name, said_here.spk)
+            yield Line(track.name, speaker, track.session, replace(said_here, words=words))
 
     def _remarks(self, track: Track) -> Iterator[Remark]:
         sql = "SELECT id, at_ms, text FROM remarks WHERE session = ?"
@@ -242,17 +264,6 @@ class Store:
         sql = "SELECT from_ms, to_ms, why FROM holes WHERE session = ?"
         for start_ms, end_ms, why in self._db.execute(sql, (track.session,)):
             yield Hole(start_ms + track.offset_ms, end_ms + track.offset_ms, why)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -273,14 +284,14 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _packed(words: tuple[HeardWord, ...]) -> str:
+def packed(words: tuple[HeardWord, ...]) -> str:
+    """Return words as the index has them."""
     rows = [[word.text, round(word.start_ms), round(word.end_ms), round(word.conf, 3)] for word in words]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
-def _unpacked(packed: str, offset_ms: float) -> tuple[HeardWord, ...]:
-    rows = json.loads(packed)
-    return tuple(HeardWord(text, start + offset_ms, end + offset_ms, conf) for text, start, end, conf in rows)
+def _unpacked(packed: str) -> tuple[HeardWord, ...]:
+    return tuple(HeardWord(*row) for row in json.loads(packed))
 
 
 def _key(track: str, spk: str | None) -> str:

@@ -62,8 +62,8 @@ async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
     meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.md"))
     assert "**Kim**" in (tmp_path / "out.md").read_text()
     assert "no format" in meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.doc"), status=2)
-    again = meetings(tmp_path, "retranscribe", "latest", "--model", "builtin", "--json")
-    assert again["words"] >= 3
+    again = meetings(tmp_path, "retranscribe", "latest", "--model", "builtin", "--wait", "--json")
+    assert (again["state"], again["model"], again["words"] >= 3) == ("done", "builtin", True)
     assert "Kim: good morning" in meetings(tmp_path, "show", "latest")
     meetings(tmp_path, "rm", "latest")
     assert meetings(tmp_path, "list", "--json") == []

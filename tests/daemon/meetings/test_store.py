@@ -56,15 +56,6 @@ def test_a_speaker_keeps_the_name_that_was_given(store: Store, fill: Fill) -> No
         store.rename_speaker("monday", "C", "Chris")
 
 
-def test_new_text_takes_the_place_of_the_old_one(store: Store, fill: Fill) -> None:
-    """After another model has transcribed a track, only its words are shown and found."""
-    fill("aaa", [utterance("wreck a nice beach")])
-    store.transcribed_again("aaa", "base.en", [utterance("recognise speech")])
-    assert [line.utterance.text for line in store.record("monday").lines] == ["recognise speech"]
-    assert store.find("monday").tracks[0].model == "base.en"
-    assert (search(store, "nice beach"), len(search(store, "recognise speech"))) == ([], 1)
-
-
 def test_a_removed_meeting_is_not_found(store: Store, fill: Fill) -> None:
     """Neither by its name nor by what was said; others stay."""
     fill("aaa", [utterance("the secret plan")])
@@ -83,7 +74,7 @@ def test_a_change_that_fails_changes_nothing(store: Store, fill: Fill) -> None:
         raise RuntimeError("the engine is lost")
 
     with pytest.raises(RuntimeError, match="the engine is lost"):
-        store.transcribed_again("aaa", "base.en", broken())  # type: ignore[arg-type]
+        store.fill("aaa", broken(), (), ())  # type: ignore[arg-type]
     assert [line.utterance.text for line in store.record("monday").lines] == ["as before"]
 
 
