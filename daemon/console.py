@@ -23,7 +23,7 @@ METER_CELLS: Final = 10
 REDRAW_S: Final = 0.08  # about 12 pictures a second: enough for reading, little work
 STATUS_LINES: Final = 2
 MAX_OPEN: Final = 8  # utterances that are not final yet; the session has one, two for a moment
-ELLIPSIS: Final = "... "
+GREY: Final = "bright_black"
 
 
 class Printer(Protocol):
@@ -199,6 +199,8 @@ class TerminalCaptions:
         self._live.start()
 
     def show(self, event: WireEvent) -> None:
+        from rich.text import Text
+
         line = self._captions.apply(event)
         if event["type"] == "stats":
             self._lag_ms = event["lag_ms"]
@@ -206,8 +208,7 @@ class TerminalCaptions:
             self.device(engine["encoder"], engine["decoder"])
         if line is not None:
             self._live.update(self._picture())  # the line must not be seen twice
-            style = "" if event["type"] in ("final", "snapshot") else "yellow"
-            self._console.print(line, style=style, markup=False)
+            self._console.print(Text(line, style="" if event["type"] in ("final", "snapshot") else "yellow"))
         self._draw(at_once=event["type"] in ("final", "partial"))
 
     def device(self, encoder: str, decoder: str) -> None:
@@ -231,14 +232,16 @@ class TerminalCaptions:
     def _picture(self) -> Text:
         from rich.text import Text
 
-        room = max(1, (self._console.height - STATUS_LINES - 1)) * self._console.width
-        committed, partial = newest(one_line(self._captions.committed), printable(self._captions.partial), room)
-        picture = Text(committed)
-        picture.append(partial, style="bright_black")
-        picture.append("\n" if committed or partial else "")
+        words = Text(one_line(self._captions.committed))
+        words.append(printable(self._captions.partial), style=GREY)
         names = (printable(self._source), printable(self._device), self._hint)
-        picture.append(status_line(self._level_dbfs, self._lag_ms, *names), style="bright_black")
-        return picture
+        status = Text(status_line(self._level_dbfs, self._lag_ms, *names), style=GREY)
+        room = max(1, self._console.height - STATUS_LINES - 1)
+        return Text("\n").join([*self._lines(words)[-room:], *self._lines(status)[:STATUS_LINES]])
+
+    def _lines(self, text: Text) -> list[Text]:
+        """Return what the terminal would make of a text."""
+        return list(text.wrap(self._console, self._console.width)) if text else []
 
 
 def make_printer(out: TextIO, say: Callable[[str], None], *, as_json: bool, hint: str = "") -> Printer:
@@ -279,15 +282,6 @@ def meter(level_dbfs: float) -> str:
     """Return a bar for a level in dB below full scale."""
     cells = round(METER_CELLS * (1 - max(FLOOR_DBFS, min(0.0, level_dbfs)) / FLOOR_DBFS))
     return "▮" * cells + "▯" * (METER_CELLS - cells)
-
-
-def newest(committed: str, partial: str, room: int) -> tuple[str, str]:
-    """Cut the oldest words so that both texts fit in `room` characters."""
-    too_long = len(committed) + len(partial) - room
-    if too_long <= 0:
-        return committed, partial
-    cut = min(len(committed), too_long + len(ELLIPSIS))
-    return ELLIPSIS + committed[cut:], partial[max(0, too_long + len(ELLIPSIS) - cut) :]
 
 
 def one_line(text: str) -> str:

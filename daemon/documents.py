@@ -45,8 +45,8 @@ def paragraphs(rows: Iterable[Row]) -> list[str]:
         if row.speaker and row.speaker == speaker:
             found[-1] += f" {text}"
         else:
-            name = f"**{markdown(row.speaker)}** " if row.speaker else ""
-            found.append(f"{name}({clock(row.start_ms)}): {text}")
+            at = f"({clock(row.start_ms)})"
+            found.append(f"**{markdown(row.speaker)}** {at}: {text}" if row.speaker else f"{at} {text}")
         speaker = row.speaker
     return found
 

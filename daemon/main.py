@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 from amanuensis.daemon.commands.common import Parser, SubParsers, UsageError, add_debug_flag, complain
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before NumPy is imported: its BLAS has only small work here, and on a busy machine a second thread makes that
     # 50 times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    fill_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None and "--version" in words:
@@ -129,6 +131,13 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
         drop_unwritable_output()
         return 1
     return status
+
+
+def fill_standard_streams() -> None:
+    """Give a program that was started without standard streams (`>&-`) empty ones."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # as long as the process
 
 
 def drop_unwritable_output() -> None:

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amanuensis.daemon.console import (
     Captions,
@@ -18,7 +16,6 @@ from amanuensis.daemon.console import (
     TerminalCaptions,
     make_printer,
     meter,
-    newest,
     status_line,
 )
 
@@ -161,6 +158,25 @@ def test_a_terminal_cannot_be_steered_by_captions() -> None:
         assert code not in out.getvalue()
 
 
+@pytest.mark.parametrize("words", ["one two three four five six seven last", "漢字 " * 30 + "最後"])
+def test_a_small_terminal_shows_the_newest_words_and_one_look_fits(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """However narrow it is, the last words stand above the level, and nothing is pushed out at the top."""
+    monkeypatch.setenv("COLUMNS", "12")
+    monkeypatch.setenv("LINES", "6")
+    out = Terminal()
+    *older, last = words.split()
+    printer = TerminalCaptions(out, hint="Ctrl-C to stop", clock=lambda: 0.0)
+    printer.status(-30.0, 400.0, "a microphone with a long name")
+    printer.show(commit(1, *(f" {word}" for word in older)))
+    drawn = len(out.getvalue())
+    printer.show(partial(1, f" {last}"))
+    lines = out.getvalue()[drawn:].splitlines()
+    assert len(lines) <= 6
+    assert last in lines[-3]
+    assert "▮▮▮▮▮▯▯▯▯▯" in lines[-2]
+    printer.close()
+
+
 def test_drawing_is_bounded_by_time() -> None:
     """A loud source does not redraw the terminal for every piece of sound."""
     now = [0.0]
@@ -200,11 +216,3 @@ def test_the_status_line_leaves_out_what_is_not_known() -> None:
     """Level, lag and hint stand only where they are known."""
     assert status_line(None, None, "") == ""
     assert status_line(None, 1234.0, "stop") == "1.2 s behind  stop"
-
-
-@given(committed=st.text(max_size=80), partial_text=st.text(max_size=80), room=st.integers(10, 100))
-def test_the_newest_words_are_kept(committed: str, partial_text: str, room: int) -> None:
-    """However long the words, what is shown fits and ends with the newest."""
-    shown = newest(committed, partial_text, room)
-    assert sum(map(len, shown)) <= room
-    assert (committed + partial_text).endswith("".join(shown).removeprefix("... "))

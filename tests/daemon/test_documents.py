@@ -11,7 +11,7 @@ def test_turns_are_paragraphs_and_unknown_speakers_are_not_joined() -> None:
     """The same speaker goes on in one paragraph; without a name each row has its own."""
     rows = [Row(0, 1, "good", "Ann"), Row(61_000, 62_000, "day", "Ann"), Row(3_600_000, 1, "yes", "Bob")]
     assert paragraphs(rows) == ["**Ann** (0:00:00): good day", "**Bob** (1:00:00): yes"]
-    assert paragraphs([Row(0, 1, "good"), Row(1000, 2000, "day")]) == ["(0:00:00): good", "(0:00:01): day"]
+    assert paragraphs([Row(0, 1, "good"), Row(1000, 2000, "day")]) == ["(0:00:00) good", "(0:00:01) day"]
 
 
 def test_text_is_no_markup() -> None:

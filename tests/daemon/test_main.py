@@ -146,6 +146,14 @@ def test_a_reader_that_leaves_is_no_failure_to_shout_about() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", ">&- 2>&-"])
+def test_closed_standard_streams_are_empty_ones(closed: str) -> None:
+    """A program that a service or a shell starts without them does its work as if nobody looked."""
+    command = f"{sys.executable} -m amanuensis.daemon.main serve --check {closed}"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_debug_stands_before_or_after_the_command() -> None:
     """Both orders turn it on."""
     for words in (["--debug", "devices"], ["devices", "--debug"]):

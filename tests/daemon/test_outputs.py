@@ -58,7 +58,7 @@ def test_a_name_without_a_format_is_refused() -> None:
     ("chosen", "beginning"),
     [
         ("txt", "hello there\nbye\n"),
-        ("md", "# Transcript\n\n(0:00:00): hello there\n\n(0:00:03): bye\n"),
+        ("md", "# Transcript\n\n(0:00:00) hello there\n\n(0:00:03) bye\n"),
         ("srt", "1\n00:00:00,100 --> "),
         ("vtt", "WEBVTT\n\n00:00:00.100 --> "),
         ("csv", "from_ms,to_ms,track,speaker,kind,text\n100,900,,,said,hello there\n3000,3300,,,said,bye\n"),

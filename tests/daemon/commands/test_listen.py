@@ -44,7 +44,7 @@ def test_a_file_gives_events_and_files(clip: Path, tmp_path: Path) -> None:
     assert said == " ".join(event["text"].strip() for event in events if event["type"] == "final")
     assert json.loads((tmp_path / "a.json").read_text())["text"] == said
     assert (tmp_path / "a.txt").read_text() == f"{said}\n"
-    assert (tmp_path / "a.md").read_text().endswith(f": {said}\n")
+    assert (tmp_path / "a.md").read_text().endswith(f") {said}\n")
     assert (tmp_path / "a.csv").read_text().endswith(f",said,{said}\n")
     for form in ("srt", "vtt"):
         assert "-->" in (tmp_path / f"a.{form}").read_text()
