@@ -1,5 +1,6 @@
 // The page of meetings: everything is asked for and changed over the WebSocket /v1/admin; sound is fetched in files.
 import { Desk } from "./meetings_desk.js";
+import { goesOn, jobLine, Jobs, share } from "./meetings_jobs.js";
 import { Player } from "./meetings_player.js";
 
 const byId = (name) => document.getElementById(name);
@@ -9,6 +10,7 @@ if (token) history.replaceState(null, "", location.pathname);
 
 const desk = new Desk((text) => { byId("state").textContent = text; });
 const player = new Player(() => (token ? { Authorization: `Bearer ${token}` } : {}), mark);
+const jobs = new Jobs(desk, onJob);
 
 const clock = (ms) => {
   const seconds = Math.floor(ms / 1000);
@@ -37,19 +39,21 @@ async function list() {
     const item = element("li", "");
     const open = button(`${meeting.title || "Meeting"} · ${when} · ${clock(meeting.duration_ms)}`, () => show(meeting.id));
     open.dataset.meeting = meeting.id;
-    item.append(open);
+    item.append(open, element("span", jobLine(jobs.of(meeting.id)), "job"));
+    item.dataset.meeting = meeting.id;
     return item;
   }));
   byId("state").textContent = meetings.length ? `${meetings.length} meetings` : "no meetings yet";
 }
 
-async function show(id, at = null) {
+async function show(id, found = null) {
   player.stop();
   const answer = await desk.ask("show", { meeting: id });
   shown = answer.meeting;
   player.sounds = answer.sounds;
   player.tracks = shown.tracks;
   byId("title").textContent = shown.title || "Meeting";
+  byId("new-title").value = shown.title;
   byId("facts").textContent = `${new Date(shown.opened).toLocaleString()}, ${clock(shown.duration_ms)}, ${shown.state}`;
   const rows = [
     ...shown.utterances.map((line) => [line.from_ms, lineOf(line)]),
@@ -59,10 +63,44 @@ async function show(id, at = null) {
   byId("lines").replaceChildren(...rows.map(([, row]) => row));
   const speakers = [...new Set(shown.utterances.map((line) => line.speaker))];
   byId("speaker").replaceChildren(...speakers.map((name) => new Option(name)));
+  showJob(jobs.of(id));
   byId("meeting").hidden = false;
   byId("hits").hidden = true;
   for (const one of document.querySelectorAll("#list button")) one.ariaCurrent = String(one.dataset.meeting === id);
-  if (at !== null) [...document.querySelectorAll(".word")].find((word) => Number(word.dataset.at) >= at)?.focus();
+  if (found) wordAt(found.session, found.at_ms)?.focus();
+}
+
+function wordAt(session, atMs) {
+  const words = [...document.querySelectorAll(".word")].filter((word) => word.dataset.session === session);
+  return words.find((word) => Number(word.dataset.at) >= atMs - 1); // it is rounded
+}
+
+function onJob(job, isNew) {
+  const item = [...document.querySelectorAll("#list li")].find((one) => one.dataset.meeting === job.meeting);
+  if (item) item.querySelector(".job").textContent = jobLine(job);
+  if (shown?.id !== job.meeting) return;
+  showJob(job);
+  if (isNew && job.state === "done") show(shown.id).catch(complain);
+}
+
+function showJob(job) {
+  byId("job").hidden = !jobLine(job);
+  byId("job-text").textContent = jobLine(job);
+  for (const name of ["job-share", "cancel"]) byId(name).hidden = !goesOn(job);
+  byId("job-share").value = goesOn(job) ? share(job) : 0;
+}
+
+async function remove() {
+  byId("sure").close();
+  await desk.ask("remove", { meeting: shown.id });
+  player.stop();
+  shown = null;
+  byId("meeting").hidden = true;
+  await list();
+}
+
+function complain(error) {
+  byId("state").textContent = error.message;
 }
 
 function lineOf(line) {
@@ -96,7 +134,7 @@ async function search(phrase) {
   byId("hits").replaceChildren(
     element("p", hits.length ? `${hits.length} found` : "not found"),
     ...hits.map((hit) => button(`${hit.title || hit.meeting} ${clock(hit.at_ms)} ${hit.speaker}: ${hit.text}`,
-      () => show(hit.meeting, hit.at_ms))),
+      () => show(hit.meeting, hit))),
   );
   byId("hits").hidden = false;
 }
@@ -114,7 +152,9 @@ async function begin() {
   byId("login").hidden = true;
   try {
     await desk.open(token);
+    await jobs.look();
     await list();
+    byId("model").replaceChildren(...(await desk.ask("models")).models.map((name) => new Option(name)));
   } catch (error) {
     byId("state").textContent = error.message;
     byId("login").hidden = error.code !== "unauthorized";
@@ -124,8 +164,12 @@ async function begin() {
 function onSubmit(name, act) {
   byId(name).addEventListener("submit", (event) => {
     event.preventDefault();
-    Promise.resolve(act()).catch((error) => { byId("state").textContent = error.message; });
+    Promise.resolve(act()).catch(complain);
   });
+}
+
+function onClick(name, act) {
+  byId(name).addEventListener("click", () => Promise.resolve(act()).catch(complain));
 }
 
 onSubmit("login", () => { token = byId("token").value.trim(); byId("token").value = ""; return begin(); });
@@ -135,8 +179,21 @@ onSubmit("rename", async () => {
   byId("name").value = "";
   await show(shown.id);
 });
-byId("stop").addEventListener("click", () => player.stop());
+onSubmit("retitle", async () => {
+  await desk.ask("rename", { meeting: shown.id, title: byId("new-title").value });
+  await list();
+  await show(shown.id);
+});
+onSubmit("again", () => jobs.ask(shown.id, byId("model").value));
+onClick("cancel", () => jobs.cancel(shown.id));
+onClick("stop", () => player.stop());
+onClick("remove", () => {
+  byId("sure-text").textContent = `Delete “${shown.title || "Meeting"}”, its text and its sound, for good?`;
+  byId("sure").showModal();
+});
+onClick("keep", () => byId("sure").close());
+onClick("remove-now", remove);
 for (const one of document.querySelectorAll(".export")) {
-  one.addEventListener("click", () => save(one.dataset.format).catch((error) => { byId("state").textContent = error.message; }));
+  one.addEventListener("click", () => save(one.dataset.format).catch(complain));
 }
 begin();

@@ -3,6 +3,7 @@ export class Desk {
   #socket = null;
   #waiting = new Map();
   #next = 1;
+  #token = null;
   #say;
 
   constructor(say) {
@@ -11,6 +12,7 @@ export class Desk {
 
   // Connects; `token` null where the place is enough. Rejects with {code} when the server refuses.
   open(token) {
+    this.#token = token;
     this.#socket?.close();
     return new Promise((done, fail) => {
       const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/admin`, ["amanuensis.v1"]);
@@ -23,14 +25,16 @@ export class Desk {
         else this.#settle(message);
       };
       socket.onclose = () => {
-        fail(failure({ code: "lost", message: "the daemon cannot be reached: reload the page" }));
+        fail(failure({ code: "lost", message: "the daemon cannot be reached" }));
         for (const [id] of this.#waiting) this.#settle({ type: "error", id, code: "lost", message: "connection lost" });
-        if (this.#socket === socket) this.#say("connection lost: reload the page");
+        if (this.#socket === socket) this.#say("connection lost; it is made anew when it is needed");
       };
     });
   }
 
-  ask(type, fields = {}) {
+  // Asks; a connection that was lost is made anew.
+  async ask(type, fields = {}) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) await this.open(this.#token);
     const id = this.#next++;
     return new Promise((done, fail) => {
       this.#waiting.set(id, { done, fail });

@@ -12,6 +12,7 @@ import soundfile
 
 from amanuensis.daemon import dial
 from amanuensis.daemon.addresses import Address
+from amanuensis.daemon.meetings import jobs, worker
 from tests.helpers.daemon_client import TestClient, connected
 from tests.helpers.recorded_meetings import finish, library, recording_daemon, speak, track
 from tests.helpers.tone_engine import say, spell
@@ -50,6 +51,27 @@ async def test_meetings_are_read_and_changed(tmp_path: Path) -> None:
         assert "no meeting 'monday'" in (await ask(client, "show", meeting="monday"))["message"]
 
 
+async def test_a_meeting_is_transcribed_again_watched_and_cancelled(tmp_path: Path) -> None:
+    """By a model of this machine; progress is asked for; the worker is a process of its own."""
+    await record(tmp_path)
+    place = library(tmp_path)
+    with worker.at_work(place):  # so the one that is started ends by itself
+        async with recording_daemon(tmp_path) as address, connected(address, {"type": "hello"}, ADMIN) as client:
+            assert "builtin" in (await ask(client, "models"))["models"]
+            job = {"meeting": "monday", "model": "builtin", "state": "waiting", "why": "", "done_ms": 0, "total_ms": 0}
+            assert (await ask(client, "retranscribe", meeting="monday", model="builtin"))["job"] == job
+            with place.open() as store:
+                assert jobs.take_next(store) is not None
+                jobs.advance(store, "monday", 1000, 4000)
+            running = job | {"state": "running", "done_ms": 1000, "total_ms": 4000}
+            assert (await ask(client, "jobs"))["jobs"] == [running]
+            assert "cancel that first" in (await ask(client, "retranscribe", meeting="monday"))["message"]
+            await ask(client, "cancel", meeting="monday")
+            assert (await ask(client, "jobs"))["jobs"] == [running | {"state": "cancelled"}]
+            assert "nothing to cancel" in (await ask(client, "cancel", meeting="monday"))["message"]
+            assert (await ask(client, "retranscribe", meeting="monday"))["job"]["state"] == "waiting"
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
@@ -60,6 +82,12 @@ async def test_meetings_are_read_and_changed(tmp_path: Path) -> None:
         ({"type": "search", "id": 1, "phrase": "?"}, "cannot be looked for"),
         ({"type": "export", "id": 1, "meeting": "x", "format": "pdf"}, "one of txt, md, srt, vtt, json, csv"),
         ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 printable characters"),
+        (
+            {"type": "retranscribe", "id": 1, "meeting": "x", "model": "../x"},
+            "'../x'; it must be one of builtin",
+        ),
+        ({"type": "retranscribe", "id": 1, "meeting": "x"}, "no meeting 'x'"),
+        ({"type": "cancel", "id": 1, "meeting": "x"}, "no meeting 'x'"),
         ({"type": "list", "id": 1, "all": True}, "unknown field 'all'"),
         ({"type": "list", "id": "\ud800"}, "id is '\\ud800'; it must be a string"),
         ({"type": "halt", "id": "\ud800"}, "type is 'halt'"),
