@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -15,6 +15,7 @@ from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import Connection
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.feeder import SHORT_S
 from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
@@ -26,6 +27,8 @@ from amanuensis.daemon.sessions import EndedSession, FullError, Sessions
 from amanuensis.stream.events import Bye, Error, Pong, Ready
 
 log = logging.getLogger(__name__)
+
+SAMPLE_BYTES: Final = 2  # that count of a sample that was left out, up to SHORT_S of them: silence is work too
 
 
 class Client:
@@ -160,33 +163,35 @@ class Client:
             while True:
                 await self._inbox.hold(session.room())
                 frame = await self._inbox.next(None if session.ending else self._limits.idle_s)
-                if self._queue.closing is None:
-                    self._act(frame, session)
-                await self._keep_pace(frame)
+                n_lost = self._act(frame, session) if self._queue.closing is None else 0
+                await self._keep_pace(frame, SAMPLE_BYTES * min(n_lost, SHORT_S * session.cursor.format.rate))
         except TimeoutError:
             session.finish(SPEAKER_IDLE)
             await self._wait_closed()
         except ConnectionClosed:
             return
 
-    async def _keep_pace(self, frame: str | bytes) -> None:
-        """Read nothing more for a while from a client that sends too fast."""
+    async def _keep_pace(self, frame: str | bytes, n_silent: int = 0) -> None:
+        """Read nothing more for a while from a client that sends too fast, bytes of silence that it did not counted."""
         key = self._client or f"connection {id(self)}"
-        if (wait_s := self._flow.take(key, len(frame), asyncio.get_running_loop().time())) > 0:
+        if (wait_s := self._flow.take(key, len(frame) + n_silent, asyncio.get_running_loop().time())) > 0:
             self._metrics.held_back_s.inc(wait_s)
             await self._inbox.hold(asyncio.sleep(wait_s))
 
-    def _act(self, frame: str | bytes, session: LiveSession) -> None:
+    def _act(self, frame: str | bytes, session: LiveSession) -> int:
+        """Do what a frame asks for; return how many samples it left out."""
         try:
             message = self._connection.receive(frame)
             if isinstance(message, Ping):
                 self._queue.send(Pong(message.id))
             elif isinstance(message, Chunk):
                 session.hear(message)
+                return message.missing_bytes // session.cursor.format.frame_bytes
             elif message is None:
                 session.acknowledge()  # a chunk came again: the client does not know that it was taken
             elif isinstance(message, Skip):
                 session.skip(message)
+                return message.samples
             elif not isinstance(message, Hello):
                 session.obey(message)
                 self._change_wants(message)
@@ -194,6 +199,7 @@ class Client:
             self._refuse(error)
             if error.close_code is not None:
                 self._ending = PROTOCOL_FAULT
+        return 0
 
     def _change_wants(self, message: object) -> None:
         if isinstance(message, Configure) and message.want is not None:

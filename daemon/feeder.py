@@ -17,7 +17,7 @@ from amanuensis.daemon.pump import Pump
 from amanuensis.stream.formats import AudioFormat
 
 SHORT_S: Final = 10  # of losses that are like a moment of sound
-PART_S: Final = 60  # of longer ones, at once: some tens of milliseconds of work
+PART_S: Final = 2  # of longer ones, at once, until the silence has ended what was being said
 PIECE_S: Final = 1.0  # at most so much at once: what waits in the pump stays bounded
 LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 
@@ -26,7 +26,8 @@ LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 class LongLoss:
     """A loss before which what was heard is decoded: else it would be too much that waits, and be given up."""
 
-    skip: Callable[[], None]
+    n_samples: int
+    why: str
 
 
 class Feeder:
@@ -85,15 +86,9 @@ class Feeder:
         if n_samples <= SHORT_S * self._format.rate:
             self._waiting.append(partial(self._pump.skip, n_samples, why))
         else:
-            self._waiting.extend(self._long(n_samples, why))
+            self._waiting.append(LongLoss(n_samples, why))
         self.heard_bytes += n_bytes
         self._start()
-
-    def _long(self, n_samples: int, why: str) -> Iterator[LongLoss]:
-        """Cut a loss in parts: one of hours must not hold up the other sessions."""
-        step = PART_S * self._format.rate
-        for start in range(0, n_samples, step):
-            yield LongLoss(partial(self._pump.skip, min(step, n_samples - start), why))
 
     def after(self, act: Callable[[], None]) -> None:
         """Do something once the pump was given what came before it."""
@@ -142,9 +137,20 @@ class Feeder:
             item = self._waiting.popleft()
             if isinstance(item, bytes):
                 self._pump.feed(item)
+            elif isinstance(item, LongLoss):
+                self._give_loss(item)
             else:
-                self._pump.attempt(item.skip if isinstance(item, LongLoss) else item)
+                self._pump.attempt(item)
         self._end_if_given()
+
+    def _give_loss(self, loss: LongLoss) -> None:
+        """Give all of a loss, hours too, where nobody speaks any more: the stream leaps over silence. Else a part."""
+        n_samples = loss.n_samples
+        if self._pump.session.has_utterances:
+            n_samples = min(n_samples, PART_S * self._format.rate)
+        self._pump.skip(n_samples, loss.why)
+        if n_samples < loss.n_samples:
+            self._waiting.appendleft(LongLoss(loss.n_samples - n_samples, loss.why))
 
     def _end_if_given(self) -> None:
         if self._ending and not self._waiting:

@@ -22,6 +22,7 @@ __all__ = ["BLOCK_S", "Intake", "IntakeState"]
 
 BLOCK_S: Final = 1.0  # audio is taken in pieces of at most so long
 RING_MARGIN_S: Final = 4.0  # pre-roll, resampler's delay, one block
+CALM_FACTOR: Final = 2  # times the memory of the detector: then it has forgotten all but silence
 WARM_UP: Final = 3 * MODEL_RATE  # samples heard again before those that are needed: the window of the noise floor
 
 
@@ -77,6 +78,8 @@ class Intake:
         self._fed = state.needs_from if state else 0  # source samples that came, those before it included
         self._n_known = self.voices.stop_frame - start // FRAME_SAMPLES  # coming frames that were decided before
         self.block_samples = round(fmt.rate * BLOCK_S)
+        self._mute = 0  # source samples that were skipped since sound was heard last
+        self._calm_s = CALM_FACTOR * max(config.vad.floor_window_s, config.vad.steady_s)
         self._state = state
 
     def state(self, needed_from: int, settled: int, *, ended: bool) -> IntakeState:
@@ -138,6 +141,7 @@ class Intake:
 
     def push(self, data: bytes) -> list[SegmentEvent]:
         """Take raw bytes, at most `max_bytes`; return the starts and ends of utterances in them."""
+        self._mute = 0
         return self._take(self.decoder.decode(data))
 
     def skip(self, n_samples: int) -> tuple[list[SegmentEvent], list[Span]]:
@@ -150,7 +154,35 @@ class Intake:
         """
         start = self._fed
         events = self._take(np.zeros(n_samples, np.float32))
+        self._mute += n_samples
         return events, self.ledger.settle_rest("gap", start, self._fed)
+
+    def leap(self, n_samples: int) -> tuple[int, list[Span]]:
+        """Skip at once what can be: in silence that has lasted, only time passes, and hours of it need no work.
+
+        Returns:
+            How many of the lost source samples were taken, 0 while something may still come of taking them one by one,
+            and those whose fate is `gap` now.
+
+        """
+        step = grid_step(self.decoder.format.rate)
+        n_steps = n_samples * MODEL_RATE // (step * self.decoder.format.rate)
+        if not n_steps or not self._is_calm:
+            return 0, []
+        for part in (self.ring, self.voices, self._segmenter):
+            part.leap(n_steps * step)
+        start, n_leapt = self._received, n_steps * step * self.decoder.format.rate // MODEL_RATE
+        self._received = self._fed = start + n_leapt
+        self.ledger.received(n_leapt)
+        return n_leapt, self.ledger.settle_rest("gap", start)
+
+    @property
+    def _is_calm(self) -> bool:
+        """Whether all has settled to silence: what is kept, and what resampler, detector and segmenter remember."""
+        kept_s = (self.newest - self.ring.start) / MODEL_RATE
+        mute_s = self._mute / self.decoder.format.rate
+        lasts = mute_s >= self._calm_s + kept_s
+        return lasts and not self.replay_left and self._segmenter.is_quiet and self.voices.is_silent
 
     def flush(self, reason: EndReason) -> list[SegmentEvent]:
         """End the open utterance here; the stream goes on."""
@@ -204,9 +236,14 @@ def restart_before(position: int, rate: int) -> int:
 
     Restarting on both grids, a resampler makes the samples that it made before, and a detector sees the same frames.
     """
-    step = lcm(MODEL_RATE // gcd(MODEL_RATE, rate), FRAME_SAMPLES)  # divides MODEL_RATE, so it is at most a second
+    step = grid_step(rate)
     start = max(0, position - WARM_UP)
     return (start - start % step) * rate // MODEL_RATE
+
+
+def grid_step(rate: int) -> int:
+    """Return the 16 kHz samples, at most a second of them, in which a source has whole samples and whole frames lie."""
+    return lcm(MODEL_RATE // gcd(MODEL_RATE, rate), FRAME_SAMPLES)
 
 
 def to_position(source_sample: int, rate: int) -> int:

@@ -61,6 +61,11 @@ class SampleRing:
         self._start = max(self._start, stop - self._capacity)
         return dropped
 
+    def leap(self, n_samples: int) -> None:
+        """Let time pass: the samples kept are those of so much later."""
+        self._start += n_samples
+        self._stop += n_samples
+
     def view(self, start: int, stop: int) -> Samples:
         """Return samples [start, stop) as a read-only view; it holds until the next `append`: copy what is to stay.
 

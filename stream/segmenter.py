@@ -145,6 +145,15 @@ class Segmenter:
         return self._first_speech is not None
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether more silence would change nothing but the position."""
+        return self._start is None and self._first_speech is None
+
+    def leap(self, n_samples: int) -> None:
+        """Take so many samples of silence at once, while `is_quiet`; whole frames."""
+        self._position += n_samples
+
+    @property
     def endpoint_silence_ms(self) -> float:
         """The silence that ends the utterance as things stand."""
         if self._finished is None:

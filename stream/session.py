@@ -174,12 +174,17 @@ class StreamSession:
         self._check_open()
         events: list[Event] = []
         lost: list[Span] = []
-        block = self._intake.block_samples
-        for start in range(0, n_samples, block):
+        left = n_samples
+        while left:
             events += self._utterances.shed()
-            segments, spans = self._intake.skip(min(block, n_samples - start))
+            n_taken, spans = (0, []) if self._utterances else self._intake.leap(left)
+            segments: list[SegmentEvent] = []
+            if not n_taken:
+                n_taken = min(self._intake.block_samples, left)
+                segments, spans = self._intake.skip(n_taken)
             events += self._segment(segments)
             lost += spans
+            left -= n_taken
         return [*events, *self._utterances.settled.gaps(lost, why)]
 
     def next_job(self) -> Ticket | None:
@@ -323,6 +328,11 @@ class StreamSession:
     def done(self) -> bool:
         """Whether everything is final after `end`; the ledger's totals then equal what was received."""
         return self._ended and not self._utterances
+
+    @property
+    def has_utterances(self) -> bool:
+        """Whether something was said that is not final."""
+        return bool(self._utterances)
 
     @property
     def lag_ms(self) -> float:

@@ -62,6 +62,15 @@ class VoiceMap:
         if voiced >= 0:
             self._last_voiced = (self._first + voiced + 1) * FRAME_SAMPLES
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether none of the decisions kept is for speech."""
+        return not any(self._decisions)
+
+    def leap(self, n_samples: int) -> None:
+        """Let time pass, while `is_silent`: the decisions kept are as well those for whole frames later."""
+        self._first += n_samples // FRAME_SAMPLES
+
     def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of [start, stop) that are speech: disjoint, in order, positions in 16 kHz samples."""
         begin, end = max(start // FRAME_SAMPLES, self._first), -(-stop // FRAME_SAMPLES)

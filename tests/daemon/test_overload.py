@@ -80,7 +80,9 @@ async def test_who_sends_too_fast_is_held_back_and_loses_nothing() -> None:
         async with connected(address, hello()) as fast, connected(address, hello()) as other:
             for client in (fast, other):
                 await client.until(type="ready")
-            for chunk in cut(SOUND * 3, [16_000]):
+            for chunk in cut(
+                SOUND * 3, [240_000]
+            ):  # more than the burst in one message: whatever the time, it must wait
                 await fast.send(chunk)
             await fast.send({"type": "end"})
             for chunk in cut(SOUND, [16_000]):
@@ -138,3 +140,32 @@ async def test_a_full_daemon_serves_those_it_has() -> None:
         assert set(await storm) <= {503, 101}
     check_invariants(speaker.events)
     assert speaker.text == spell(WORDS)
+
+
+async def test_pauses_of_days_are_taken_at_once() -> None:
+    """Silence of weeks is no work and no wait, words before and behind it are told, and all of it is a gap."""
+    async with running() as (_, address), connected(address, hello()) as client:
+        await client.until(type="ready")
+        await client.send(SOUND)
+        for _ in range(8):
+            await client.send({"type": "skip", "samples": 48 * 3600 * 16_000, "why": "paused"})
+        await client.send(SOUND)
+        await client.send({"type": "end"})
+        assert await client.over() == (1000, "end")
+    check_invariants(client.events)
+    assert client.text == spell(WORDS * 2)
+    assert sum(gap["to"] - gap["from"] for gap in client.find(type="gap")) == 8 * 48 * 3_600_000
+
+
+async def test_a_pause_counts_like_a_moment_of_sound() -> None:
+    """Whoever leaves out again and again is held back as one that sends too fast."""
+    moment_bytes = 10 * 32_000
+    async with running(client_bytes_s=moment_bytes - 20_000, backlog_s=1) as (daemon, address):
+        async with connected(address, hello()) as client:
+            await client.until(type="ready")
+            await client.send({"type": "skip", "samples": 48 * 3600 * 16_000, "why": "paused"})
+            await client.send({"type": "end"})
+            assert await client.over() == (1000, "end")
+        held_back_s = daemon.metrics.registry.get_sample_value("amanuensis_held_back_seconds_total")
+    assert held_back_s is not None
+    assert held_back_s > 0

@@ -39,6 +39,56 @@ def test_skipped_samples_are_gaps() -> None:
     assert intake.ledger.totals().gap == 1_600
 
 
+def skip_all(intake: Intake, n_samples: int, *, leaps: bool) -> list[Span]:
+    """Skip so many samples by leaps where they are possible, or block by block; return those that are gaps."""
+    lost: list[Span] = []
+    while n_samples:
+        n_taken, spans = intake.leap(n_samples) if leaps else (0, [])
+        if not n_taken:
+            n_taken = min(intake.block_samples, n_samples)
+            spans = intake.skip(n_taken)[1]
+        intake.drop_before(intake.quiet_until)
+        lost += spans
+        n_samples -= n_taken
+    return lost
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_leap_over_silence_is_as_good_as_all_of_it(rate: int, seed: int) -> None:
+    """What is heard after a while that was lost is the same as if each second of it was taken, but for rounding."""
+    before, after = (pcm(speak(script(6, seed + k), rate=rate)) for k in (0, 7))
+    intakes = [Intake(StreamConfig(), AudioFormat("s16le", rate)) for _ in range(2)]
+    told = []
+    for intake, leaps in zip(intakes, (True, False), strict=True):
+        events = [event for piece in cut_in_pieces(before, [9_999]) for event in intake.push(piece)]
+        lost = skip_all(intake, 90 * rate + 777, leaps=leaps)
+        assert sum(span.stop - span.start for span in lost) == 90 * rate + 777
+        events += [event for piece in cut_in_pieces(after, [9_999]) for event in intake.push(piece)] + intake.finish()
+        told.append((events, intake.newest, intake.received, intake.ledger.totals(), intake.voices.last_voiced))
+    assert told[0] == told[1]
+    start, stop = max(intake.ring.start for intake in intakes), intakes[0].newest
+    assert stop - start > 16_000
+    assert intakes[0].voices.spans(start, stop) == intakes[1].voices.spans(start, stop)
+    np.testing.assert_allclose(*(intake.ring.view(start, stop) for intake in intakes), atol=1e-6)
+
+
+def test_no_leap_while_something_may_come_of_silence() -> None:
+    """Not before silence has lasted, not in an utterance, and not where sound is on its way to being heard again."""
+    said = script(6, 1)
+    intake = Intake(StreamConfig(), AudioFormat())
+    assert intake.leap(10**6) == (0, [])
+    for piece in cut_in_pieces(pcm(speak(said, tail_s=0)), [9_999]):
+        intake.push(piece)
+    for _ in range(40):
+        intake.skip(intake.block_samples)
+        intake.drop_before(intake.quiet_until)
+    assert intake.leap(319) == (0, [])
+    assert intake.leap(48 * 3600 * 16_000 + 1)[0] == 48 * 3600 * 16_000
+    intake.push(bytes(2))
+    assert intake.leap(10**6) == (0, [])
+
+
 def test_beginning_speech_is_undecided() -> None:
     """Speech that is too short to open an utterance yet is told, so that a mark can wait for it."""
     said = script(4, 1)
