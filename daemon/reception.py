@@ -22,6 +22,7 @@ from amanuensis.daemon.dialects.listen_door import ListenDoor, in_its_form, keys
 from amanuensis.daemon.logins import COOKIE
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import ProtocolError
+from amanuensis.daemon.request_target import split_target
 from amanuensis.daemon.tokens import Role
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Reception:
         if refusal is not None:
             return pages.text_page(refusal.status, refusal.why)
         if request.method not in ("GET", "HEAD"):
-            return pages.text_page(405, f"{request.method} is not possible here; use GET", Allow="GET, HEAD")
+            return pages.text_page(405, _not_possible(request), Allow="GET, HEAD")
         return None
 
     def _refuse_guess(self, peer: Peer, brought: Presented) -> pages.Page | None:
@@ -161,6 +162,13 @@ class Reception:
         value, life_s = self.access.logins.open(grant.token, self.clock())
         cookie = f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}" + "; Secure" * secure
         return pages.text_page(200, "logged in", Set_Cookie=cookie)
+
+
+def _not_possible(request: Request) -> str:
+    if split_target(request.path).path == pages.LISTEN:
+        how = "stream them to this address as a WebSocket, or send them to the REST API (rest.listen)"
+        return f"{request.method} {pages.LISTEN}: files are not taken here; {how}"
+    return f"{request.method} is not possible here; use GET"
 
 
 def _not_allowed(grant: Grant, role: Role) -> pages.Page:

@@ -44,6 +44,7 @@ from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
 from amanuensis.daemon.sessions import Sessions
+from amanuensis.daemon.unread_bodies import HttpConnection
 from amanuensis.npu.engine.api import Engine
 from amanuensis.stream.words import WordTokenizer
 
@@ -201,6 +202,7 @@ class Daemon:
             select_subprotocol=_select_subprotocol,
             process_request=partial(self._process_request, door),
             process_response=_process_response,
+            create_connection=HttpConnection,
             compression=None,  # sound does not shrink, and each connection would cost 100 KB
             open_timeout=self.config.limits.hello_s,
             close_timeout=1.0,

@@ -157,7 +157,8 @@ class Translator:
         speaker = None
         if self._request.diarize and word.spk is not None:
             speaker = self._speakers.setdefault(word.spk, len(self._speakers))
-        return ResultWord(word.text.strip(), word.start_ms / 1000, word.end_ms / 1000, word.conf, speaker)
+        times, spaced = (word.start_ms / 1000, word.end_ms / 1000), word.text.startswith(" ")
+        return ResultWord(word.text.strip(), *times, word.conf, speaker, spaced)
 
 
 def estimated_words(partial: Partial) -> list[ResultWord]:

@@ -19,13 +19,14 @@ MAX_SHOWN: Final = 200  # characters of a message that is shown back
 
 @dataclass(frozen=True, slots=True)
 class ResultWord:
-    """A word of a result; `text` is as it is shown, with its punctuation."""
+    """A word of a result; `text` is as it is shown, with its punctuation, `spaced` where a space stands before it."""
 
     text: str
     start_s: float
     end_s: float
     confidence: float
     speaker: int | None = None
+    spaced: bool = True
 
     def to_map(self) -> dict[str, Any]:
         """Return the word as it goes over the wire; `word` is bare and in lower case."""
@@ -61,7 +62,7 @@ class Results:
     @property
     def transcript(self) -> str:
         """The words as one line."""
-        return " ".join(word.text for word in self.words)
+        return "".join(" " * word.spaced + word.text for word in self.words).strip()
 
     def to_map(self) -> dict[str, Any]:
         confidence = sum(word.confidence for word in self.words) / len(self.words) if self.words else 0.0

@@ -55,6 +55,12 @@ def test_a_final_marks_the_commit_that_comes_with_it() -> None:
     assert results(told([Commit(0, (word("hi", 0),)), final(400)])) == [("hi", True, True, False)]
 
 
+def test_words_keep_their_own_spaces() -> None:
+    """Languages that are written without spaces get none."""
+    words = [Word(text, at, at + 1, 0.9) for at, text in enumerate((" Ja,", "日", "本", "語"))]
+    assert results(told([Commit(0, tuple(words))]))[0][0] == "Ja,日本語"
+
+
 def test_a_final_after_a_commit_that_was_sent_is_an_empty_result() -> None:
     """Each word is told once: a result that was sent is not sent again to say that speech is over."""
     messages = told([Commit(0, (word("hi", 0),))], [final(900)])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from deepgram import AsyncDeepgramClient
+from deepgram.core.api_error import ApiError
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results, ListenV1SpeechStarted, ListenV1UtteranceEnd
@@ -219,6 +220,18 @@ async def test_what_cannot_be_is_refused_before_the_upgrade() -> None:
         assert (status, "language 'xx' is not known to model tones" in body["err_msg"]) == (400, True)
 
 
+async def test_files_are_refused_in_its_form() -> None:
+    """Who sends a whole file by POST, as the SDK does for recordings, reads what it may do instead."""
+    async with running() as (_, address):
+        environment = DeepgramClientEnvironment(base=f"http://{address}", production="", agent="", agent_rest="")
+        client = AsyncDeepgramClient(api_key="any", environment=environment, max_retries=0)
+        with pytest.raises(ApiError) as refused:
+            await client.listen.v1.media.transcribe_file(request=SOUND * 20, model="nova-3")
+    assert refused.value.status_code == 405
+    assert "files are not taken here; stream them" in refused.value.body["err_msg"]
+    assert refused.value.body["request_id"] == refused.value.headers["dg-request-id"]  # type: ignore[index]
+
+
 async def test_a_full_daemon_says_so() -> None:
     """The refusal has the form of the dialect and says when to try again."""
     async with running(sessions=1) as (_, address), connected(address, hello()) as speaker:
@@ -265,7 +278,8 @@ async def test_the_end_of_the_daemon_loses_no_words() -> None:
 
 async def test_a_client_that_never_reads_is_closed() -> None:
     """What waits for it is bounded; it loses its own connection and nothing else."""
-    async with running(queue_events=64) as (daemon, address), listening(address, max_queue=1) as socket:
+    deaf = {"max_queue": 1, "ping_interval": None}  # nor does it hang up by itself because no pong comes
+    async with running(queue_events=64) as (daemon, address), listening(address, **deaf) as socket:
         with suppress(ConnectionClosed):
             while True:
                 await socket.send('{"type": "Configure"}')
