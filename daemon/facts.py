@@ -66,6 +66,7 @@ class Facts:
             "sessions": gauges.sessions,
             "clients": gauges.clients,
             "max_sessions": self._max_sessions(),
+            "records": self._sessions.records,
         }
         return not why, facts
 

@@ -69,6 +69,11 @@ class Keeper:
                 recordings.close()
             raise
 
+    @property
+    def records(self) -> bool:
+        """Whether sessions that ask for it are recorded."""
+        return self._mode != "off"
+
     def is_recorded(self, hello: Hello) -> bool:
         """Whether a session is to be recorded.
 
@@ -76,7 +81,7 @@ class Keeper:
             ProtocolError: it asks for it, and nothing is recorded here (`bad_hello`, close 4400).
 
         """
-        if hello.record and self._mode == "off":
+        if hello.record and not self.records:
             message = "hello: record is true, and this server does not record (recording.mode is 'off'); leave it out"
             raise ProtocolError("bad_hello", message, BAD_HELLO)
         return self._mode == "all" or hello.record

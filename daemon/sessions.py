@@ -136,6 +136,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._live)
 
+    @property
+    def records(self) -> bool:
+        """Whether sessions that ask for it are recorded."""
+        return self._keeper.records
+
     def open(self, hello: Hello, source: Source = "client", client: str | None = None) -> LiveSession:
         """Open a session for a speaker, who may be a client that is told apart, or for an input of the daemon's own.
 

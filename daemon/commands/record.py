@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ examples:
 Meanwhile a line of text and Enter is a note, Enter alone a mark, /p pauses and goes on. Ctrl-C ends the meeting: what
 was heard becomes final and is kept. Then: amanuensis meetings show latest
 
-A daemon of this machine records it if one runs (recording.mode must be asked or all), else this process does."""
+A daemon of this machine records it if one runs that may (recording.mode is asked or all), else this process does."""
 HINT: Final = "Enter: mark, text: note, /p: pause, Ctrl-C: end"
 ME: Final = "me"
 THEM: Final = "them"
@@ -138,8 +139,22 @@ async def door_to(args: argparse.Namespace) -> AsyncIterator[Door]:
             if args.url:
                 raise
         else:
-            yield door
-            return
+            if args.url or await records(door):
+                yield door
+                return
+            complain(f"the daemon at {door.url} does not record (recording.mode is off): this process does")
     async with own_daemon(load(args)) as (own, what):
         complain(what)
         yield own
+
+
+async def records(door: Door) -> bool:
+    """Whether a daemon records meetings, as far as it tells us."""
+    from amanuensis.daemon.dial import fetch
+
+    _, page = await asyncio.to_thread(fetch, door.url, "/readyz", door.token, door.ca)
+    try:
+        facts = json.loads(page)
+    except ValueError:
+        return True
+    return not isinstance(facts, dict) or facts.get("records") is not False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,21 @@ def test_what_cannot_be_is_said(words: list[str], message: str, tmp_path: Path) 
     assert (done.returncode, message in done.stderr) == (2, True)
 
 
-async def test_a_daemon_that_does_not_record_is_named(tmp_path: Path) -> None:
-    """With what to do about it."""
-    env = home(tmp_path)
-    async with running("serve", "--listen", "127.0.0.1:0", "--quiet", **env) as daemon:
-        url = (await line_with(daemon.stdout, "listening")).split()[1]
-        words = ["record", "--url", url, "--input", cut(tmp_path, "me.wav", 0, 1), "--system", "none"]
-        done = await asyncio.to_thread(amanuensis, *words, env=env)
+async def test_a_meeting_is_recorded_whether_the_daemon_may_or_not(tmp_path: Path) -> None:
+    """One of this machine that does not record is left alone; one that was asked for by its address is an error."""
+    words = ["--input", cut(tmp_path, "me.wav", 0, 1), "--system", "none"]
+    with tempfile.TemporaryDirectory() as run:  # a name that is short enough for a socket
+        env = home(tmp_path) | {"XDG_RUNTIME_DIR": run}
+        socket = f"unix:{run}/amanuensis/amanuensis.sock"
+        async with running("serve", "--listen", socket, "--quiet", **env) as daemon:
+            await line_with(daemon.stdout, "listening")
+            done = await asyncio.to_thread(amanuensis, "record", *words, env=env)
+            assert (done.returncode, "does not record (recording.mode is off): this process" in done.stderr) == (
+                0,
+                True,
+            )
+            assert [one["state"] for one in meetings(tmp_path, "list", "--json")] == ["finished"]
+            done = await asyncio.to_thread(amanuensis, "record", "--url", socket, *words, env=env)
     assert done.returncode == 1
     assert "this server does not record" in done.stderr
     assert "set recording.mode to asked there, or add --here" in done.stderr
