@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from amanuensis.stream.checkpoint import Checkpoint, CheckpointError
 from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.events import Event, Final, Gap, Marked, Partial
+from amanuensis.stream.events import Event, Final, Gap, Marked, Partial, Speech
 from amanuensis.stream.formats import AudioFormat, Encoding
 from amanuensis.stream.session import StreamSession
 from tests.helpers.drive import check_captions, committed
@@ -205,6 +205,27 @@ def test_what_was_told_is_not_told_again() -> None:
     shell.die_and_return()
     assert shell.events == told
     assert shell.session.ledger.totals().gap == 16_000
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_stream_goes_on_after_days_that_were_leapt_over(rate: int) -> None:
+    """Little has to come again, and what is said then begins and ends where it does in the stream that went on."""
+    fmt, days = AudioFormat("s16le", rate), 2 * 86_400 * rate
+    before, after = (pcm(speak(script(4, seed), rate=rate)) for seed in (1, 2))
+    one = StreamSession(StreamConfig(), fmt, ScriptedTokenizer(()), INFO)
+    one.receive(before)
+    while (ticket := one.next_job()) is not None:
+        one.failed(ticket.id, "not heard", poison=True)
+    (gap,) = one.skip(days, "away")
+    assert isinstance(gap, Gap)
+    assert gap.end_ms - gap.start_ms == 2 * 86_400_000
+    other = StreamSession.restore(StreamConfig(), fmt, ScriptedTokenizer(()), INFO, one.checkpoint())
+    assert 0 < other.replay_samples < 10 * rate
+    assert other.skip(other.replay_samples, "away") == []
+    speech = [[event for event in it.receive(after) if isinstance(event, Speech)] for it in (one, other)]
+    assert len(speech[0]) == 2
+    assert speech[0] == speech[1]
+    assert one.ledger.totals() == other.ledger.totals()
 
 
 def test_audio_that_was_lost_with_its_process_is_a_gap() -> None:
