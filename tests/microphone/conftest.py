@@ -49,6 +49,16 @@ class SoundServer:
         """Plug a second sound card in."""
         self.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=16000")
 
+    @contextmanager
+    def replugged(self) -> Iterator[None]:
+        """Plug the sound card in again that was pulled out."""
+        self.pactl("load-module", "module-null-sink", f"sink_name={SINK}", "rate=48000")
+        yield
+
+    def unplug(self) -> None:
+        """Pull the sound card out."""
+        self.pactl("unload-module", "module-null-sink")
+
     def add_headset(self, server: SoundServer) -> None:
         """Have ALSA offer what another sound server plays as a second microphone, for as long as that runs."""
         line = HEADSET_CONFIG.format(HEADSET=HEADSET, SINK=SINK, socket=server.folder / "runtime" / "native")

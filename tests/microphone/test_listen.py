@@ -78,12 +78,19 @@ async def test_the_words_come_out(sound_server: SoundServer, clips: dict[Path, s
     assert wer(plain(reference), plain(text)) <= MAX_WER, text
 
 
-async def test_a_microphone_that_comes_back_is_heard_again(sound_server: SoundServer, clips: dict[Path, str]) -> None:
-    """When the whole sound server goes the program says so and waits; afterwards words come, behind one gap."""
+@pytest.mark.parametrize("what", ["card", pytest.param("server", marks=pytest.mark.long)])
+async def test_a_microphone_that_comes_back_is_heard_again(
+    sound_server: SoundServer, clips: dict[Path, str], what: str
+) -> None:
+    """When the sound card, or the sound server, goes the program says so and waits; then words come behind one gap."""
+    lose, back = {
+        "card": (sound_server.unplug, sound_server.replugged),
+        "server": (sound_server.kill, sound_server.again),
+    }[what]
     async with listening(sound_server, "--json") as process:
-        await asyncio.to_thread(sound_server.kill)
+        await asyncio.to_thread(lose)
         assert "the microphone 'default' has gone" in await line_with(process.stderr, "has gone")
-        with sound_server.again():
+        with back():
             await line_with(process.stderr, "listening to default")
             player = sound_server.play(next(iter(clips)))
             gap = await next_event(process, "gap")
