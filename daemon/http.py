@@ -86,9 +86,11 @@ class Sound:
         """Read it."""
         path = self.find(self.session, self.first)
         try:
-            return text_page(404, "no such sound") if path is None else Page(200, "audio/flac", path.read_bytes())
+            if path is not None:
+                return Page(200, f"audio/{path.suffix[1:]}", path.read_bytes())
         except OSError:  # removed meanwhile
-            return text_page(404, "no such sound")
+            path = None
+        return text_page(404, "no such sound")
 
 
 Written: TypeAlias = Export | Sound

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.meetings.model import OVER, Meeting, Track, TrackState
-from amanuensis.daemon.meetings.recording import read_recording
+from amanuensis.daemon.meetings.recording import Recording, read_recording
 from amanuensis.daemon.meetings.store import Store
+from amanuensis.daemon.spool.flac import FlacError, settle
 from amanuensis.daemon.spool.header import SessionHeader, read_header
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import remove_session, session_bytes
@@ -72,6 +73,8 @@ class Library:
                     self.take(store, folder)
                 except SpoolError as error:
                     log.warning("meetings: %s is left out: %s", folder, error)
+            elif known.get(session) == "stopped":
+                self._settle(folder)
 
     def take(self, store: Store, folder: Path) -> None:
         """Take what a recorded session holds into the index, if it is of a meeting.
@@ -84,10 +87,17 @@ class Library:
         if header.meeting is None:
             return
         found = read_recording(folder)
-        state: TrackState = "interrupted" if not found.ended else "repaired" if found.repaired else "finished"
+        state = _state(found, is_open=folder.parent.name == OPEN)
         begin(store, header, "interrupted", found.duration_ms)
         store.fill(header.id, found.utterances(), found.remarks, found.holes)
         begin(store, header, state, found.duration_ms)
+
+    def _settle(self, folder: Path) -> None:
+        """Have the last of a recording that was stopped as files that can be played, once there is room for it."""
+        try:
+            settle(folder, read_header(folder).audio)
+        except (FlacError, SpoolError, OSError) as error:
+            log.debug("meetings: %s: the last of it stays raw: %s", folder, error)
 
     def sound_bytes(self, meeting: Meeting) -> int:
         """Return what the recordings of a meeting take."""
@@ -141,6 +151,13 @@ class Library:
         for path in sorted(self.recordings.glob("*Z-*")):
             if path.is_dir():
                 yield path.name.partition("Z-")[2], path
+
+
+def _state(found: Recording, *, is_open: bool) -> TrackState:
+    """Return the state of a recorded session in which nothing goes on."""
+    if not found.ended:
+        return "interrupted" if is_open else "stopped"
+    return "repaired" if found.repaired else "finished"
 
 
 def begin(store: Store, header: SessionHeader, state: TrackState, duration_ms: float = 0.0) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-TrackState: TypeAlias = Literal["recording", "interrupted", "finished", "repaired"]
-OVER: frozenset[TrackState] = frozenset(("finished", "repaired"))
+TrackState: TypeAlias = Literal[
+    "recording", "interrupted", "stopped", "repaired", "finished"
+]  # the least finished first
+OVER: frozenset[TrackState] = frozenset(("stopped", "repaired", "finished"))
 
 
 class MeetingError(Exception):
@@ -99,7 +101,7 @@ class Meeting:
     def state(self) -> TrackState:
         """Of the whole: the least finished of its tracks."""
         states = {track.state for track in self.tracks}
-        order: tuple[TrackState, ...] = ("recording", "interrupted", "repaired", "finished")
+        order: tuple[TrackState, ...] = get_args(TrackState)
         return next((state for state in order if state in states), "finished")
 
     @property

@@ -84,7 +84,7 @@ class Secretary:
             if (folder := self._library.folder(session)) is not None:
                 self._library.take(store, folder)
             else:  # there was no room to record it
-                begin(store, header, "interrupted")
+                begin(store, header, "stopped")
             return self._told(store, "end", header) if is_last else None
 
         self._put(step)

@@ -1,4 +1,4 @@
-"""The sound of a recorded session: FLAC files of at most 10 s, and a source that plays them again."""
+"""The sound of a recorded session: files of at most 10 s, and a source that plays them again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 import soundfile
 
 from amanuensis.daemon.sources.base import Chunk, Lost, Source, SourceError
-from amanuensis.daemon.spool.audio_log import PREFIX, SUFFIX
-from amanuensis.daemon.spool.flac import FlacError, convert, sound_files
+from amanuensis.daemon.spool.flac import FlacError, settle, sound_files
 from amanuensis.daemon.spool.header import read_header
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.stream.formats import AudioFormat
@@ -19,16 +18,14 @@ NOT_RECORDED = "not recorded"
 
 
 def finished_sound(folder: Path) -> list[tuple[int, Path]]:
-    """Return the first sample and the path of each FLAC file of a session in which nobody records any more.
+    """Return the first sample and the path of each file of sound of a session in which nobody records any more.
 
     Raises:
-        SourceError: there is sound that cannot be had as FLAC.
+        SourceError: there is sound that cannot be read.
 
     """
     try:
-        fmt = read_header(folder).audio
-        for segment in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):  # what a kill has left raw
-            convert(segment, fmt)
+        settle(folder, read_header(folder).audio)  # what a full disk has left raw
     except (FlacError, SpoolError) as error:
         raise SourceError(str(error)) from None
     return list(sound_files(folder))

@@ -1,6 +1,7 @@
 """A closed segment of raw sound as FLAC, read back before it counts: 16 bits of s16le and mulaw, 24 bits of f32le.
 
-Files are named by the first sample in them, so that holes in a recording show: they lie between files.
+Where FLAC has no form for a rate, the same is a WAV file. Files are named by the first sample in them, so that holes
+in a recording show: they lie between files.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from amanuensis.daemon.spool.audio_log import PREFIX as RAW
 from amanuensis.daemon.spool.audio_log import SEGMENT_S
+from amanuensis.daemon.spool.audio_log import SUFFIX as RAW_SUFFIX
 from amanuensis.daemon.spool.audio_reader import read_entries
 from amanuensis.daemon.spool.log_file import FILE_MODE, UNFINISHED, explained, reading
 from amanuensis.stream.formats import MULAW_TABLE, AudioFormat
 
 PREFIX: Final = "sound-"
 FLAC: Final = ".flac"
+WAV: Final = ".wav"
+FLAC_RATES: Final = 65_535  # Hz; above it FLAC has only multiples of ten
 Samples = NDArray[np.signedinteger[Any]]
 
 
@@ -30,12 +35,12 @@ class FlacError(Exception):
 
 
 def convert(segment: Path, fmt: AudioFormat) -> int:
-    """Write a segment's sound as FLAC files of at most 10 s beside it, those that are not there; return their bytes.
+    """Write a segment's sound as files of at most 10 s beside it, those that are not there; return their bytes.
 
     An incomplete sample frame at its end is left out: it stands at the head of the next segment, or was cut by a loss.
 
     Raises:
-        FlacError: FLAC cannot hold it; the raw segment is all there is.
+        FlacError: it does not read back; the raw segment is all there is.
         SpoolError: the disk did not take it.
 
     """
@@ -45,9 +50,36 @@ def convert(segment: Path, fmt: AudioFormat) -> int:
     for start in range(0, len(data) - fmt.frame_bytes + 1, step):
         piece = data[start : start + step]
         whole = len(piece) - len(piece) % fmt.frame_bytes
-        target = segment.with_name(f"{PREFIX}{first + start // fmt.frame_bytes:015d}{FLAC}")
+        target = segment.with_name(f"{PREFIX}{first + start // fmt.frame_bytes:015d}{suffix_of(fmt.rate)}")
         n_bytes += 0 if target.exists() else _write(target, samples_of(piece[:whole], fmt), fmt.rate)
     return n_bytes
+
+
+def settle(folder: Path, fmt: AudioFormat) -> int:
+    """Write all that is still raw in a recording that nobody goes on with as files of sound; it takes their place.
+
+    Returns:
+        By how many bytes the folder has grown.
+
+    Raises:
+        FlacError: something does not read back; what follows stays raw.
+        SpoolError: the disk did not take it; the same.
+
+    """
+    grown = 0
+    for segment in sorted(folder.glob(f"{RAW}*{RAW_SUFFIX}")):
+        grown += convert(segment, fmt)
+        try:
+            grown -= segment.stat().st_size
+            segment.unlink()
+        except OSError as error:
+            raise explained(segment, error) from None
+    return grown
+
+
+def suffix_of(rate: int) -> str:
+    """Return what the names of files of sound end in."""
+    return FLAC if rate <= FLAC_RATES or rate % 10 == 0 else WAV
 
 
 def samples_of(data: bytes, fmt: AudioFormat) -> Samples:
@@ -93,11 +125,11 @@ def _write(target: Path, samples: Samples, rate: int) -> int:
 
 
 def _encoded(samples: Samples, rate: int) -> bytes:
-    """Return a FLAC file, decoded once to see that it holds the samples."""
+    """Return a file, decoded once to see that it holds the samples."""
     subtype = "PCM_16" if samples.dtype == np.int16 else "PCM_24"
     memory = io.BytesIO()  # libsndfile would hide from us why a disk did not take it
     try:
-        soundfile.write(memory, samples, rate, subtype, format="FLAC")
+        soundfile.write(memory, samples, rate, subtype, format=suffix_of(rate)[1:].upper())
         memory.seek(0)
         again, _ = soundfile.read(memory, dtype=samples.dtype.name, always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -108,6 +140,6 @@ def _encoded(samples: Samples, rate: int) -> bytes:
 
 
 def sound_files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Yield the first sample and the path of each FLAC file of a recording, in order."""
-    for path in sorted(folder.glob(f"{PREFIX}*{FLAC}")):
-        yield int(path.name.removeprefix(PREFIX).removesuffix(FLAC)), path
+    """Yield the first sample and the path of each file of sound of a recording, in order."""
+    for path in sorted((*folder.glob(f"{PREFIX}*{FLAC}"), *folder.glob(f"{PREFIX}*{WAV}"))):
+        yield int(path.stem.removeprefix(PREFIX)), path

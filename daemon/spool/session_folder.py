@@ -23,7 +23,7 @@ from amanuensis.daemon.spool.log_file import (
 log = logging.getLogger(__name__)
 
 LOGS: Final = ("audio-[0-9]*.log", "events-[0-9]*.log")
-OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), "sound-[0-9]*.flac*")
+OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), "sound-[0-9]*.flac*", "sound-[0-9]*.wav*")
 
 
 def make_session(folder: Path, header: SessionHeader, charge: Callable[[int], None]) -> None:

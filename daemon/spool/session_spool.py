@@ -16,7 +16,7 @@ from amanuensis.daemon.session_store import Order
 from amanuensis.daemon.spool.audio_log import AudioLog, Segment
 from amanuensis.daemon.spool.clock import Clock
 from amanuensis.daemon.spool.event_log import EventLog, Step
-from amanuensis.daemon.spool.flac import FlacError, convert
+from amanuensis.daemon.spool.flac import FlacError, convert, settle
 from amanuensis.daemon.spool.header import SessionHeader
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import finish_recording, remove_session
@@ -151,6 +151,10 @@ class SessionSpool:
         if not self.header.recorded:
             remove_session(self.folder, self._charge)
             return
+        try:
+            self._charge(settle(self.folder, self.header.audio))
+        except (FlacError, SpoolError) as error:
+            log.warning("session %s: the last of its sound stays raw for now: %s", self.header.id, error)
         try:
             finish_recording(self.folder, self.header)
         except SpoolError as error:

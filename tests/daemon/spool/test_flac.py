@@ -11,7 +11,7 @@ import soundfile
 
 from amanuensis.daemon.spool.audio_log import AudioLog, Place
 from amanuensis.daemon.spool.clock import machine_clock
-from amanuensis.daemon.spool.flac import FlacError, convert, samples_of, sound_files
+from amanuensis.daemon.spool.flac import convert, samples_of, settle, sound_files
 from amanuensis.stream.formats import AudioFormat, Encoding, PcmDecoder
 
 RNG = np.random.default_rng(7)
@@ -67,13 +67,27 @@ def test_f32_is_clipped_and_made_finite() -> None:
     assert samples_of(raw, fmt)[:, 0].tolist() == [full, -(2**31), 0, 0, 2**30]
 
 
-def test_what_flac_cannot_hold_is_said(tmp_path: Path) -> None:
-    """A rate that FLAC has no form for is refused, and nothing is left behind."""
-    fmt = AudioFormat("s16le", 191_999, 1)
+@pytest.mark.parametrize("encoding", ["s16le", "f32le"])
+def test_what_flac_cannot_hold_is_a_wav_file(tmp_path: Path, encoding: Encoding) -> None:
+    """At a rate that FLAC has no form for, with the same bits."""
+    fmt = AudioFormat(encoding, 191_999, 2)
+    data = samples_as_bytes(fmt, 3000)
     log = AudioLog(tmp_path, fmt, Place(), charge=lambda _: None, clock=machine_clock)
-    log.append_audio(0, 0, bytes(4000))
+    log.append_audio(0, 0, data)
     log.close_segment()
     log.close()
-    with pytest.raises(FlacError, match="191999 Hz"):
-        convert(log.closed[0].path, fmt)
-    assert list(sound_files(tmp_path)) == []
+    log.remove_empty()
+    grown = settle(tmp_path, fmt)
+    ((first, path),) = sound_files(tmp_path)
+    sound, rate = soundfile.read(path, dtype="int32", always_2d=True)
+    expected = samples_of(data, fmt).astype(np.int32)
+    assert (first, path.suffix, rate) == (0, ".wav", 191_999)
+    assert np.array_equal(sound, expected if encoding == "f32le" else np.left_shift(expected, 16))
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert grown == path.stat().st_size - log.closed[0].size
+
+
+def samples_as_bytes(fmt: AudioFormat, n: int) -> bytes:
+    """Return so many samples of each channel, all different."""
+    row = np.linspace(-0.9, 0.9, n * fmt.channels)
+    return (row if fmt.encoding == "f32le" else row * 32767).astype(fmt.dtype).tobytes()
