@@ -17,11 +17,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from amanuensis.daemon.dialects.listen_door import header_text
 from amanuensis.daemon.dialects.settings import RestSettings
+from amanuensis.daemon.fields import show
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.rest import answers
 from amanuensis.daemon.rest.errors import RestError
-from amanuensis.daemon.rest.form import TranscriptionRequest, parse_form
+from amanuensis.daemon.rest.form import parse_form
 from amanuensis.daemon.rest.hearing import Hearing, open_upload
 from amanuensis.npu.window import Task
 
@@ -51,7 +53,8 @@ def rest_app(
         Route("/v1/models", rest.models, methods=["GET"]),
         Route("/v1/models/{model:path}", rest.model, methods=["GET"]),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _not_here, RestError: _refused})
+    handlers = {HTTPException: _not_here, RestError: _refused, Exception: _fault}
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
 class Rest:
@@ -72,9 +75,10 @@ class Rest:
 
         return handle
 
-    async def models(self, _: Request) -> Response:
+    async def models(self, request: Request) -> Response:
         """List the one model that runs."""
-        return JSONResponse({"object": "list", "data": [self._model()]})
+        facts = {"object": "list", "data": [self._model()]}
+        return JSONResponse(facts, headers=self._headers(_without_effect(request)))
 
     async def model(self, request: Request) -> Response:
         """Describe the model that runs; no other is known."""
@@ -82,7 +86,7 @@ class Rest:
         if name != self._pipeline().engine.info.model:
             message = f"model {name[:SHOWN_CHARS]!r} does not run here"
             raise RestError(404, message, param="model", code="model_not_found")
-        return JSONResponse(self._model())
+        return JSONResponse(self._model(), headers=self._headers(_without_effect(request)))
 
     def _model(self) -> dict[str, Any]:
         name = self._pipeline().engine.info.model
@@ -100,12 +104,12 @@ class Rest:
         asked = parse_form([(name, value) for name, value in form.multi_items() if isinstance(value, str)], task)
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
-            raise RestError(400, "file is missing: send it as multipart/form-data", param="file")
+            raise RestError(400, _no_file(request), param="file")
         hearing = Hearing(self._pipeline(), asked, self._settings.audio_s)
-        name = (upload.filename or "file")[:SHOWN_CHARS]
+        name = "".join(c if c.isprintable() else "?" for c in (upload.filename or "file")[:SHOWN_CHARS])
         source = await open_upload(upload.file, name, upload.size or 0)
         words = self._counted(hearing, _until_closed(hearing.words(source), source.aclose, form.close))
-        headers = self._headers(asked)
+        headers = self._headers(asked.warnings + _without_effect(request))
         if asked.stream:
             return StreamingResponse(_events(words, hearing), media_type="text/event-stream", headers=headers)
         await _while_there(request, _exhaust(words))
@@ -118,12 +122,24 @@ class Rest:
                 yield text
         self._on_heard(hearing.heard.duration_s)
 
-    def _headers(self, asked: TranscriptionRequest) -> dict[str, str]:
+    def _headers(self, warnings: tuple[str, ...]) -> dict[str, str]:
         """Say what really ran, and what of the request had no effect."""
         headers = {"X-Amanuensis-Model": self._pipeline().engine.info.model}
-        if asked.warnings:
-            headers["X-Amanuensis-Warning"] = "; ".join(asked.warnings).encode("ascii", "replace").decode()
+        if warnings:
+            headers["X-Amanuensis-Warning"] = header_text("; ".join(warnings))
         return headers
+
+
+def _no_file(request: Request) -> str:
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip()
+    if kind.lower() == "multipart/form-data":
+        return "file is missing: the form needs a part 'file' that has a filename"
+    return f"file is missing: Content-Type is {show(kind)}; it must be multipart/form-data, with a part 'file'"
+
+
+def _without_effect(request: Request) -> tuple[str, ...]:
+    """Return warnings of the query: this API has none, its fields are those of the form."""
+    return tuple(f"query parameter {show(name)} has no effect" for name in request.query_params)
 
 
 async def _form(request: Request) -> FormData:
@@ -207,6 +223,10 @@ async def _gone(request: Request) -> None:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, RestError)
     return error.response()
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    return RestError(500, f"a fault of the server ({type(error).__name__}); its log has the details").response()
 
 
 async def _not_here(request: Request, error: Exception) -> Response:

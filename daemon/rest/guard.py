@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,10 +65,16 @@ class Guard:
             self._check(scope)
             await self._serve(scope, incoming, sent)
         except RestError as error:
-            self._metrics.refused.labels(f"rest_{error.status}").inc()
-            log.info("rest: request refused: %d", error.status, extra={"code": f"rest_{error.status}"})
-            if not sent.begun:
+            if not sent.status:
                 await error.response()(scope, receive, sent)
+            sent.status = error.status
+        finally:
+            self._note(sent.status)
+
+    def _note(self, status: int) -> None:
+        if status >= HTTPStatus.BAD_REQUEST:
+            self._metrics.refused.labels(f"rest_{status}").inc()
+            log.info("rest: request refused: %d", status, extra={"code": f"rest_{status}"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -146,10 +153,15 @@ class Incoming:
 
 
 class Outgoing:
-    """What a client is sent; one that does not read is left."""
+    """What a client is sent; one that does not read is left.
+
+    Attributes:
+        status: of the answer; 0: it was not begun.
+
+    """
 
     def __init__(self, send: Send, incoming: Incoming, stall_s: float) -> None:
-        self.begun = False
+        self.status = 0
         self._send = send
         self._incoming = incoming
         self._stall_s = stall_s
@@ -161,8 +173,8 @@ class Outgoing:
             RestError: the client does not read.
 
         """
-        self.begun = True
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             safe = [(name.lower().encode(), value.encode()) for name, value in SAFE.items()]
             ours = [(b"cache-control", b"no-store"), (b"connection", b"close")]
             message["headers"] = [*message["headers"], *safe, *ours]

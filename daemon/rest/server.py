@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.dialects.settings import RestSettings
@@ -17,25 +16,11 @@ from amanuensis.daemon.listeners import Listener
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.rest.app import rest_app
 from amanuensis.daemon.rest.guard import Guard
+from amanuensis.daemon.rest.protocol import PromptProtocol
 from amanuensis.daemon.server import Daemon
 
 HEADER_BYTES: Final = 16_384
 STOP_S: Final = 2  # whole seconds, for requests that are being served
-
-
-class PromptProtocol(H11Protocol):
-    """Connections whose request must be there in time: the server itself would wait for ever for its first line."""
-
-    hello_s: float = 5.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, and look after a while whether there is a request."""
-        super().connection_made(transport)
-        self.loop.call_later(self.hello_s, self._leave_if_mute)
-
-    def _leave_if_mute(self) -> None:
-        if self.cycle is None:
-            self.transport.abort()
 
 
 class QuietServer(uvicorn.Server):
@@ -84,7 +69,9 @@ class RestServer:
         self.daemon.metrics.file_s.inc(seconds)
 
     def _config(self, app: Any) -> uvicorn.Config:
-        protocol = type("Prompt", (PromptProtocol,), {"hello_s": self.daemon.config.limits.hello_s})
+        limits, refused = self.daemon.config.limits, self.daemon.metrics.refused.labels("rest_400")
+        rules = {"hello_s": limits.hello_s, "on_refused": staticmethod(refused.inc)}
+        protocol = type("Prompt", (PromptProtocol,), rules)
         return uvicorn.Config(
             app,
             http=protocol,

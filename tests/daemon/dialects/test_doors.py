@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,45 @@ async def by_openai(url: str) -> str:
         return (await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", file.getvalue()))).text
 
 
+async def half_an_upload(url: str) -> asyncio.StreamWriter:
+    """Send the first two megabytes of a file."""
+    host, _, port = url.removeprefix("http://").removesuffix("/v1").rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(2_000_000)
+    )
+    return writer
+
+
+def held_open(process: int, folder: Path) -> list[str]:
+    """Return the files below a folder that a process has open."""
+    names = []
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):  # of one that was closed meanwhile
+            names.append(str(entry.readlink()))
+    return [name for name in names if name.startswith(str(folder))]
+
+
 async def test_three_clients_of_other_systems_hear_the_same(builtin_model: Path, tmp_path: Path) -> None:
-    """Deepgram's SDK, Wyoming's library and OpenAI's SDK, unmodified, get the words of a recording from one daemon."""
-    with running_daemon(builtin_model, tmp_path, env=ENV) as daemon:
+    """Deepgram's SDK, Wyoming's library and OpenAI's SDK, unmodified, get the words of a recording from one daemon.
+
+    And when it is killed in the middle of an upload, nothing of that is left on the disk.
+    """
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with running_daemon(builtin_model, tmp_path, env=ENV | {"TMPDIR": str(uploads)}) as daemon:
         assert daemon.process.stdout is not None
         doors = dict(daemon.process.stdout.readline().split()[1:] for _ in range(2))
         texts = [await by_deepgram(daemon.address), await by_wyoming(doors["wyoming"]), await by_openai(doors["rest"])]
+        writer = await half_an_upload(doors["rest"])
+        while not held_open(daemon.process.pid, uploads):
+            await asyncio.sleep(0)
+        daemon.process.kill()
+        daemon.process.wait()
+        writer.close()
+    assert list(uploads.iterdir()) == []
     assert all(len(bare(text)) > 8 for text in texts), texts
     assert len({" ".join(bare(text)[:4]) for text in texts}) == 1, texts
 

@@ -30,7 +30,7 @@ from amanuensis.daemon.rest.server import RestServer
 from amanuensis.daemon.server import Daemon
 from amanuensis.npu.window import WindowJob, WindowResult
 from tests.helpers.certificates import make_certificate
-from tests.helpers.daemon_client import connected, hello, pcm
+from tests.helpers.daemon_client import connected, cut, hello, pcm
 from tests.helpers.tone_engine import INFO, ToneEngine, ToneTokenizer, say
 
 TOKEN = "a-token-of-thirty-two-characters"
@@ -130,6 +130,9 @@ def part(name: str, data: bytes, filename: str | None = None) -> bytes:
     return f'--x\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + data + b"\r\n"
 
 
+CHUNKED = post(b"").partition(b"Content-Length")[0] + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
 async def test_the_unmodified_sdk_gets_every_form() -> None:
     """JSON, text, SRT, VTT and `verbose_json` with words and segments."""
     async with serving() as (daemon, address), sdk(address) as client:
@@ -185,12 +188,17 @@ async def test_the_answer_says_what_ran_and_what_had_no_effect() -> None:
     """Whatever model was asked for, the one that ran is named."""
     async with serving() as (_, address), sdk(address) as client:
         answer = await client.audio.transcriptions.with_raw_response.create(
-            model="whisper-1", file=("a.wav", wav([0])), temperature=0.5, extra_body={"langauge": "en"}
+            model="whisper-1",
+            file=("a.wav", wav([0])),
+            temperature=0.5,
+            extra_body={"langauge": "en"},
+            extra_query={"diarise": "true"},
         )
     assert answer.headers["X-Amanuensis-Model"] == "tones"
     warning = answer.headers["X-Amanuensis-Warning"]
     assert "unknown field 'langauge' (did you mean 'language'?)" in warning
     assert "temperature has no effect" in warning
+    assert "query parameter 'diarise' has no effect" in warning
 
 
 @pytest.mark.parametrize(("form", "codec"), [("mp4", "aac"), ("webm", "libopus")])
@@ -261,18 +269,13 @@ async def test_fields_that_cannot_be_are_refused(fields: dict[str, Any], says: s
 
 async def test_an_upload_that_is_too_large_is_refused() -> None:
     """By what it says of itself, and by what comes when it lies."""
+    big = part("file", bytes(3 * 10**6), "a.wav") + b"--x--\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in cut(big, [65536]))
     async with serving(upload_mb=1, stall_s=0.5) as (_, address):
         status, body = await exchange(address, post(b"", length=10**9), finish=False)
         assert (status, "larger than 1 MB (rest.upload_mb)" in body["error"]["message"]) == (413, True)
-        head, _, _ = post(b"").partition(b"Content-Length")
-        big = part("file", bytes(3 * 10**6), "a.wav") + b"--x--\r\n"
-        chunks = b"".join(
-            b"%x\r\n%b\r\n" % (len(big[i : i + 65536]), big[i : i + 65536]) for i in range(0, len(big), 65536)
-        )
-        status, _ = await exchange(
-            address, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n", finish=False
-        )
-        assert status == 413
+    async with serving(upload_mb=1) as (_, address):
+        assert (await exchange(address, CHUNKED + chunks + b"0\r\n\r\n", finish=False))[0] == 413
 
 
 async def test_half_an_upload_leaves_nothing() -> None:
@@ -294,23 +297,54 @@ async def test_half_an_upload_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status", "says"),
     [
-        (post(b"{}", kind="application/json"), 400, "file is missing"),
-        (post(part("model", b"tones") + b"--x--\r\n"), 400, "file is missing"),
-        (post(part("file", b"not a file") + b"--x--\r\n"), 400, "file is missing"),
+        (
+            post(b"{}", kind="application/json"),
+            400,
+            "Content-Type is 'application/json'; it must be multipart/form-data",
+        ),
+        (post(b"RIFF", kind="audio/wav; x=1"), 400, "Content-Type is 'audio/wav'; it must be multipart/form-data"),
+        (post(part("model", b"tones") + b"--x--\r\n"), 400, "the form needs a part 'file'"),
+        (post(part("file", b"not a file") + b"--x--\r\n"), 400, "that has a filename"),
+        (post(part("file", b"junk", "a\0\x1b[2J.wav") + b"--x--\r\n"), 400, "file: a??[2J.wav: not a sound file"),
         (post(b"rubbish"), 400, "no form that can be read"),
         (post(b"", kind="multipart/form-data"), 400, "no form that can be read"),
         (post(part("a", bytes(10**5)) + b"--x--\r\n"), 400, "no form that can be read"),
         (b"GET /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "nothing here"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400, "no HTTP/1.1 request that can be read"),
+        (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "no HTTP/1.1 request that can be read"),
+        (post(b"", length=-5), 400, "no HTTP/1.1 request that can be read"),
+        (CHUNKED + b"ZZ\r\n", 400, "the body of the request is no HTTP/1.1"),
         (b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "is not a name of this machine"),
         (b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n", 403, "may not connect"),
     ],
 )
-async def test_requests_that_cannot_be_are_refused(request_bytes: bytes, status: int, says: str) -> None:
-    """Every refusal has the form of OpenAI's errors."""
-    async with serving() as (_, address):
+async def test_requests_that_cannot_be_are_refused(
+    request_bytes: bytes, status: int, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every refusal has the form of OpenAI's errors and is counted, and none writes a line in the log."""
+    async with serving() as (daemon, address):
         got, body = await exchange(address, request_bytes, finish=False)
+        assert daemon.metrics.refused.labels(f"rest_{status}")._value.get() == 1
     assert got == status
     assert says in body["error"]["message"]
+    assert not caplog.records
+
+
+async def test_an_upload_that_breaks_off_is_told() -> None:
+    """Who closes its side in the middle can still read why that is no upload."""
+    half = post(part("file", bytes(10**6), "a.wav"), length=10**7)
+    async with serving() as (_, address):
+        status, body = await exchange(address, half)
+    assert (status, body["error"]["message"][:24]) == (400, "the upload broke off bef")
+
+
+async def test_a_fault_of_the_server_has_the_form_of_its_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """The client is told that it is not its fault; the log has the traceback."""
+    engine = ToneEngine(fail_with=ZeroDivisionError("a fault"))
+    async with serving(engine) as (_, address), sdk(address) as client:
+        with pytest.raises(openai.InternalServerError, match="a fault of the server"):
+            await client.audio.transcriptions.create(model="tones", file=("a.wav", wav([0])))
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_keys_are_tokens() -> None:
