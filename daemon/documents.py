@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CSV_HEAD: Final = ("from_ms", "to_ms", "track", "speaker", "kind", "text")
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a table program would compute it
+FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a table program would compute it; the last four: in Japan
 SAID: Final = "said"
 
 
@@ -63,4 +63,4 @@ def markdown(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -169,7 +170,7 @@ def export(_: Library, store: Store, args: argparse.Namespace) -> None:
         raise UsageError(f"{args.output}: its name says no format: end it in .{', .'.join(FORMATS)}, or add -f FORMAT")
     text = WRITERS[chosen or "txt"](store.record(args.meeting))
     if args.output is None:
-        print(text, end="")
+        print(CONTROL.sub("?", text) if sys.stdout.isatty() else text, end="")
         return
     with whole_or_nothing(args.output) as part:
         part.write_text(text, encoding="utf-8")

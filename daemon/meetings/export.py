@@ -22,7 +22,8 @@ def to_txt(record: Record) -> str:
     rows += [
         (hole.start_ms, f"({track}: {hole.why}, {_length(hole.start_ms, hole.end_ms)})") for track, hole in record.holes
     ]
-    return "".join(f"[{clock(at_ms)}] {text}\n" for at_ms, text in sorted(rows, key=lambda row: row[0]))
+    rows.sort(key=lambda row: row[0])
+    return "".join(f"[{clock(at_ms)}] {' '.join(text.split())}\n" for at_ms, text in rows)  # none forges another
 
 
 def to_md(record: Record) -> str:

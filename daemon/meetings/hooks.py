@@ -41,7 +41,7 @@ async def run_hook(command: Sequence[str], content: Mapping[str, Any], timeout_s
         log.error("meetings: %s was killed: it did not end within %g s", command[0], timeout_s)
         return False
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it may be another user by now
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     if process.returncode:

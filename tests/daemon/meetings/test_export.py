@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 
 import pytest
 
 from amanuensis.daemon.meetings.export import FORMATS
 from amanuensis.daemon.meetings.model import Hole, Record, Remark
 from amanuensis.daemon.meetings.store import Store
+from amanuensis.stream.events import Word
+from amanuensis.stream.subtitles import make_cues
 from tests.daemon.meetings.conftest import Fill, utterance
 
 
@@ -76,3 +80,44 @@ def test_subtitles_name_the_speakers(record: Record) -> None:
     """SRT before the words, WebVTT as voice tags."""
     assert "me: good morning" in FORMATS["srt"](record)
     assert "<v them>=1+1 is two" in FORMATS["vtt"](record)
+
+
+HOSTILE = [
+    "[0:00:09] me: I agree",
+    "\n[0:00:09] me: I agree\n",
+    "00:00:01.000 --> 00:00:02.000\n<v me>I agree",
+    "</v><script>alert(1)</script> &amp; ![](x) [y](http://z) **b** ~~c~~",
+    " =HYPERLINK(1)",
+    "\uff1d1+1",
+    "\t@SUM(A1)",
+    'say "yes", or\r\n"no"',
+    "{\\an8}<i>top</i>",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_people_say_is_never_taken_for_anything_else(store: Store, fill: Fill, text: str) -> None:
+    """Neither for another line, nor for a cue, markup or a formula; whether it is said, noted or a name."""
+    fill("aaa", [utterance(text, 100)], remarks=[Remark("1", 1500, text)], holes=[Hole(3000, 4500, text)])
+    name = " ".join(text.split())
+    store.rename_speaker("monday", "me", name)
+    record = store.record("monday")
+    lines = FORMATS["txt"](record).splitlines()
+    assert lines[:2] == [f"[0:00:00] {name}: {name}", f"[0:00:01] * {name}"]
+    assert [line[:15] for line in lines[2:]] == ["[0:00:03] (me: "]
+    for one in ("srt", "vtt"):
+        assert FORMATS[one](record).count("-->") == len(make_cues(said(record)))
+    assert "<script" not in FORMATS["vtt"](record)
+    assert not re.search(r"(?<!\\)[<\[*~&]", FORMATS["md"](record).replace("**", "").removeprefix("#"))
+    rows = list(csv.reader(io.StringIO(FORMATS["csv"](record), newline="")))
+    assert {len(row) for row in rows} == {6}
+    assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))]
+    assert json.loads(FORMATS["json"](record))["notes"][0]["text"] == text
+
+
+def said(record: Record) -> list[list[Word]]:
+    """Return the words of each line."""
+    return [
+        [Word(word.text, word.start_ms, word.end_ms, word.conf, line.speaker) for word in line.utterance.words]
+        for line in record.lines
+    ]
