@@ -25,13 +25,15 @@ FORMAT = AudioFormat("f32le", RATE, 1)
 NO_RULES = MeetingSettings()
 
 
-def config_of(folder: Path, settings: MeetingSettings, token: str | None = None, **limits: Any) -> Config:
+def config_of(
+    folder: Path, settings: MeetingSettings, token: str | None = None, max_recorded: int = 2**34, **limits: Any
+) -> Config:
     """Settings of a daemon that keeps everything in a folder."""
     return Config(
         ServerSettings("127.0.0.1:0", token),
         limits=LimitSettings(**limits),
         spool=SpoolSettings(enabled=False),
-        recording=RecordingSettings("asked", str(folder / "recordings")),
+        recording=RecordingSettings("asked", str(folder / "recordings"), max_recorded),
         meetings=replace(settings, folder=str(folder / "data")),
     )
 

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from amanuensis.daemon.client import Hello, connect
+from amanuensis.daemon.meetings import jobs
 from amanuensis.daemon.meetings.settings import MeetingSettings
+from amanuensis.daemon.meetings.sound import RecordedSound
 from tests.helpers.recorded_meetings import FORMAT, RATE, finish, library, recording_daemon, speak, track
 from tests.helpers.tone_engine import say, spell
 
@@ -102,6 +104,27 @@ async def test_what_the_rules_say_is_removed_with_its_sound(tmp_path: Path) -> N
         assert store.meetings() == []
         place.catch_up(store, place.is_going_on)  # the daemon had it open
     assert place.folder(meeting.id) is None
+
+
+async def test_a_recording_that_was_stopped_can_be_played_to_its_last_second(tmp_path: Path) -> None:
+    """Without room the meeting goes on unrecorded; what was recorded is sound, and the index says that it stopped."""
+    async with recording_daemon(tmp_path, max_recorded=2**20) as address, track(address, "me", id="monday") as me:
+        silence = bytes(4 * RATE)
+        for _ in range(40):
+            await me.send_audio(silence)
+        await speak(me, 0)
+        await me.end()
+        codes = [event.get("code") async for event in me]
+    assert "recording_stopped" in codes
+    place = library(tmp_path)
+    with place.open() as store:
+        meeting = store.find("monday")
+        jobs.ask(store, "monday", "builtin", {})
+    folder = place.folder(meeting.tracks[0].session)
+    assert folder is not None
+    assert meeting.state == "stopped"
+    assert not list(folder.glob("audio-*"))
+    assert RecordedSound(folder).duration_s >= meeting.duration_ms / 1000
 
 
 async def test_sessions_that_are_no_meetings_are_left_out(tmp_path: Path) -> None:

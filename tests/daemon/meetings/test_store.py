@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from amanuensis.daemon.meetings import jobs
 from amanuensis.daemon.meetings.model import Hole, MeetingError, Remark
 from amanuensis.daemon.meetings.search import search
 from amanuensis.daemon.meetings.store import Store
@@ -108,3 +109,36 @@ def test_a_file_that_is_no_index_is_named(tmp_path: Path, damage: str) -> None:
     with pytest.raises(MeetingError, match=r"meetings\.db: the index of meetings cannot be used"):
         Store(path)
     assert damage == "version" or path.read_bytes() == before
+
+
+def test_an_index_of_the_first_version_is_taken_over(store: Store, fill: Fill) -> None:
+    """With all that is in it; phrases are found as in a new one."""
+    fill("aaa", [utterance("the quarterly", utt=0), utterance("budget", 500, utt=1)])
+    store.rename_speaker("monday", "me", "Kim")
+    with sqlite3.connect(store.path) as connection:
+        connection.executescript(FIRST_VERSION)
+    with Store(store.path) as again:
+        assert [line.speaker for line in again.record("monday").lines] == ["Kim", "Kim"]
+        assert [hit.text for hit in search(again, "quarterly budget")] == ["the quarterly budget"]
+        assert jobs.ask(again, "monday", "base.en", {}).state == "waiting"
+        again.remove("monday")
+        assert search(again, "budget") == []
+
+
+FIRST_VERSION = """
+DROP TABLE jobs;
+DROP TABLE redone;
+DROP TABLE said_words;
+DROP TABLE said_pairs;
+CREATE VIRTUAL TABLE said USING fts5 (
+    text, content='utterances', content_rowid='id', tokenize="unicode61 remove_diacritics 2"
+);
+INSERT INTO said (said) VALUES ('rebuild');
+CREATE TRIGGER said_more AFTER INSERT ON utterances BEGIN
+    INSERT INTO said (rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER said_less AFTER DELETE ON utterances BEGIN
+    INSERT INTO said (said, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+PRAGMA user_version = 1;
+"""
