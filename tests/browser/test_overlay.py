@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,76 @@ async def test_overlay_is_transparent_but_for_its_text(tab: Tab) -> None:
         assert len(solid) > 200
         assert (solid == GREEN).all()
         assert tab.problems == []
+
+
+# What is seen of the box of text, in parts of the picture, and how.
+LOOK = """(() => {
+  const text = document.getElementById("text"), page = getComputedStyle(document.getElementById("page"));
+  const { left, right, top, bottom } = text.getBoundingClientRect();
+  const { textAlign, webkitTextStrokeWidth, backgroundColor } = getComputedStyle(text);
+  return { x: (left + right) / 2 / innerWidth, y: (top + bottom) / 2 / innerHeight, left: left / innerWidth,
+           align: textAlign, stroke: parseFloat(webkitTextStrokeWidth),
+           box: backgroundColor, font: page.fontFamily, lang: text.lang, text: text.innerText.replace(/\\s+/g, " ") };
+})()"""
+
+
+# Words of a speaker, and some that may still change.
+SAY = """Promise.all([import("/page/session_model.js"), import("/page/transcript_view.js")]).then(([m, v]) => {
+  const model = new m.SessionModel(), view = new v.TranscriptView(document.getElementById("text"));
+  const words = [{ text: " said", from: 0, to: 1, conf: 1, spk: "Ann" }];
+  view.apply([...model.begin("a"), ...model.take({ type: "commit", seq: 1, utt: 0, words })]);
+  view.apply(model.take({ type: "partial", utt: 0, rev: 1, text: " and heard", from: 0, to: 1 }));
+})"""
+
+
+async def test_each_parameter_shows(tab: Tab) -> None:
+    """Where the text stands, how it is set, and what of it is shown, as docs/captions-page.md says."""
+    async with running() as (_, address):
+
+        async def look(query: str) -> dict[str, Any]:
+            await tab.go(f"http://{address}/captions?overlay=1&{query}")
+            await tab.value(SAY)
+            return dict(await tab.value(LOOK))
+
+        for row, y in (("top", 0.0), ("middle", 0.5), ("bottom", 1.0)):
+            for column, x in (("-left", 0.0), ("", 0.5), ("-right", 1.0)):
+                seen = await look(f"position={row}{column}&width=20&size=20")
+                assert abs(seen["x"] - x) < 0.25
+                assert abs(seen["y"] - y) < 0.25
+                assert seen["align"] == (column.removeprefix("-") or "center")
+        seen = await look("margin=20&align=right&position=top-left&font=DejaVu Sans&lang=ar")
+        assert abs(seen["left"] - 0.2) < 0.01
+        assert (seen["align"], seen["lang"], seen["text"]) == ("right", "ar", "Ann: said and heard")
+        assert seen["font"].startswith('"DejaVu Sans"')
+        seen = await look("outline=1&speakers=0&partial=0")
+        assert seen["stroke"] > 0
+        assert seen["box"] == "rgba(0, 0, 0, 0)"
+        assert seen["text"] == "said"
+        assert tab.problems == []
+
+
+async def test_one_session_is_shown_though_another_is_newer(tab: Tab) -> None:
+    """`session` names it; what the newest one says does not come in between."""
+    async with running() as (_, address), connected(address, hello()) as speaker, connected(address, hello()) as newer:
+        session = (await speaker.until(type="ready"))["session"]
+        await newer.until(type="ready")
+        await tab.go(f"http://{address}/captions?overlay=1&fade=0&session={session}")
+        await tab.until(f"{STATE} === 'live'")
+        for chunk in CHUNKS:
+            await newer.send(chunk)
+        await newer.settled()
+        for chunk in cut(pcm(say([6, 5, 4, 3])), [3200]):
+            await speaker.send(chunk)
+        assert (await tab.until(f"{COMMITTED}.split(' ').length > 1 && {COMMITTED}")).startswith("golf foxtrot")
+
+
+async def test_a_source_without_a_token_says_so_in_the_picture(tab: Tab) -> None:
+    """Where there is no login to be seen, a scene that stays empty would not tell why."""
+    async with running(token="0123456789abcdef") as (_, address):
+        await tab.go(f"http://{address}/captions?overlay=1")
+        said = await tab.until("document.getElementById('notice').innerText")
+        assert said.startswith("this server asks for a token: add token=TOKEN")
+        assert read_png(await tab.picture())[..., 3].any()
 
 
 async def test_text_fades_away_when_nobody_speaks(tab: Tab) -> None:
