@@ -181,6 +181,8 @@ class Daemon:
         """
         changed = self.security.reloaded(settings, os.environ)
         changed.check(self._doors)
+        if self.security.access.tokens and not changed.access.tokens:
+            log.warning("security: no token is left: whoever uses this machine may do everything over loopback now")
         self.security, self.reception.access = changed, changed.access
         log.info("security: %d tokens are known now", len(changed.access.tokens.tokens))
 

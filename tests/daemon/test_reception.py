@@ -211,6 +211,17 @@ async def test_revoked_tokens_are_closed(secrets: Secrets) -> None:
             await client.until(type="ready")
 
 
+async def test_the_last_token_is_not_lost_unnoticed(secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+    """Where only this machine can come in, it may do all without a token again, and the log says so."""
+    async with serving(("127.0.0.1:0",), tokens_file=str(secrets.file)) as (daemon, _):
+        for _ in range(2):
+            write_tokens(secrets.file, TokenTable())
+            daemon.reload_security(daemon.config.server)
+    assert [record.message for record in caplog.records if "no token is left" in record.message] == [
+        "security: no token is left: whoever uses this machine may do everything over loopback now"
+    ]
+
+
 async def test_other_machines_need_a_token(tmp_path: Path) -> None:
     """An address that others can reach is not served without one, and neither is an empty file of tokens enough."""
     with pytest.raises(ServeError, match=r"'0\.0\.0\.0:\d+' can be reached from other machines, and no token"):
