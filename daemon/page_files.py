@@ -15,7 +15,7 @@ PAGE_POLICY: Final = (
 )
 CONTENT_TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 FILE: Final = re.compile(rf"/page/([a-z0-9_]{{1,64}}\.({'|'.join(CONTENT_TYPES)}))")
-CAPTIONS: Final = re.compile(r"/(captions(/[^/]{1,64})?)?")
+CAPTIONS: Final = re.compile(r"/(captions(/([0-9A-Za-z_-]{1,64})?)?)?")  # such as sessions are called
 
 
 def is_captions(path: str) -> bool:

@@ -19,7 +19,7 @@ const byId = (name) => document.getElementById(name);
 const asked = new URLSearchParams(location.search);
 const fragment = new URLSearchParams(location.hash.slice(1));
 const inPath = /^\/captions\/([^/]+)$/u.exec(location.pathname);
-const wanted = (inPath ? decodeURIComponent(inPath[1]) : asked.get("session")) || null;
+const wanted = (inPath?.[1] ?? asked.get("session")) || null;
 const isOverlay = asked.get("overlay") === "1";
 const watchToken = asked.get("token"); // one that only watches and expires: it may stand in the address
 

@@ -27,7 +27,7 @@ def test_parameters_of_the_overlay_are_documented() -> None:
     table = (FOLDER.parents[1] / "docs" / "captions-page.md").read_text(encoding="utf-8").partition("| parameter |")[2]
     names = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
     script = (FOLDER / "overlay.js").read_text(encoding="utf-8")
-    assert names == {*re.findall(r"^  (\w+): \[", script, re.MULTILINE), "session"}
+    assert names == {*re.findall(r"^  (\w+): \[", script, re.MULTILINE), "session", "lang"}
 
 
 def test_files_have_their_own_type() -> None:
@@ -45,5 +45,6 @@ def test_nothing_else_is_served(path: str) -> None:
 
 def test_paths_of_the_captions_page() -> None:
     """The page may be asked for one session by its name."""
-    assert all(map(is_captions, ("/", "/captions", "/captions/abc")))
-    assert not any(map(is_captions, ("", "/captions/", "/captions/a/b", "/caption", "/captions/" + "a" * 65)))
+    assert all(map(is_captions, ("/", "/captions", "/captions/", "/captions/abc", "/captions/Ab-c_9")))
+    wrong = ("", "/captions/a/b", "/caption", "/captions/" + "a" * 65, "/captions/%ZZ", "/captions/..")
+    assert not any(map(is_captions, wrong))
