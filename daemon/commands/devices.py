@@ -80,8 +80,10 @@ def print_inputs(*, as_json: bool) -> int:
 
 def print_played() -> None:
     """Print one line for each input that is what the machine plays."""
+    from amanuensis.daemon.console import one_line
+
     for name in played():
-        print(f"   {name}  what {'the machine' if name == SYSTEM else 'this application'} plays")
+        print(f"   {one_line(name)}  what {'the machine' if name == SYSTEM else 'this application'} plays")
 
 
 def played() -> list[str]:
@@ -103,11 +105,14 @@ def played() -> list[str]:
 
 def print_table(inputs: list[InputDevice], problem: str) -> None:
     """Print one line for each input."""
+    from amanuensis.daemon.console import one_line
+
     if not inputs:
         print(f"  none: {problem or 'PortAudio sees no microphone'}")
     for device in inputs:
         mark = "*" if device.default else " "
-        print(f"{mark} {device.index:2}  {device.name}  ({device.host}, {device.channels} channels, {device.rate} Hz)")
+        facts = f"{device.host}, {device.channels} channels, {device.rate} Hz"
+        print(f"{mark} {device.index:2}  {one_line(device.name)}  ({facts})")
 
 
 def compute_devices() -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.daemon.commands.devices import cpu_fields
+from amanuensis.daemon.commands.devices import cpu_fields, print_table
+from amanuensis.daemon.sources.microphone import InputDevice
 from tests.helpers.programs import amanuensis
 
 
@@ -35,6 +36,12 @@ def test_the_list_for_people() -> None:
     assert "npu  " in done.stdout
     assert "sim  usable" in done.stdout
     assert "sound inputs:\n" in done.stdout
+
+
+def test_a_name_of_a_device_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a device or a program calls itself, it is one line of printable letters."""
+    print_table([InputDevice(3, "USB\x1b]0;title\x07\nHeadset", "ALSA", 1, 16_000, True)], "")
+    assert capsys.readouterr().out == "*  3  USB]0;title Headset  (ALSA, 1 channels, 16000 Hz)\n"
 
 
 @pytest.mark.parametrize(
