@@ -178,9 +178,11 @@ def export(_: Library, store: Store, args: argparse.Namespace) -> None:
 
 def rename_speaker(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Call a speaker by a name."""
-    name = " ".join(args.name.split())
-    if not name.isprintable() or not 0 < len(name) <= MAX_NAME_CHARS:
-        raise UsageError(f"name {args.name[:40]!r} is not allowed: give 1 to {MAX_NAME_CHARS} printable characters")
+    from amanuensis.daemon.meetings.label import as_line
+
+    name = as_line(args.name)
+    if not name or len(name) > MAX_NAME_CHARS:
+        raise UsageError(f"name {args.name[:40]!r} is not allowed: give 1 to {MAX_NAME_CHARS} characters, no controls")
     changed = store.rename_speaker(args.meeting, args.speaker, name)
     _done(args, {"speaker": changed, "name": name}, f"{changed} is {name} now")
 

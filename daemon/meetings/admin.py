@@ -17,6 +17,7 @@ from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.daemon.meetings import jobs, worker
 from amanuensis.daemon.meetings.choice import chosen_model, model_names
 from amanuensis.daemon.meetings.export import FORMATS, as_map, meeting_map
+from amanuensis.daemon.meetings.label import MAX_TITLE_CHARS, read_line
 from amanuensis.daemon.meetings.library import Library
 from amanuensis.daemon.meetings.model import Meeting, MeetingError
 from amanuensis.daemon.meetings.search import MAX_QUERY_CHARS, search
@@ -27,7 +28,6 @@ from amanuensis.npu.engine.api import EngineError
 
 MAX_LISTED: Final = 1000
 MAX_NAME_CHARS: Final = 100
-MAX_TITLE_CHARS: Final = 200
 BAD_HELLO: Final = 4400
 NOT_ALLOWED: Final = 4401
 MAX_LABEL_CHARS: Final = 64
@@ -170,11 +170,11 @@ class Desk:
         return {"name": f"{record.meeting.id}.{chosen}", "text": FORMATS[chosen](record)}
 
     def _rename(self, store: Store, fields: Fields) -> Answer:
-        store.rename(_name(fields), _line(fields, "title", MAX_TITLE_CHARS))
+        store.rename(_name(fields), read_line(fields, "title", MAX_TITLE_CHARS))
         return {}
 
     def _rename_speaker(self, store: Store, fields: Fields) -> Answer:
-        name = _line(fields, "name", MAX_NAME_CHARS)
+        name = read_line(fields, "name", MAX_NAME_CHARS)
         return {"speaker": store.rename_speaker(_name(fields), fields.text("speaker", MAX_NAME_CHARS), name)}
 
     def _remove(self, store: Store, fields: Fields) -> Answer:
@@ -218,13 +218,6 @@ def _label(values: Mapping[object, object]) -> Answer:
 
 def _name(fields: Fields) -> str:
     return fields.text("meeting", 64)
-
-
-def _line(fields: Fields, name: str, max_chars: int) -> str:
-    text = " ".join(fields.text(name, max_chars).split())
-    if not text or not text.isprintable():
-        raise fields.wrong(name, f"1 to {max_chars} printable characters")
-    return text
 
 
 def _read(frame: str | bytes) -> dict[object, object]:

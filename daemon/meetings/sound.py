@@ -9,7 +9,8 @@ from pathlib import Path
 import soundfile
 
 from amanuensis.daemon.sources.base import Chunk, Lost, Source, SourceError
-from amanuensis.daemon.spool.flac import FlacError, settle, sound_files
+from amanuensis.daemon.spool.audio_log import PREFIX, SUFFIX
+from amanuensis.daemon.spool.flac import FlacError, convert, sound_files
 from amanuensis.daemon.spool.header import read_header
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.stream.formats import AudioFormat
@@ -25,7 +26,9 @@ def finished_sound(folder: Path) -> list[tuple[int, Path]]:
 
     """
     try:
-        settle(folder, read_header(folder).audio)  # what a full disk has left raw
+        fmt = read_header(folder).audio
+        for segment in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):  # a full disk has left it raw, or it is about to go
+            convert(segment, fmt)
     except (FlacError, SpoolError) as error:
         raise SourceError(str(error)) from None
     return list(sound_files(folder))

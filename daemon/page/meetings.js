@@ -37,7 +37,8 @@ async function list() {
   byId("list").replaceChildren(...meetings.map((meeting) => {
     const when = new Date(meeting.opened).toLocaleString();
     const item = element("li", "");
-    const open = button(`${meeting.title || "Meeting"} · ${when} · ${clock(meeting.duration_ms)}`, () => show(meeting.id));
+    const open = button("", () => show(meeting.id));
+    open.append(element("bdi", meeting.title || "Meeting"), ` · ${when} · ${clock(meeting.duration_ms)}`);
     open.dataset.meeting = meeting.id;
     item.append(open, element("span", jobLine(jobs.of(meeting.id)), "job"));
     item.dataset.meeting = meeting.id;
@@ -188,7 +189,8 @@ onSubmit("again", () => jobs.ask(shown.id, byId("model").value));
 onClick("cancel", () => jobs.cancel(shown.id));
 onClick("stop", () => player.stop());
 onClick("remove", () => {
-  byId("sure-text").textContent = `Delete “${shown.title || "Meeting"}”, its text and its sound, for good?`;
+  const title = element("bdi", shown.title || "Meeting"); // its writing direction ends with it
+  byId("sure-text").replaceChildren("Delete “", title, "”, its text and its sound, for good?");
   byId("sure").showModal();
 });
 onClick("keep", () => byId("sure").close());

@@ -125,7 +125,7 @@ def hello(**changes: Any) -> str:
         (hello(role="listen"), "bad_hello", "role is 'listen'; it must be one of speak, watch"),
         (hello(role="watch"), "bad_hello", "audio is for role speak"),
         (hello(meeting={"id": "no/slash"}), "bad_hello", "hello.meeting: id is 'no/slash'; it must be 1 to 64 of"),
-        (hello(meeting={"track": "\n"}), "bad_hello", "hello.meeting: track is empty or has control characters"),
+        (hello(meeting={"track": "\n"}), "bad_hello", "1 to 32 characters, none of which"),
         (hello(meeting={"name": "x"}), "bad_hello", "hello.meeting: unknown field 'name'"),
         ('{"type": "note", "id": 1, "at": -1}', "bad_message", "note: at is -1; it must be a number from 0 to"),
         ('{"type": "skip", "samples": 0, "why": "x"}', "bad_message", "skip: samples is 0; it must be a whole number"),

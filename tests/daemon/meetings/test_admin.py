@@ -81,7 +81,7 @@ async def test_a_meeting_is_transcribed_again_watched_and_cancelled(tmp_path: Pa
         ({"type": "show", "id": 1, "meeting": "x"}, "no meeting 'x'"),
         ({"type": "search", "id": 1, "phrase": "?"}, "cannot be looked for"),
         ({"type": "export", "id": 1, "meeting": "x", "format": "pdf"}, "one of txt, md, srt, vtt, json, csv"),
-        ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 printable characters"),
+        ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 characters, none of which"),
         (
             {"type": "retranscribe", "id": 1, "meeting": "x", "model": "../x"},
             "'../x'; it must be one of builtin",
