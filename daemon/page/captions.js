@@ -135,7 +135,7 @@ async function stopMicrophone() {
 
 function showMicrophone() {
   const button = byId("microphone");
-  button.setAttribute("aria-pressed", String(Boolean(microphone)));
+  button.classList.toggle("calls", Boolean(microphone));
   button.textContent = microphone ? "Stop my microphone" : speaker ? "Leave without the rest" : "Use my microphone";
 }
 
