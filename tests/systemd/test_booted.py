@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,29 @@ async def test_settings_are_reloaded(machine: Machine, daemon: int) -> None:
     said = "reload: changed: limits.sessions; needs a restart: engine.threads; tokens and certificates were read"
     assert entry["MESSAGE"] == said
     assert (entry["PRIORITY"], entry["_SYSTEMD_UNIT"]) == ("4", SERVICE)
+
+
+@pytest.fixture
+def networked(machine: Machine) -> Iterator[str]:
+    """The service with Wyoming, announced, on a machine with a network: the address that it has there."""
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not installed: nobody can give the machine a network (iproute2)")
+    for words in ("addr add 10.9.8.7/24 dev lo", "link set lo multicast on", "route add default dev lo src 10.9.8.7"):
+        machine.run("ip", *words.split())
+    file = "/etc/amanuensis/config.toml"
+    machine.write(file, '[wyoming]\nlisten = "0.0.0.0:10300"\ntrusted = ["10.9.8.0/24"]\nannounce = true\n')
+    machine.systemctl("restart", SERVICE)
+    yield "10.9.8.7"
+    machine.run("rm", file)
+    machine.run("ip", "route", "del", "default")
+    machine.systemctl("restart", SERVICE)
+
+
+def test_wyoming_is_announced_from_the_sandbox(machine: Machine, networked: str, repository: Path) -> None:
+    """The service may not ask the kernel for its interfaces, and is found on the usual one all the same."""
+    assert "AF_NETLINK" not in machine.show(SERVICE, "RestrictAddressFamilies")
+    seeker = repository / "tests" / "helpers" / "find_wyoming.py"
+    assert machine.run(PROGRAM.parent / "python", seeker, networked).stdout == f"{networked} 10300\n"
 
 
 @pytest.fixture

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from ipaddress import ip_address
 
+import ifaddr
+import pytest
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
@@ -41,3 +45,30 @@ def test_a_name_is_told_as_its_addresses() -> None:
     """Others cannot use `localhost`, or "all addresses"."""
     assert "127.0.0.1" in addresses_of(Address("localhost", 1))
     assert "0.0.0.0" not in addresses_of(Address("0.0.0.0", 1))
+
+
+def test_all_addresses_are_told_as_those_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loopback is told only where there is nothing else, and a kernel that gives no list is asked another way."""
+    told = addresses_of(Address("0.0.0.0", 1))
+    assert told
+    assert told == ["127.0.0.1"] or not any(ip_address(address).is_loopback for address in told)
+
+    def refuse() -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(ifaddr, "get_adapters", refuse)
+    assert set(addresses_of(Address("0.0.0.0", 1))) <= {*told, "127.0.0.1"}
+
+
+async def test_where_nothing_can_be_told_the_daemon_runs_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says why."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr("zeroconf.asyncio.AsyncZeroconf", refuse)
+    async with announced([Address("127.0.0.1", 10399)]):
+        pass
+    assert "wyoming: cannot be announced: [Errno 19] No such device" in caplog.text
