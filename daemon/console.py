@@ -24,6 +24,7 @@ REDRAW_S: Final = 0.08  # about 12 pictures a second: enough for reading, little
 STATUS_LINES: Final = 2
 MAX_OPEN: Final = 8  # utterances that are not final yet; the session has one, two for a moment
 GREY: Final = "bright_black"
+SHORT_MS: Final = 100.0
 
 
 class Printer(Protocol):
@@ -264,10 +265,15 @@ def make_printer(out: TextIO, say: Callable[[str], None], *, as_json: bool, hint
 def notice(event: WireEvent) -> str | None:
     """Return a line for events that tell of trouble."""
     if event["type"] == "gap":
-        return f"[{(event['to'] - event['from']) / 1000:.1f} s were not transcribed: {one_line(event['why'])}]"
+        return f"[{length(event['to'] - event['from'])} were not transcribed: {one_line(event['why'])}]"
     if event["type"] in ("warning", "error"):
         return f"[{event['type']}: {one_line(event['message'])}]"
     return None
+
+
+def length(ms: float) -> str:
+    """Return a time in words, such as `2.5 s`; the shortest ones in milliseconds, so that none is 0."""
+    return f"{ms / 1000:.1f} s" if ms >= SHORT_MS else f"{math.ceil(ms)} ms"
 
 
 def status_line(level_dbfs: float | None, lag_ms: float | None, *names: str) -> str:

@@ -67,7 +67,7 @@ export class SessionModel {
       case "final": this.#open.delete(event.utt); return this.#endPartial(event.utt);
       case "turn": this.#turn = event; return [];
       case "speaker_revised": return this.#revise(event.words);
-      case "gap": return this.#note(`${((event.to - event.from) / 1000).toFixed(1)} s were not transcribed: ${event.why}`);
+      case "gap": return this.#note(`${lengthOf(event.to - event.from)} were not transcribed: ${event.why}`);
       case "warning": return this.#note(event.message);
       default: return [];
     }
@@ -175,6 +175,10 @@ export class SessionModel {
     }
     return n ? [{ what: "dropped", items: this.items.splice(0, n) }] : [];
   }
+}
+
+function lengthOf(ms) {
+  return ms >= 100 ? `${(ms / 1000).toFixed(1)} s` : `${Math.ceil(ms)} ms`;
 }
 
 /** Cut words into turns, each of one speaker. */

@@ -97,11 +97,12 @@ async def test_events_become_utterances(page: Tab) -> None:
         commit(1, 0, "good"), commit(1, 0, "good"), commit(2, 0, "morning"),
         {"type": "final", "seq": 3, "utt": 0, "text": " good morning"},
         {"type": "gap", "seq": 4, "from": 0, "to": 1500, "why": "lost"},
-        commit(5, 1, "all"),
+        commit(5, 1, "all"), {"type": "gap", "seq": 6, "from": 1500, "to": 1520.3, "why": "lost"},
     ])  # fmt: skip
-    assert shown["items"] == ["good morning", "1.5 s were not transcribed: lost", "all"]
-    assert shown["said"] == [["partial"], ["partial", "words"], [], ["words"], [], ["note"], ["words"]]
-    assert shown["seq"] == 5
+    notes = ["1.5 s were not transcribed: lost", "21 ms were not transcribed: lost"]
+    assert shown["items"] == ["good morning", notes[0], "all", notes[1]]
+    assert shown["said"] == [["partial"], ["partial", "words"], [], ["words"], [], ["note"], ["words"], ["note"]]
+    assert shown["seq"] == 6
 
 
 async def test_missing_events_are_noticed(page: Tab) -> None:

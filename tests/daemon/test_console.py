@@ -89,6 +89,7 @@ def test_trouble_becomes_a_line() -> None:
     """Gaps, warnings and errors are told in one line, a snapshot is the text so far."""
     captions = Captions()
     assert captions.apply(GAP) == "[2.5 s were not transcribed: the engine stopped]"
+    assert captions.apply({**GAP, "to": 1020.3}) == "[21 ms were not transcribed: the engine stopped]"
     assert captions.apply({"type": "warning", "code": "x", "message": "too loud"}) == "[warning: too loud]"
     assert captions.apply({"type": "snapshot", "seq": 9, "text": " so far", "words": []}) == "so far"
     assert captions.apply({"type": "stats", "lag_ms": 3}) is None
