@@ -50,12 +50,14 @@ def phrases(names: list[str]) -> dict[str, str]:
     """Return what is looked for, the easy and the hard; words are by how common they are."""
     most = names[0]
     again = " ".join([most] * ((MAX_QUERY_CHARS + 1) // (len(most) + 1)))
+    in_turn = " ".join(names[:2] * 6)
     return {
         "rare phrase": PLANTED,
         "common word": most,
         "common phrase": " ".join(names[:2]),
         "common words, nowhere": " ".join(names[:7]),
         "one word again and again": again,
+        "two words in turn": in_turn,
         "beginning of a word": "observ*",
         "beginning of many words": f"{most[:2]}*",
         "phrase with a beginning": f"{most} {names[1][:2]}*",

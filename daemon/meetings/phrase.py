@@ -70,6 +70,20 @@ def placed_words(pieces: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def pairs(words: Sequence[str], after: Iterable[str]) -> list[str]:
-    """Return each two words in a row as one, beginning in `words` and going on into those `after`."""
+    """Return each two words in a row as one, beginning in `words` and going on into those `after`.
+
+    Behind them: which words are said so often in a row that the row of a long phrase could be no other.
+    """
     row = [*words, *after][: len(words) + REACH]
-    return [f"{one}{JOIN}{other}" for one, other in pairwise(row)]
+    runs = [said_again(row[at]) for at in range(len(words)) if is_run(row[at : at + REACH + 1])]
+    return [f"{one}{JOIN}{other}" for one, other in pairwise(row)] + runs
+
+
+def is_run(words: Sequence[str]) -> bool:
+    """Whether words begin with the same one again and again, as far as pairs reach."""
+    return len(words) > REACH and len(set(words[: REACH + 1])) == 1
+
+
+def said_again(word: str) -> str:
+    """Return what the index has of such a run: its pairs would be found everywhere, one by one."""
+    return f"{word}{JOIN}{JOIN}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.meetings.model import MeetingError
-from amanuensis.daemon.meetings.phrase import REACH, Phrase, pairs, placed_words, read_phrase
+from amanuensis.daemon.meetings.phrase import REACH, Phrase, is_run, pairs, placed_words, read_phrase, said_again
 from amanuensis.daemon.meetings.store import Store
 
 MAX_HITS: Final = 1000
@@ -116,6 +116,8 @@ def _find_further(
 
 def _question(phrase: Phrase) -> str:
     """Return what the index is asked: the words of a long phrase that come first say enough, the rest is read."""
+    if is_run(phrase.words) and (len(phrase.words) > REACH + 1 or not phrase.is_open):
+        return f'"{said_again(phrase.words[0])}"'
     words, is_open = phrase.words[: REACH + 1], phrase.is_open and len(phrase.words) <= REACH + 1
     if len(words) > 1:
         words = tuple(pairs(words, ()))

@@ -16,6 +16,7 @@ def test_each_phrase_is_found_as_often_as_it_is_there(tmp_path: Path) -> None:
         "common phrase": 50,
         "common words, nowhere": 0,
         "one word again and again": 0,
+        "two words in turn": 0,
         "beginning of a word": 1,
         "beginning of many words": 50,
         "phrase with a beginning": 50,

@@ -45,3 +45,9 @@ def test_pairs_reach_into_what_follows() -> None:
     assert pairs(["a", "b"], "cdefghij") == ["a+b", "b+c", "c+d", "d+e", "e+f", "f+g"]
     assert pairs([], "cdefghij") == ["c+d", "d+e", "e+f", "f+g"]
     assert pairs(["a"], []) == []
+
+
+def test_a_run_of_one_word_is_known_as_such() -> None:
+    """From six on, where it begins in the utterance."""
+    assert pairs(["a"] * 2, ["a"] * 5)[6:] == ["a++", "a++"]
+    assert pairs(["a"] * 2, ["a"] * 3)[4:] == []

@@ -46,6 +46,17 @@ def test_a_phrase_is_found_across_utterances(store: Store, fill: Fill) -> None:
     assert search(store, "old mill on tuesday") == []
 
 
+def test_a_word_that_is_said_again_and_again_is_found(store: Store, fill: Fill) -> None:
+    """However often, also over utterances; a longer row than there was is not."""
+    said = ["no no no no", "no no no", "yes no no"]
+    fill("aaa", [utterance(text, 1000 * utt, utt=utt) for utt, text in enumerate(said)])
+    for n, starts_ms in {1: [2100, 1000, 0], 2: [2100, 1000, 0], 5: [0], 6: [0], 7: [0], 8: []}.items():
+        assert [hit.at_ms for hit in search(store, "no " * n)] == starts_ms, n
+    assert [hit.at_ms for hit in search(store, "no no no no no no yes")] == [100]
+    for rest in ("no ye*", "ye*", "no*"):
+        assert search(store, f"no no no no no {rest}"), rest
+
+
 def test_the_beginning_of_the_last_word_is_enough_before_a_star(store: Store, fill: Fill) -> None:
     """Alone, in a phrase, and over the end of an utterance."""
     fill("aaa", [utterance("the quarterly", utt=0), utterance("budget of the Observatory", 900, utt=1)])
