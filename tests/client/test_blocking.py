@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from amanuensis.client import BlockingClient, ClientError, Event
+from amanuensis.client import BlockingClient, ClientError, Event, Patience
 from tests.helpers.daemon_client import pcm, running
 from tests.helpers.tone_engine import say, spell
+from tests.helpers.wire import wired
 
 WORDS = (0, 3, 1, 6)
 SOUND = pcm(np.concatenate([say(WORDS), np.zeros(16_000, np.float32)]))
@@ -34,6 +36,45 @@ async def test_listening_is_a_plain_loop() -> None:
         events, transcript = await asyncio.to_thread(talk, f"ws://{address}")
     assert events[-1]["type"] == "bye"
     assert text(events) == spell(WORDS) == transcript.strip()
+
+
+async def test_a_wire_that_is_cut_costs_nothing() -> None:
+    """The session is taken up again by itself, for who speaks and for who watches: each word comes once."""
+    data = pcm(say(WORDS * 4))
+    watched: list[Event] = []
+    both_are_there = threading.Event()
+
+    def sound() -> Iterator[bytes]:
+        both_are_there.wait()
+        yield from (data[at : at + 3000] for at in range(0, len(data), 3000))
+
+    def talk(url: str) -> list[Event]:
+        client = BlockingClient(url, patience=Patience(first_s=0.001, most_s=0.01))
+        heard = client.listen(sound())
+        ready = next(heard)
+        assert ready["type"] == "ready"
+        seen = client.watch(ready["session"], after_seq=0)
+        assert next(seen)["type"] == "ready"
+        watching = threading.Thread(target=lambda: watched.extend(seen))
+        watching.start()
+        both_are_there.set()
+        events = list(heard)
+        watching.join()
+        return events
+
+    async with running() as (_, address), wired(address) as wire:
+
+        def again() -> None:
+            wire.budget = 40_000 if wire.cuts < 3 else None
+
+        wire.on_cut = again
+        again()
+        events = await asyncio.to_thread(talk, f"ws://{wire.address}")
+        assert wire.cuts == 3
+    assert text(events) == text(watched) == spell(WORDS * 4)
+    for told in (events, watched):
+        numbers = [event["seq"] for event in told if "seq" in event]
+        assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_leaving_the_loop_leaves_the_session() -> None:
