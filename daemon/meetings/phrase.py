@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -69,14 +69,16 @@ def placed_words(pieces: Sequence[str]) -> list[tuple[str, int]]:
     return [(match[0], bisect_right(starts, match.start()) - 1) for match in found]
 
 
-def pairs(words: Sequence[str], after: Iterable[str]) -> list[str]:
-    """Return each two words in a row as one, beginning in `words` and going on into those `after`.
-
-    Behind them: which words are said so often in a row that the row of a long phrase could be no other.
-    """
+def pairs(words: Sequence[str], after: Sequence[str] = ()) -> list[str]:
+    """Return each two words in a row as one, beginning in `words` and going on into those `after`."""
     row = [*words, *after][: len(words) + REACH]
-    runs = [said_again(row[at]) for at in range(len(words)) if is_run(row[at : at + REACH + 1])]
-    return [f"{one}{JOIN}{other}" for one, other in pairwise(row)] + runs
+    return [f"{one}{JOIN}{other}" for one, other in pairwise(row)]
+
+
+def runs(words: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Return the words that are said again and again, as `said_again`, beginning in `words`."""
+    row = [*words, *after]
+    return [said_again(row[at]) for at in range(len(words)) if is_run(row[at : at + REACH + 1])]
 
 
 def is_run(words: Sequence[str]) -> bool:
@@ -85,5 +87,5 @@ def is_run(words: Sequence[str]) -> bool:
 
 
 def said_again(word: str) -> str:
-    """Return what the index has of such a run: its pairs would be found everywhere, one by one."""
+    """Return what the index has of such a run beside its pairs: each of those is found all too often."""
     return f"{word}{JOIN}{JOIN}"

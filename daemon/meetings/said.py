@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from amanuensis.daemon.meetings.phrase import REACH, pairs, words_of
+from amanuensis.daemon.meetings.phrase import REACH, pairs, runs, words_of
 
 
 def add_session(db: sqlite3.Connection, session: str) -> None:
@@ -30,8 +30,9 @@ def _entries(db: sqlite3.Connection, session: str) -> Iterator[tuple[int, str, s
     rows = [(number, _words(packed)) for number, packed in db.execute(sql, (session,))]
     for at, (number, words) in enumerate(rows):
         # Of at most so many utterances: those without a word are rare.
-        after = chain.from_iterable(said for _, said in rows[at + 1 : at + 1 + 2 * REACH])
-        yield number, " ".join(words), " ".join(pairs(words, islice(after, REACH)))
+        further = chain.from_iterable(said for _, said in rows[at + 1 : at + 1 + 2 * REACH])
+        after = list(islice(further, REACH))
+        yield number, " ".join(words), " ".join((*pairs(words, after), *runs(words, after)))
 
 
 def _words(packed: str) -> list[str]:

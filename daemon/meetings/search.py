@@ -120,5 +120,5 @@ def _question(phrase: Phrase) -> str:
         return f'"{said_again(phrase.words[0])}"'
     words, is_open = phrase.words[: REACH + 1], phrase.is_open and len(phrase.words) <= REACH + 1
     if len(words) > 1:
-        words = tuple(pairs(words, ()))
+        words = tuple(pairs(words))
     return f'"{" ".join(words)}"' + ("*" if is_open else "")

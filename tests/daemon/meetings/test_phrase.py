@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amanuensis.daemon.meetings.phrase import Phrase, pairs, placed_words, read_phrase, words_of
+from amanuensis.daemon.meetings.phrase import Phrase, pairs, placed_words, read_phrase, runs, words_of
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_pairs_reach_into_what_follows() -> None:
 
 def test_a_run_of_one_word_is_known_as_such() -> None:
     """From six on, where it begins in the utterance."""
-    assert pairs(["a"] * 2, ["a"] * 5)[6:] == ["a++", "a++"]
-    assert pairs(["a"] * 2, ["a"] * 3)[4:] == []
+    assert runs(["a"] * 2, ["a"] * 5) == ["a++", "a++"]
+    assert runs(["a"] * 2, ["a"] * 3) == []
