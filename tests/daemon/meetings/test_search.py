@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+
 import pytest
 
 from amanuensis.daemon.meetings.model import HeardWord, MeetingError, Utterance
@@ -88,3 +91,26 @@ def test_languages_without_spaces_are_searched_by_characters(store: Store, fill:
     fill("aaa", [Utterance(0, None, words)])
     assert [(hit.at_ms, hit.text) for hit in search(store, "我们开")] == [(100, "今天我们开会")]
     assert search(store, "会我") == []
+
+
+def test_every_phrase_is_found_where_it_begins(store: Store, fill: Fill) -> None:
+    """As one who reads all finds them, whatever the words, their number and the cuts."""
+    dice = random.Random(5)
+    rows: dict[str, list[list[str]]] = {}
+    for session in ("aaa", "bbb", "ccc"):
+        rows[session] = [dice.choices("ab", k=dice.choice([1, 1, 2, 7])) for _ in range(40)]
+        said = [utterance(" ".join(words), 1000 * utt, utt=utt) for utt, words in enumerate(rows[session])]
+        fill(session, said, track=session)
+    for _ in range(300):
+        phrase = dice.choices("ab", k=dice.randint(1, 9))
+        found = sorted((hit.session, int(hit.at_ms // 1000)) for hit in search(store, " ".join(phrase), limit=1000))
+        assert found == sorted(begins(rows, phrase)), phrase
+
+
+def begins(rows: dict[str, list[list[str]]], phrase: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield the utterances in which a phrase begins."""
+    for session, said in rows.items():
+        for utt, words in enumerate(said):
+            rest = [word for later in said[utt:] for word in later]
+            if any(rest[at : at + len(phrase)] == phrase for at in range(len(words))):
+                yield session, utt
