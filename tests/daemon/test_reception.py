@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from amanuensis.daemon.addresses import Address
-from amanuensis.daemon.attempts import FREE_ATTEMPTS
+from amanuensis.daemon.attempts import FREE_ATTEMPTS, Attempts
 from amanuensis.daemon.client import ClientError, Hello, connect
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.dial import fetch
@@ -160,6 +160,7 @@ async def test_a_page_logs_in_for_a_cookie(secrets: Secrets) -> None:
 async def test_wrong_tokens_make_an_address_wait(secrets: Secrets) -> None:
     """After a few wrong tokens, wherever they are shown, not even the right one is looked at for a while."""
     async with serving(tokens_file=str(secrets.file)) as (daemon, address):
+        daemon.reception.attempts = Attempts(lambda: 0.0)
         for k in range(FREE_ATTEMPTS):
             if k % 2:
                 async with connected(address, hello(auth=f"wrong {k}")) as client:

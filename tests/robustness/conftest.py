@@ -16,7 +16,7 @@ from tests.helpers.daemon_process import DaemonProcess, running_daemon
 @pytest.fixture(scope="module")
 def daemon(builtin_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     """A daemon with short patience, so that clients that stop reading are noticed soon."""
-    patience = {"AMANUENSIS_LIMITS_PING_S": "1", "AMANUENSIS_LIMITS_HELLO_S": "1"}
+    patience = {"AMANUENSIS_LIMITS_PING_S": "1", "AMANUENSIS_LIMITS_HELLO_S": "2"}
     with running_daemon(builtin_model, tmp_path_factory.mktemp("daemon"), env=patience) as running:
         yield running
 

@@ -32,7 +32,7 @@ async def test_the_address_is_found_and_taken_back() -> None:
             name, change = await found.get()
             assert change is ServiceStateChange.Added
             info = AsyncServiceInfo(KIND, name)
-            assert await info.async_request(seeker.zeroconf, 3000)
+            assert await info.async_request(seeker.zeroconf, 60_000)
             assert (info.port, info.parsed_addresses()) == (10399, LOOPBACK)
         while change is not ServiceStateChange.Removed:
             _, change = await found.get()

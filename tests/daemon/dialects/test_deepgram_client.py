@@ -161,7 +161,7 @@ async def test_what_is_no_sound_is_refused_in_its_form() -> None:
 
 async def test_silence_on_the_line_is_net_0001() -> None:
     """Without sound or KeepAlive the connection is closed, and what was heard before is told."""
-    async with running(idle_s=0.3) as (_, address), listening(address) as socket:
+    async with running(idle_s=1) as (_, address), listening(address) as socket:
         await socket.send(pcm(say([0, 1])))
         messages, code, reason = await heard(socket)
     assert (code, reason[:8]) == (1011, "NET-0001")

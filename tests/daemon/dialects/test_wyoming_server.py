@@ -166,7 +166,7 @@ async def test_garbage_is_an_error_event_and_the_end() -> None:
 
 async def test_a_client_that_goes_silent_is_told_and_closed() -> None:
     """What it said is final for those who watch."""
-    async with serving(idle_s=0.3) as (daemon, uri), AsyncClient.from_uri(uri) as client:
+    async with serving(idle_s=1) as (daemon, uri), AsyncClient.from_uri(uri) as client:
         await speak(client, [0, 1], stop=False)
         events = await answer(client)
         assert Error.from_event(events[-1]).code == "idle"
