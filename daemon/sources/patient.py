@@ -79,6 +79,8 @@ class PatientSource(Source):
         self._heard_s = clock()
         self._has_begun = first is not None
         self._is_back = False  # from another place: the time between is to be told
+        self._wait_s = 0.0  # before a place is opened: it grows until one is heard
+        self._told = ""  # what was said last of what is wrong
 
     async def chunks(self) -> AsyncIterator[Chunk]:
         while True:
@@ -118,7 +120,7 @@ class PatientSource(Source):
                 for piece in self._taken(chunk):
                     yield piece
         except SourceError as error:
-            self._say(f"{error}; waiting for sound")
+            self._trouble(f"{error}; waiting for sound")
         finally:
             await self._stop_watching()
 
@@ -139,33 +141,40 @@ class PatientSource(Source):
                 return
 
     async def _find(self) -> ProcessSource:
-        """Wait until a place can be opened; the same trouble is told once."""
-        wait_s, told = min(FIRST_WAIT_S, self._places.most_wait_s), ""
+        """Wait until a place can be opened; the same trouble is told once, and the first only by its loss."""
+        before = ""
         while True:
+            if self._wait_s:
+                await self._sleep(self._wait_s)
+            self._wait_s = min(max(2 * self._wait_s, FIRST_WAIT_S), self._places.most_wait_s)
             try:
                 return await self._places.open()
             except SourceError as error:
-                if told and str(error) != told:
-                    self._say(str(error))
-                told = str(error)
-                await self._sleep(wait_s)
-                wait_s = min(2 * wait_s, self._places.most_wait_s)
+                if before and str(error) != before:
+                    self._trouble(str(error))
+                before = str(error)
+
+    def _trouble(self, text: str) -> None:
+        if text != self._told:
+            self._say(text)
+        self._told = text
 
     def _begin(self, place: ProcessSource) -> None:
         self.name = place.name
         self._converter = Converter(place.format, self.format)
-        if self._has_begun:
-            self._is_back = True
-            self._say(f"listening to {self.name}")
+        self._is_back = self._has_begun
         self._has_begun = True
 
     def _taken(self, chunk: Chunk) -> Iterator[Chunk]:
         now_s = self._clock()
-        if self._is_back and isinstance(chunk, bytes):
-            self._is_back = False
-            away_s = now_s - self._heard_s - self._converter.seconds(chunk)
-            if (samples := round(away_s * self.format.rate)) > 0:
-                yield Lost(samples, AWAY)
+        if isinstance(chunk, bytes):
+            self._wait_s, self._told = 0.0, ""
+            if self._is_back:
+                self._is_back = False
+                self._say(f"listening to {self.name}")
+                away_s = now_s - self._heard_s - self._converter.seconds(chunk)
+                if (samples := round(away_s * self.format.rate)) > 0:
+                    yield Lost(samples, AWAY)
         self._heard_s = now_s
         if isinstance(chunk, bytes):
             if converted := self._converter.take(chunk):

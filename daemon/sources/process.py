@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
@@ -103,9 +105,18 @@ async def start(command: Sequence[str], env: Mapping[str, str] | None = None) ->
 
 async def end(process: Process) -> None:
     """Kill a program and wait until it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    send(process, signal.SIGKILL)
     await process.wait()
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    """Send a signal to a program that may have ended.
+
+    Not by `process.kill`: that looks whether it has ended, which takes the answer from asyncio's own look.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def last_words(process: Process) -> str:

@@ -20,7 +20,9 @@ from amanuensis.daemon.sources.process import end, start
 ASK_S: Final = 10.0  # a sound server that does not answer within is none
 PLAIN: Final = {"LC_ALL": "C"}  # pactl translates what it says
 NODE: Final = "PipeWire:Interface:Node"
+NO_SINK: Final = ("@DEFAULT_SINK@", "n/a", "(null)")  # what pactl says of none, by version
 PROPERTY: Final = re.compile(r'^\s*([\w.-]+) = "(.*)"$')
+ESCAPED: Final = re.compile(r"\\(.)")
 NAMES: Final = ("application.name", "application.process.binary", "node.name", "media.name")
 
 
@@ -46,16 +48,17 @@ class Playing:
 
 
 def parse_default_sink(info: str) -> str | None:
-    """Return the name of the default sink in an answer of `pactl info`."""
+    """Return the name of the default sink in an answer of `pactl info`; None where there is none."""
     found = re.search(r"^Default Sink: (\S+)$", info, re.MULTILINE)
-    return found[1] if found and found[1] not in ("@DEFAULT_SINK@", "n/a") else None
+    return found[1] if found and found[1] not in NO_SINK else None
 
 
 def parse_sink_inputs(listing: str) -> list[Playing]:
     """Return the streams in an answer of `pactl list sink-inputs`."""
     found = []
     for block in re.split(r"^Sink Input #", listing, flags=re.MULTILINE)[1:]:
-        properties = {match[1]: match[2] for line in block.splitlines() if (match := PROPERTY.match(line))}
+        found_here = [match for line in block.splitlines() if (match := PROPERTY.match(line))]
+        properties = {match[1]: ESCAPED.sub(r"\1", match[2]) for match in found_here}
         if names := _names(properties):
             found.append(Playing(block.split("\n", 1)[0].strip(), names, "Corked: yes" in block))
     return found

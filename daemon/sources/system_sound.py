@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from amanuensis.daemon.sources.base import Chunk, Lost, SourceError, elapsed_s
-from amanuensis.daemon.sources.process import Process, ProcessSource, last_words, start
+from amanuensis.daemon.sources.process import Process, ProcessSource, last_words, send, start
 from amanuensis.daemon.sources.sample_clock import SampleClock
 from amanuensis.daemon.sources.sound_server import (
     Playing,
@@ -30,6 +31,7 @@ NO_RECORDER: Final = (
     "sound that the machine plays needs parec and pactl, or pw-record and pw-dump: "
     "install one, for example: sudo apt install pulseaudio-utils"
 )
+NO_OUTPUT: Final = "the sound server has no output that could be heard"
 MISSED: Final = "no sound came from the sound server"
 MAX_NAMED: Final = 8  # applications in a message
 
@@ -75,9 +77,9 @@ class Recorder:
         return parse_pipewire(await ask("pw-dump"))
 
     def system(self, sink: str | None) -> list[str]:
-        """Return the command that records what a sink plays; None: PipeWire follows the default one by itself."""
+        """Return the command that records what a sink plays; None with PipeWire, which follows the default by itself."""
         if self.with_pactl:
-            return [*_parec(), f"--device={sink}.monitor" if sink else "--device=@DEFAULT_MONITOR@"]
+            return [*_parec(), f"--device={sink}.monitor"]
         return [*_pw_record(), *self.raw, "-P", "{ stream.capture.sink=true }", "-"]
 
     def application(self, target: str) -> list[str]:
@@ -106,8 +108,7 @@ class RecordedSound(ProcessSource):
             yield data[:whole]
 
     def _ask_to_stop(self) -> None:
-        if self._process.returncode is None:
-            self._process.terminate()
+        send(self._process, signal.SIGTERM)
 
     async def _why(self) -> str:
         said = await last_words(self._process)
@@ -137,7 +138,10 @@ class SystemSound:
         if not self._recorder.with_pactl:
             await ask("pw-dump", "0")  # whether there is a server
             return None
-        return parse_default_sink(await ask("pactl", "info"))
+        sink = parse_default_sink(await ask("pactl", "info"))
+        if sink is None:
+            raise SourceError(NO_OUTPUT)
+        return sink
 
 
 class ApplicationSound:

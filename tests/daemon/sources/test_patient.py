@@ -109,6 +109,22 @@ async def test_a_lost_place_is_waited_for_and_the_time_away_is_a_hole() -> None:
     assert stage.waits == [FIRST_WAIT_S, 2 * FIRST_WAIT_S]
 
 
+async def test_places_that_die_at_once_are_tried_ever_more_rarely() -> None:
+    """A place that opens and gives no sound is told once, and none is opened again without a wait."""
+    dead = ("usb", "echo broken >&2", MONO)
+    stage = Stage([("usb", "printf aa", MONO), *[dead] * 5, ("usb", "printf bb", MONO), dead])
+    chunks = joined(await heard(stage, await stage.source()))
+    assert [chunk for chunk in chunks if isinstance(chunk, bytes)] == [b"aa", b"bb"]
+    assert stage.waits == [0.5, 1.0, 2.0, 3.0, 3.0, 0.5]
+    assert stage.said == [
+        "usb has gone: ; waiting for sound",
+        "usb has gone: broken; waiting for sound",
+        "listening to usb",
+        "usb has gone: ; waiting for sound",
+        "usb has gone: broken; waiting for sound",
+    ]
+
+
 async def test_another_place_takes_over_in_the_first_ones_format() -> None:
     """The name is that of the place that is heard, and its sound comes at the rate of the first one."""
     stage = Stage([("usb", "printf aa", MONO), ("card", "head -c 32000 /dev/zero", FAST)])

@@ -41,6 +41,8 @@ def test_streams_are_read_from_pactl() -> None:
         Playing("12", ("Music Player", "Playback"), corked=True),
     ]
     assert parse_sink_inputs("") == []
+    quoted = 'Sink Input #3\n\t\tapplication.name = "the \\"best\\" C:\\\\ player"\n'
+    assert parse_sink_inputs(quoted) == [Playing("3", ('the "best" C:\\ player',))]
 
 
 def test_streams_are_read_from_pipewire() -> None:
@@ -58,7 +60,12 @@ def test_streams_are_read_from_pipewire() -> None:
 
 @pytest.mark.parametrize(
     ("info", "sink"),
-    [("Server Name: x\nDefault Sink: speaker\n", "speaker"), ("Default Sink: @DEFAULT_SINK@\n", None), ("", None)],
+    [
+        ("Server Name: x\nDefault Sink: speaker\n", "speaker"),
+        ("Default Sink: @DEFAULT_SINK@\n", None),
+        ("Default Sink: (null)\n", None),
+        ("", None),
+    ],
 )
 def test_the_default_output_is_read(info: str, sink: str | None) -> None:
     """A server may have none yet."""
