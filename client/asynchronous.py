@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, Literal, TypeAlias, TypedDict, cast
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
 
 from amanuensis.client.audio import Audio, Sound, open_sound
 from amanuensis.client.events import Event
@@ -67,6 +67,7 @@ class Client:
         hotwords: Sequence[str] = (),
         want: Sequence[Want] | None = None,
         record: bool = False,
+        meeting: Mapping[str, Any] | None = None,
         stop: asyncio.Event | None = None,
     ) -> AsyncIterator[Event]:
         """Speak, and yield the events of the session from `ready` to `bye`.
@@ -83,6 +84,7 @@ class Client:
             hotwords: words to prefer.
             want: events to be sent beside the durable ones; None: all.
             record: ask that the session be recorded.
+            meeting: `id`, `title`, `track` and `at`: record the session as a track of a meeting (docs/meetings.md).
             stop: once it is set no more is heard; the last words follow.
 
         Raises:
@@ -91,7 +93,8 @@ class Client:
 
         """
         async with open_sound(audio, fmt, log.info) as sound:
-            hello = Hello("speak", sound.format, None, lang, task, prompt, hotwords, want, record=record or None)
+            text = (lang, task, prompt, hotwords, want)
+            hello = Hello("speak", sound.format, None, *text, record=record or None, meeting=meeting)
             async with connect(self._at(SESSION_PATH), hello, **self._access) as client:
                 yield cast(Event, client.ready)
                 speaking = asyncio.create_task(speak(client, sound, stop or asyncio.Event()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from amanuensis.client.asynchronous import Client, Task, TranscriptFormat
 from amanuensis.client.audio import Audio
@@ -46,6 +46,7 @@ class BlockingClient:
         hotwords: Sequence[str] = (),
         want: Sequence[Want] | None = None,
         record: bool = False,
+        meeting: Mapping[str, Any] | None = None,
     ) -> Iterator[Event]:
         """Speak, and yield the events of the session; see `Client.listen`.
 
@@ -53,7 +54,15 @@ class BlockingClient:
         """
         return blocked(
             lambda: self._client.listen(
-                audio, fmt, lang=lang, task=task, prompt=prompt, hotwords=hotwords, want=want, record=record
+                audio,
+                fmt,
+                lang=lang,
+                task=task,
+                prompt=prompt,
+                hotwords=hotwords,
+                want=want,
+                record=record,
+                meeting=meeting,
             )
         )
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.meetings.model import MeetingError
-from amanuensis.daemon.meetings.phrase import REACH, Phrase, is_run, pairs, placed_words, read_phrase, said_again
+from amanuensis.daemon.meetings.phrase import REACH, Phrase, is_run, pairs, placed_words, read_phrase, said_again, words_of
 from amanuensis.daemon.meetings.store import Store
 
 MAX_HITS: Final = 1000
@@ -51,14 +51,16 @@ class _Passage:
         self._pieces: list[str] = []  # words with their spaces
         self._starts_ms: list[float] = []
         self._ends: list[int] = []  # numbers of the pieces after each utterance
+        self.n_words = 0
         self.add(packed)
 
     def add(self, packed: str) -> None:
         """Add the next utterance, as the index has its words."""
-        for at, (text, start_ms, *_) in enumerate(json.loads(packed)):
-            self._pieces.append(f" {text}" if at == 0 else text)
-            self._starts_ms.append(start_ms)
+        words = json.loads(packed)
+        self._pieces += [f" {text}" if at == 0 else text for at, (text, *_) in enumerate(words)]
+        self._starts_ms += [start_ms for _, start_ms, *_ in words]
         self._ends.append(len(self._pieces))
+        self.n_words += len(words_of("".join(text for text, *_ in words)))
 
     def find(self, phrase: Phrase) -> tuple[float, str] | None:
         """Return when the phrase begins, and the text of the utterances that it touches; None: it is not here."""
@@ -109,8 +111,11 @@ def _find_further(
     """Look for a phrase that begins in an utterance and goes on in those after it."""
     if (n_words := len(phrase.words)) == 1:
         return None
-    for (packed,) in store.query(GOES_ON, (*utterance, n_words + REACH)):
+    enough = passage.n_words + n_words
+    for (packed,) in store.rows(GOES_ON, (*utterance, n_words + REACH)):
         passage.add(packed)
+        if passage.n_words >= enough:
+            break
     return passage.find(phrase)
 
 

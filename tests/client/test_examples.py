@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -33,7 +35,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which programs find the daemon by its socket, and it keeps what it is asked to keep."""
     home = tmp_path_factory.mktemp("home")
     (home / "run").mkdir(mode=0o700)
-    own = {"XDG_RUNTIME_DIR": str(home / "run"), "XDG_STATE_HOME": str(home / "state")}
+    own = {
+        "XDG_RUNTIME_DIR": str(home / "run"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_DATA_HOME": str(home / "data"),
+    }
     return {**os.environ, **own, "AMANUENSIS_RECORDING_MODE": "asked"}
 
 
@@ -58,30 +64,33 @@ def test_live_captions(daemon: DaemonProcess, folders: dict[str, str], clip: Pat
 
 
 def test_meeting_recorder(daemon: DaemonProcess, folders: dict[str, str], clip: Path, tmp_path: Path) -> None:
-    """Stopped in the middle of the sound, it leaves subtitles here and a recording with the daemon."""
-    words = example("meeting_recorder.py", "minutes.srt", "-")
+    """Stopped in the middle of the sound of one side, it leaves a meeting of both sides with the daemon."""
+    words = example("meeting_recorder.py", "Weekly", "-", f"file:{clip}")
     pipe = subprocess.PIPE
     with subprocess.Popen(words, env=folders, cwd=tmp_path, stdin=pipe, stdout=pipe, text=False) as program:
         assert program.stdin is not None
         assert program.stdout is not None
         with soundfile.SoundFile(tmp_path / "talk.wav", "w", 16_000, 1) as wav:
             wav.write(soundfile.read(clip, dtype="int16")[0])
+            wav.write(np.zeros(32_000, np.int16))  # a pause, after which the words are final
         program.stdin.write((tmp_path / "talk.wav").read_bytes())
         program.stdin.flush()
-        session = program.stdout.readline().decode().split()[2].rstrip(";")
-        while not spoken(daemon, session):
-            pass  # each question waits for its answer
+        said = {program.stdout.readline().decode().partition(":")[0] for _ in range(2)}
         program.send_signal(signal.SIGINT)
+        *_, hint = program.stdout.read().decode().splitlines()
         assert program.wait(ANSWER_S) == 0
-    assert "-->" in (tmp_path / "minutes.srt").read_text()
-    recordings = Path(folders["XDG_STATE_HOME"]) / "amanuensis" / "recordings"
-    while not list(recordings.glob(f"**/*{session}/*.flac")):
-        assert daemon.readiness()["ready"]  # it compresses the last sound meanwhile
+    assert said == {"me", "them"}
+    command = [*COMMAND, *hint.split()[1:], "--json"]
+    while (shown := answer(command, folders))["state"] != "finished":
+        assert daemon.readiness()["ready"]  # it puts the meeting into the index meanwhile
+    assert shown["title"] == "Weekly"
+    assert {line["track"] for line in shown["utterances"]} == {"me", "them"}
 
 
-def spoken(daemon: DaemonProcess, session: str) -> bool:
-    """Whether words of a session were committed."""
-    return bool(json.loads(daemon.get(f"/v1/sessions/{session}.json"))["text"])
+def answer(command: list[str], env: dict[str, str]) -> Any:
+    """Return the JSON that a command prints."""
+    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=ANSWER_S)
+    return json.loads(done.stdout)
 
 
 async def test_watchers(daemon: DaemonProcess, folders: dict[str, str], clip: Path, tmp_path: Path) -> None:
