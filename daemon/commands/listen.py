@@ -185,7 +185,7 @@ def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
             failed.append(error)
     if files and transcript.shortfall:
         complain(transcript.shortfall)
-    for error in failed[:-1]:
-        complain(str(error))
+    for other in failed[:-1]:
+        complain(str(other))
     if failed:
         raise failed[-1]

@@ -77,7 +77,7 @@ class Recorder:
         return parse_pipewire(await ask("pw-dump"))
 
     def system(self, sink: str | None) -> list[str]:
-        """Return the command that records what a sink plays; None with PipeWire, which follows the default by itself."""
+        """Return the command that records what a sink plays; None with PipeWire, which follows the default one."""
         if self.with_pactl:
             return [*_parec(), f"--device={sink}.monitor"]
         return [*_pw_record(), *self.raw, "-P", "{ stream.capture.sink=true }", "-"]
