@@ -58,6 +58,7 @@ class Translator:
         self._channel = channel
         self._until_ms = 0.0  # results that are final reach to here
         self._last_word_ms: float | None = None  # end of the last word, until its UtteranceEnd is told
+        self._utterance = -1  # of that word
         self._speaking = False
         self._owes_endpoint = False  # speech began, and no result has said since that it is over
         self._speakers: dict[str, int] = {}
@@ -71,8 +72,8 @@ class Translator:
                     messages += self._speech(event)
                 case Partial():
                     messages += self._interim(event)
-                case Commit(words=words):
-                    messages.append(self._final(words, words[-1].end_ms if words else self._until_ms))
+                case Commit(words=words) if words:
+                    messages += [*self._missed_end(event), self._final(words, words[-1].end_ms)]
                 case FinalEvent():
                     self._end_utterance(event, messages)
                 case Marked():
@@ -104,11 +105,20 @@ class Translator:
         if self._owes_endpoint and self._request.has_endpoints:  # no words were found in it
             self._amend(messages, settled_ms, speech_final=True)
         self._owes_endpoint = False
+        return [*messages, *self._end_after(settled_ms)]
+
+    def _end_after(self, now_ms: float) -> Messages:
+        """Return the end of the utterance whose last word is so far back, if it was not told."""
         gap_ms, last_ms = self._request.utterance_end_ms, self._last_word_ms
-        if gap_ms is not None and last_ms is not None and settled_ms - last_ms >= gap_ms:
-            self._last_word_ms = None
-            messages.append(UtteranceEnd(self._channel, last_ms / 1000))
-        return messages
+        if gap_ms is None or last_ms is None or now_ms - last_ms < gap_ms:
+            return []
+        self._last_word_ms = None
+        return [UtteranceEnd(self._channel, last_ms / 1000)]
+
+    def _missed_end(self, commit: Commit) -> Messages:
+        """Return the end before the first words of another utterance: sound may come faster than it is settled."""
+        before, self._utterance = self._utterance, commit.utt
+        return [] if commit.utt == before else self._end_after(commit.words[0].start_ms)
 
     def _speech(self, speech: Speech) -> Messages:
         self._speaking = speech.on

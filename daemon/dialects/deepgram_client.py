@@ -34,7 +34,7 @@ from amanuensis.daemon.dialects.deepgram_messages import (
 from amanuensis.daemon.dialects.deepgram_request import ListenRequest
 from amanuensis.daemon.dialects.deinterleave import Channels
 from amanuensis.daemon.dialects.voice import Listening, Voice
-from amanuensis.daemon.fields import FieldError
+from amanuensis.daemon.fields import FieldError, show
 from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.live_session import INTERNAL, NORMAL, SPEAKER_IDLE
@@ -100,6 +100,7 @@ class DeepgramClient:
         self._ended = False
         self._told_end = False
         self._errors = 0
+        self._ignored: dict[str, None] = {}  # fields of Configure that had no effect
         self._digest = hashlib.sha256()
         self._created = datetime.now(UTC)
 
@@ -177,9 +178,13 @@ class DeepgramClient:
             request_id=str(self._websocket.id),
             sha256=self._digest.hexdigest(),
             created=self._created.isoformat().replace("+00:00", "Z"),
-            duration_s=self._voices[0][0].session.audio_s,
+            duration_s=self._voices[0][0].session.audio_s if self._voices else 0.0,
             channels=self._channels.n_heard if self._channels else 1,
-            warnings=(*self._request.warnings, *(note for _, translator in self._voices for note in translator.notes)),
+            warnings=(
+                *self._request.warnings,
+                *(f"Configure: {name} has no effect here" for name in self._ignored),
+                *(note for _, translator in self._voices for note in translator.notes),
+            ),
         )
 
     # What it does
@@ -257,10 +262,11 @@ class DeepgramClient:
                     voice.flush(FINALIZE)
             case CloseStream():
                 self._close_stream()
-            case Keyterms(words=words):
+            case Keyterms(words=words, ignored=ignored):
                 for voice, _ in self._voices if words is not None else []:
                     voice.prefer(words or ())
-                self._send(ConfigureSuccess(str(self._websocket.id)))
+                self._ignored |= dict.fromkeys(map(show, ignored[: MAX_ERRORS - len(self._ignored)]))
+                self._send(ConfigureSuccess(str(self._websocket.id), words))
 
     def _hear(self, data: bytes) -> None:
         if not data:  # as Deepgram: an empty frame ends the stream
@@ -295,8 +301,9 @@ class DeepgramClient:
         self._ended = True
         for voice, _ in self._voices:
             voice.end()
-        if not self._voices:
-            self._closing = self._closing or (NORMAL, "")
+        if not self._voices and self._closing is None:
+            self._send(self._metadata())
+            self._closing = (NORMAL, "")
 
     def _give_up(self, code: int, why: str, name: str) -> None:
         """Say why the connection cannot go on, and close it; what was heard becomes final."""

@@ -6,7 +6,7 @@ Shapes after Deepgram's published API (`deepgram-sdk`, `listen/v1/types`). Times
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from amanuensis.daemon.fields import FieldError, Fields, show
@@ -154,12 +154,14 @@ class DeepgramError:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureSuccess:
-    """New key terms hold from now on."""
+    """What was asked for holds from now on; key terms are told where they are new."""
 
     request_id: str
+    keyterms: tuple[str, ...] | None = None
 
     def to_map(self) -> dict[str, Any]:
-        return {"type": "ConfigureSuccess", "request_id": self.request_id}
+        new = {} if self.keyterms is None else {"keyterms": list(self.keyterms)}
+        return {"type": "ConfigureSuccess", "request_id": self.request_id} | new
 
 
 ServerMessage: TypeAlias = Results | SpeechStarted | UtteranceEnd | Metadata | DeepgramError | ConfigureSuccess
@@ -184,9 +186,10 @@ class CloseStream:
 
 @dataclass(frozen=True, slots=True)
 class Keyterms:
-    """`Configure`: words to prefer from now on; None leaves them as they are."""
+    """`Configure`: words to prefer from now on; None leaves them as they are. `ignored` names what else it asks for."""
 
-    words: tuple[str, ...] | None = field(default=None)
+    words: tuple[str, ...] | None = None
+    ignored: tuple[str, ...] = ()
 
 
 ClientMessage: TypeAlias = KeepAlive | Finalize | CloseStream | Keyterms
@@ -219,13 +222,14 @@ def parse(text: str) -> ClientMessage:
             return Finalize(_channel(fields) if "channel" in fields else None)
         case "Configure":
             fields = Fields("Configure", values, tuple(map(str, values)))
-            known = "keyterms" in fields
-            return Keyterms(fields.texts("keyterms", MAX_HOTWORDS, MAX_KEYTERM_CHARS) if known else None)
+            known = values.get("keyterms") is not None
+            words = fields.texts("keyterms", MAX_HOTWORDS, MAX_KEYTERM_CHARS) if known else None
+            return Keyterms(words, tuple(name for name in values if name not in ("type", "keyterms")))
     raise FieldError(f"type is {show(kind)}; it must be KeepAlive, Finalize, CloseStream or Configure")
 
 
 def _channel(fields: Fields) -> int:
-    """Read the channel to finalize: a number, or `[index, of]` as in results."""
+    """Read the channel to finalize."""
     try:
         return fields.integer("channel", 0, 255)
     except FieldError:

@@ -19,7 +19,7 @@ UTTERANCE_END_MS: Final = (1000, 5000)  # as Deepgram documents it
 READ: Final = frozenset(
     (
         *("encoding", "sample_rate", "channels", "multichannel", "interim_results", "endpointing"),
-        *("utterance_end_ms", "vad_events", "language", "keyterm", "keywords", "diarize"),
+        *("utterance_end_ms", "vad_events", "language", "keyterm", "keywords", "diarize", "diarize_model"),
     )
 )
 # Always so here, or of no consequence for who asks.
@@ -27,7 +27,7 @@ LET_PASS: Final = frozenset(
     (
         *("model", "version", "tier", "punctuate", "smart_format", "filler_words"),
         *("no_delay", "tag", "extra", "mip_opt_out", "token", "vad_turnoff"),
-        *("diarize_version", "diarize_model"),
+        "diarize_version",
     )
 )
 # Deepgram does it, this server does not: whoever relies on it must know.
@@ -95,6 +95,11 @@ class _Query:
             raise ListenError(f"{name} is {show(value)}; it must be true or false")
         return value == "true"
 
+    @property
+    def diarize(self) -> bool:
+        """Whether speakers are asked for; a model for it asks as well."""
+        return self.flag("diarize") or self.text("diarize_model") is not None
+
     def number(self, name: str, low: int, high: int) -> int | None:
         value = self._values.get(name)
         if not value:
@@ -128,7 +133,7 @@ def parse_listen(path: str) -> ListenRequest:
         has_endpoints=endpointing is not None,
         utterance_end_ms=utterance_end_ms,
         vad_events=query.flag("vad_events"),
-        diarize=query.flag("diarize"),
+        diarize=query.diarize,
         options=Options(_language(query), None, "", _hotwords(query), endpointing or None),
         warnings=tuple(_warnings(query)),
     )
@@ -186,6 +191,6 @@ def _warnings(query: _Query) -> list[str]:
             found.append(f"{name} has no effect here")
         elif name not in known:
             found.append(f"unknown parameter {show(name)}{nearest(name, known)} has no effect")
-    if query.flag("diarize"):
+    if query.diarize:
         found.append("diarize: speakers are told only where the session knows them")
     return found

@@ -134,13 +134,32 @@ def test_an_utterance_ends_once_after_the_gap() -> None:
 
 
 def test_a_gap_inside_speech_ends_no_utterance() -> None:
-    """While somebody speaks, words may be far apart; what is said next is counted from its own last word."""
+    """Words of one utterance may be far apart, also over several results."""
     translator = Translator(ALL, FACTS)
-    translator.translate([Commit(0, (word("hi", 0),)), final(400), Speech(on=True, at_ms=900)])
-    assert translator.heard(5000) == []
-    translator.translate([Speech(on=False, at_ms=5000), Commit(1, (word("there", 4000),)), final(5000)])
-    assert translator.heard(5200) == []
-    assert len(translator.heard(5300)) == 1
+    steps = [Speech(on=True, at_ms=0), Commit(0, (word("oh", 0), word("hi", 2000))), Commit(0, (word("there", 5000),))]
+    messages = [message.to_map() for message in translator.translate(steps)]
+    assert [message["type"] for message in messages] == ["SpeechStarted", "Results", "Results"]
+    assert translator.heard(9000) == []
+    translator.translate([Speech(on=False, at_ms=5400), final(5300)])
+    assert translator.heard(6200) == []
+    assert len(translator.heard(6300)) == 1
+
+
+def test_the_end_of_an_utterance_is_told_before_the_next_one_at_the_latest() -> None:
+    """Sound that comes faster than real time may leave no moment between two utterances."""
+    translator = Translator(ALL, FACTS)
+    translator.translate([Commit(0, (word("hi", 0),)), Speech(on=True, at_ms=3900), final(400)])
+    assert translator.heard(4500) == []  # somebody speaks again
+    messages = translator.translate([Commit(1, (word("there", 4000),)), Commit(1, (word("now", 4300),)), final(5000)])
+    told = [message.to_map() for message in messages]
+    assert [message["type"] for message in told] == ["UtteranceEnd", "Results", "Results"]
+    assert told[0]["last_word_end"] == 0.3
+
+
+def test_pauses_that_are_told_together_keep_their_own_endpoints() -> None:
+    """Two utterances that become final in one step are two endpoints, in order."""
+    together = [Commit(0, (word("a", 0),)), final(400), Commit(1, (word("b", 900),)), final(1300)]
+    assert results(told(together)) == [("a", True, True, False), ("b", True, True, False)]
 
 
 def test_speech_without_words_is_ended_too() -> None:

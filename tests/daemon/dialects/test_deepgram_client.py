@@ -194,6 +194,28 @@ async def test_the_answer_names_the_request_and_what_has_no_effect() -> None:
     assert "unknown parameter 'foo' has no effect" in messages[-1]["warnings"]
 
 
+async def test_new_key_terms_are_confirmed() -> None:
+    """`Configure` says what holds now, and `Metadata` what of it had no effect."""
+    asked = [{"keyterms": ["Ada"]}, {"keyterms": None}, {"keyterms": [], "features": {"numerals": True}}]
+    async with running() as (_, address), listening(address) as socket:
+        for fields in asked:
+            await socket.send(json.dumps({"type": "Configure"} | fields))
+        await socket.send(json.dumps({"type": "CloseStream"}))
+        messages, _, _ = await heard(socket)
+    assert [message.get("keyterms") for message in messages[:3]] == [["Ada"], None, []]
+    assert {message["type"] for message in messages[:3]} == {"ConfigureSuccess"}
+    assert messages[-1]["warnings"] == ["Configure: 'features' has no effect here"]
+
+
+async def test_a_stream_without_a_byte_has_its_metadata_too() -> None:
+    """Who closes before any header of a WAV stream came is told that nothing was heard."""
+    async with running() as (_, address), listening(address, "model=nova-3") as socket:
+        await socket.send(json.dumps({"type": "CloseStream"}))
+        messages, code, _ = await heard(socket)
+    assert [(message["type"], message["duration"]) for message in messages] == [("Metadata", 0.0)]
+    assert code == 1000
+
+
 async def test_keys_are_taken_in_three_ways_where_there_are_tokens() -> None:
     """`Token`, `Bearer`, and for browsers the subprotocol `token, KEY`, of which `token` is echoed."""
     async with running(token=TOKEN) as (_, address):

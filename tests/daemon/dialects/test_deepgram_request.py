@@ -36,6 +36,14 @@ def test_a_short_endpoint_means_the_rules_of_the_daemon(value: str) -> None:
     assert (request.options.silence_ms, request.has_endpoints) == (None, True)
 
 
+@pytest.mark.parametrize("query", ["&diarize=true", "&diarize_model=v1"])
+def test_speakers_may_be_asked_for_in_two_ways(query: str) -> None:
+    """Either way it is told that they are not always known."""
+    request = parse_listen(RAW + query)
+    assert request.diarize
+    assert request.warnings == ("diarize: speakers are told only where the session knows them",)
+
+
 def test_endpoints_can_be_switched_off() -> None:
     """`endpointing=false`."""
     assert not parse_listen(f"{RAW}&endpointing=false").has_endpoints
