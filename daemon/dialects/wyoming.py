@@ -100,7 +100,8 @@ class Cycles:
         if self._format is None:
             raise WyomingError("bad_order", "audio-chunk came without an audio-start before it")
         if (fmt := _format(event)) != self._format:
-            raise WyomingError("format_changed", f"audio-chunk is {fmt}, and audio-start said {self._format}")
+            now, before = (f"{it.rate} Hz with {it.channels} channels" for it in (fmt, self._format))
+            raise WyomingError("format_changed", f"audio-chunk is {now}, and audio-start said {before}")
         return Hear(event.payload) if event.payload else None
 
 

@@ -22,6 +22,7 @@ from amanuensis.daemon.dialects.wyoming_wire import (
     parse_event,
     parse_header,
 )
+from amanuensis.daemon.fields import show
 from amanuensis.daemon.gate import GuardedSocket
 from amanuensis.daemon.listeners import Listener, ServeError, peer_uid
 from amanuensis.daemon.live_session import NORMAL
@@ -118,7 +119,7 @@ class WyomingServer:
             else:
                 error = WyomingError("unauthorized", f"{peer.key} may not speak here: see wyoming.trusted")
                 await connection.refuse(error)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except ConnectionError:
             log.info("wyoming: the client is gone")
         except TimeoutError:
             self.daemon.metrics.slow_clients.inc()
@@ -172,10 +173,13 @@ class WyomingConnection:
         try:
             while (event := await self._next()) is not None:
                 await self._act(event)
+            if self._voice is not None:
+                raise WyomingError("cut_off", "the connection ended before audio-stop")
         except WyomingError as error:
             await self.refuse(error)
         except ProtocolError as error:
-            await self.refuse(WyomingError(error.code, str(error).removeprefix("hello: ")))
+            code = "bad_request" if error.code == "bad_hello" else error.code
+            await self.refuse(WyomingError(code, str(error).removeprefix("hello: ")))
         finally:
             await self._leave()
 
@@ -207,8 +211,11 @@ class WyomingConnection:
         if not line:
             return None
         header = parse_header(line)
-        data = await self._reader.readexactly(header.data_bytes)
-        payload = await self._reader.readexactly(header.payload_bytes)
+        try:
+            data = await self._reader.readexactly(header.data_bytes)
+            payload = await self._reader.readexactly(header.payload_bytes)
+        except asyncio.IncompleteReadError:
+            raise WyomingError("cut_off", f"the connection ended within {show(header.type)}") from None
         return parse_event(header, data, payload)
 
     async def _act(self, event: WyomingEvent) -> None:

@@ -66,7 +66,10 @@ def test_questions_are_answered() -> None:
     [
         ([("audio-chunk", SOUND)], "without an audio-start"),
         ([("audio-start", SOUND), ("audio-start", SOUND)], "before the audio-stop"),
-        ([("audio-start", SOUND), ("audio-chunk", SOUND | {"rate": 8000})], "and audio-start said"),
+        (
+            [("audio-start", SOUND), ("audio-chunk", SOUND | {"rate": 8000})],
+            "is 8000 Hz with 1 channels, and",
+        ),
         ([("audio-start", SOUND | {"width": 4})], "width is 4; it must be 2"),
         ([("audio-start", SOUND | {"rate": 1})], "audio rate 1 is not supported"),
         ([("audio-start", {"rate": 16000})], "width is None; it must be a whole number"),

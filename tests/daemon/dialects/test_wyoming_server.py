@@ -25,6 +25,7 @@ from amanuensis.daemon.server import Daemon
 from tests.helpers.daemon_client import connected, cut, hello, pcm, running
 from tests.helpers.tone_engine import ToneEngine, say
 
+START = b'{"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 1}}\n'
 TOKEN = "a-token-of-thirty-two-characters"
 
 
@@ -139,7 +140,7 @@ async def test_an_unknown_language_is_an_error_event() -> None:
         await client.write_event(AudioStart(16000, 2, 1).event())
         events = await answer(client)
         error = Error.from_event(events[0])
-        assert (error.code, "language 'xx' is not known to model tones" in error.text) == ("bad_hello", True)
+        assert (error.code, "language 'xx' is not known to model tones" in error.text) == ("bad_request", True)
         assert await client.read_event() is None
         assert len(daemon.sessions) == 0
 
@@ -162,6 +163,25 @@ async def test_garbage_is_an_error_event_and_the_end() -> None:
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b'"code": "bad_frame"' in await reader.read()
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (b'{"type": "audio-chunk", "payload_length": 5000}\n123', "the connection ended within 'audio-chunk'"),
+        (START + b'{"type": "describe"}\n', "the connection ended before audio-stop"),
+    ],
+)
+async def test_what_breaks_off_is_told(sent: bytes, says: str) -> None:
+    """Who closes its side in the middle of a frame or of a cycle can still read that no transcript will come."""
+    async with serving() as (daemon, uri):
+        host, _, port = uri.removeprefix("tcp://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        writer.write_eof()
+        assert says in (await reader.read()).decode()
+        writer.close()
+        await asyncio.gather(*(session.task for session in daemon.sessions.live if session.task))
 
 
 async def test_a_client_that_goes_silent_is_told_and_closed() -> None:
