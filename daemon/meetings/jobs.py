@@ -12,7 +12,7 @@ from amanuensis.daemon.meetings.model import OVER, HeardWord, MeetingError, Utte
 from amanuensis.daemon.meetings.store import Store, packed
 
 JobState: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
-MAX_TRIES: Final = 3  # starts of a worker in a row that ended without a track
+MAX_TRIES: Final = 5  # starts of a worker in a row that ended without a track
 GIVEN_UP: Final = f"the process that did it ended {MAX_TRIES} times before a track was done"
 JOB: Final = "meeting, model, state, done_ms, total_ms, why, settings"
 GOES_ON: Final = "('waiting', 'running')"

@@ -57,13 +57,13 @@ def test_what_a_killed_worker_has_done_is_kept(asked: Store) -> None:
 
 
 def test_a_job_that_kills_its_worker_is_given_up(asked: Store) -> None:
-    """After three starts without a track; the old text stays, and it may be asked for anew."""
+    """After five starts without a track; the old text stays, and it may be asked for anew."""
     for _ in range(jobs.MAX_TRIES):
         taken(asked)
     assert jobs.take_next(asked) is None
     job = jobs.find(asked, "monday")
     assert job is not None
-    assert job.line() == "again by base.en: failed: the process that did it ended 3 times before a track was done"
+    assert job.line() == "again by base.en: failed: the process that did it ended 5 times before a track was done"
     assert texts(asked) == ["wreck a nice beach", "as ever"]
     jobs.ask(asked, "monday", "base.en", {})
     assert taken(asked).meeting == "monday"
