@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
+import sys
 
 import pytest
 
@@ -17,6 +19,24 @@ async def test_the_first_signal_asks(number: signal.Signals) -> None:
     with stop_on_signals() as stop:
         os.kill(os.getpid(), number)
         await asyncio.wait_for(stop.wait(), 10)
+
+
+@pytest.mark.parametrize(("usual", "counts"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+async def test_a_hangup_asks_unless_it_is_to_be_ignored(
+    usual: signal.Handlers, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under `nohup` the work goes on."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())  # that of the tests stays
+    before = signal.signal(signal.SIGHUP, usual)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM if not counts else signal.SIGHUP)
+            await asyncio.wait_for(stop.wait(), 10)
+        assert signal.getsignal(signal.SIGHUP) == usual
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_the_second_signal_ends() -> None:

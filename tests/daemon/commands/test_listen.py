@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import socket
 from pathlib import Path
@@ -13,7 +15,7 @@ import soundfile
 
 from amanuensis.daemon.commands.common import FORMATS
 from amanuensis.daemon.sources.microphone import input_devices
-from tests.helpers.programs import amanuensis, line_with, over, running
+from tests.helpers.programs import COMMAND, amanuensis, line_with, over, running
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,21 @@ def test_a_file_that_cannot_be_written_costs_no_other(clip: Path, tmp_path: Path
     assert done.returncode == 1
     assert done.stderr.endswith("full.txt: cannot be written (No space left on device)\n")
     assert (tmp_path / "a.txt").read_text() == done.stdout
+
+
+def test_a_terminal_that_is_closed_is_as_good_as_ctrl_c(tmp_path: Path, repository: Path) -> None:
+    """Its window is gone in the middle of the sound: what was heard is final and in the file."""
+    words = ["listen", "--input", f"file:{repository / 'daemon/data/demo.flac'}", "-o", f"{tmp_path}/a.txt"]
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(COMMAND[0], [*COMMAND, *words])
+    seen = b""
+    while b"good morning" not in seen:
+        seen += os.read(terminal, 65_536)
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert (tmp_path / "a.txt").read_text().startswith("good morning")
 
 
 async def test_a_socket_is_heard_sender_by_sender(clip: Path) -> None:
