@@ -52,8 +52,8 @@ class Job:
 
     @property
     def is_news(self) -> bool:
-        """Whether somebody who looks at the meeting should be told."""
-        return self.state in ("waiting", "running", "failed")
+        """Whether somebody who looks at the meeting should be told: it goes on, or has failed."""
+        return self.state not in ("done", "cancelled")
 
     @property
     def share(self) -> float:
@@ -118,7 +118,7 @@ def cancel(store: Store, name: str) -> Job:
     meeting = store.find(name)
     with store.writing():
         job = find(store, meeting.id)
-        if job is None or job.is_over:
+        if job is None or not job.is_news:
             raise MeetingError(f"meeting {meeting.id} is not being transcribed again: there is nothing to cancel")
         store.query("UPDATE jobs SET state = 'cancelled' WHERE meeting = ?", (meeting.id,))
         _forget_tracks(store, meeting.id)

@@ -9,7 +9,16 @@ from typing import Final
 
 from amanuensis.daemon.fields import is_utf8
 from amanuensis.daemon.meetings.model import MeetingError
-from amanuensis.daemon.meetings.phrase import REACH, Phrase, is_run, pairs, placed_words, read_phrase, said_again, words_of
+from amanuensis.daemon.meetings.phrase import (
+    REACH,
+    Phrase,
+    is_run,
+    pairs,
+    placed_words,
+    read_phrase,
+    said_again,
+    words_of,
+)
 from amanuensis.daemon.meetings.store import Store
 
 MAX_HITS: Final = 1000

@@ -31,6 +31,7 @@ from amanuensis.daemon.meetings.schema import prepare
 BUSY_S: Final = 10.0  # another process writes
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+IF_BROKEN: Final = "move it away: the recordings have all of it but titles, names and text that were given later"
 TRACK: Final = "session, name, offset_ms, duration_ms, rate, model, state"
 
 
@@ -270,7 +271,9 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError, ValueError) as error:
-            raise MeetingError(f"{self.path}: the index of meetings cannot be used: {error}") from None
+            broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+            advice = f"; {IF_BROKEN}" if broken else ""
+            raise MeetingError(f"{self.path}: the index of meetings cannot be used: {error}{advice}") from None
 
 
 @contextlib.contextmanager

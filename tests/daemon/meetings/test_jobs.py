@@ -65,6 +65,7 @@ def test_a_job_that_kills_its_worker_is_given_up(asked: Store) -> None:
     assert job is not None
     assert job.line() == "again by base.en: failed: the process that did it ended 5 times before a track was done"
     assert texts(asked) == ["wreck a nice beach", "as ever"]
+    jobs.cancel(asked, "monday")  # now nobody is told any more
     jobs.ask(asked, "monday", "base.en", {})
     assert taken(asked).meeting == "monday"
 
