@@ -14,7 +14,7 @@ from typing import Any, Final
 from amanuensis.daemon.captioner import Captioner, Mode
 from amanuensis.daemon.commands.common import complain
 from amanuensis.daemon.console import notice
-from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, write_transcript
+from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, check_place, write_transcript
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.progress import Bar, progress_bar
 from amanuensis.daemon.sources.base import Source, SourceError
@@ -100,6 +100,8 @@ class Batch:
     async def _attempt(self, job: Job, bar: Bar) -> bool:
         """Transcribe one file; what is wrong with it, or with its output, is said in one line."""
         try:
+            for path, _ in job.outputs:
+                check_place(path)
             result = await self._transcribe(job.name, bar)
             for path, chosen in job.outputs:
                 write_transcript(path, chosen, result.transcript.utterances)

@@ -84,6 +84,18 @@ async def test_without_a_file_that_can_be_read_no_engine_is_started(tmp_path: Pa
     assert starter.started == 0
 
 
+async def test_a_result_that_could_not_be_written_is_not_worked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A place where nothing can be written is told before the engine is started."""
+    (tmp_path / "file").touch()
+    starter = Starter()
+    job = Job(recording(tmp_path, "a.wav", (0, 1)), ((tmp_path / "file" / "a.srt", "srt"),))
+    assert await Batch(starter, None, TEXT).run([job]) == 1
+    assert "file is not a folder; name another place" in capsys.readouterr().err
+    assert starter.started == 0
+
+
 async def test_a_file_without_sound_has_an_empty_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A recording of no length is done and says nothing."""
     assert await Batch(Starter(), None, JSON).run([Job(recording(tmp_path, "a.wav", ()))]) == 0
