@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from amanuensis.daemon.sources.base import Chunk, Source
@@ -80,7 +81,47 @@ async def _next(pieces: AsyncIterator[Chunk]) -> Chunk | None:
 
 
 async def _apart(audio: Iterable[Chunk]) -> AsyncIterator[Chunk]:
-    """Read an iterable that may block, in a thread: events come meanwhile."""
-    pieces = iter(audio)
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+    """Read an iterable that may block, in a thread: events come meanwhile, and whoever leaves does not wait for it."""
+    reader = _Reader(iter(audio))
+    threading.Thread(target=reader.run, name="amanuensis sound", daemon=True).start()
+    try:
+        while (piece := await reader.next()) is not None:
+            yield piece
+    finally:
+        reader.leave()
+
+
+class _Reader:
+    """Takes a piece in its own thread whenever one is wanted."""
+
+    def __init__(self, pieces: Iterator[Chunk]) -> None:
+        self._pieces = pieces
+        self._loop = asyncio.get_running_loop()
+        self._wanted = threading.Semaphore(0)
+        self._given: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
+        self._is_left = False
+
+    def run(self) -> None:
+        """Read until it is left."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for what came too late
+            while self._wanted.acquire() and not self._is_left:
+                self._loop.call_soon_threadsafe(self._given.put_nowait, self._take())
+
+    async def next(self) -> Chunk | None:
+        """Return the next piece; None at the end."""
+        self._wanted.release()
+        piece = await self._given.get()
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def leave(self) -> None:
+        """Want no more; a thread that is blocked in the iterable ends with it, or with the program."""
+        self._is_left = True
+        self._wanted.release()
+
+    def _take(self) -> Chunk | Exception | None:
+        try:
+            return next(self._pieces, None)
+        except Exception as error:
+            return error

@@ -92,6 +92,37 @@ async def test_leaving_the_loop_leaves_the_session() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "amanuensis client"]
 
 
+async def test_sound_that_does_not_come_holds_nobody() -> None:
+    """Who leaves while its iterable is blocked, in a microphone that says nothing more, does not wait for it."""
+    never = threading.Event()
+
+    def sound() -> Iterator[bytes]:
+        yield SOUND
+        never.wait()
+
+    def talk(url: str) -> None:
+        for event in BlockingClient(url).listen(sound()):
+            if event["type"] == "commit":
+                break
+
+    async with running() as (_, address):
+        await asyncio.to_thread(talk, f"ws://{address}")
+    assert not [thread for thread in threading.enumerate() if thread.name == "amanuensis client"]
+    never.set()
+
+
+async def test_an_iterable_that_fails_is_told() -> None:
+    """Its error is raised in the loop."""
+
+    def sound() -> Iterator[bytes]:
+        yield SOUND
+        raise ZeroDivisionError("a fault")
+
+    async with running() as (_, address):
+        with pytest.raises(ZeroDivisionError, match="a fault"):
+            await asyncio.to_thread(lambda: list(BlockingClient(f"ws://{address}").listen(sound())))
+
+
 async def test_events_that_nobody_takes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the loop, every event comes once, in order."""
     monkeypatch.setattr("amanuensis.client.blocking.MAX_WAITING", 1)
