@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from amanuensis.daemon.pipeline import Pipeline
-from amanuensis.daemon.pump import Pump
+from amanuensis.daemon.pump import LONG_S, Pump
 from amanuensis.daemon.sources.base import Chunk, Lost, Pause, Source
 from amanuensis.npu.engine.api import EngineLostError
 from amanuensis.stream.events import Event
@@ -102,7 +102,11 @@ class Captioner:
         step = round(STEP_S * self._source.format.rate) * self._source.format.frame_bytes
         async for chunk in self._source.chunks():
             for piece in cut(chunk, step) if self._mode == "lockstep" else (chunk,):
-                self._take(pump, piece)
+                if isinstance(piece, Lost) and piece.samples > LONG_S * self._source.format.rate:
+                    await pump.skip_long(piece.samples, piece.why)
+                    self._samples += piece.samples
+                else:
+                    self._take(pump, piece)
                 if not self._source.live:
                     await pump.room()
 

@@ -15,7 +15,6 @@ from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import Connection
 from amanuensis.daemon.cursor import Chunk
-from amanuensis.daemon.feeder import SHORT_S
 from amanuensis.daemon.flow import Flow
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
@@ -23,12 +22,13 @@ from amanuensis.daemon.live_session import IDLE, NORMAL, PROTOCOL_FAULT, SPEAKER
 from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError, Skip
+from amanuensis.daemon.pump import LONG_S
 from amanuensis.daemon.sessions import EndedSession, FullError, Sessions
 from amanuensis.stream.events import Bye, Error, Pong, Ready
 
 log = logging.getLogger(__name__)
 
-SAMPLE_BYTES: Final = 2  # that count of a sample that was left out, up to SHORT_S of them: silence is work too
+SAMPLE_BYTES: Final = 2  # that count of a sample that was left out, up to LONG_S of them: silence is work too
 
 
 class Client:
@@ -164,7 +164,7 @@ class Client:
                 await self._inbox.hold(session.room())
                 frame = await self._inbox.next(None if session.ending else self._limits.idle_s)
                 n_lost = self._act(frame, session) if self._queue.closing is None else 0
-                await self._keep_pace(frame, SAMPLE_BYTES * min(n_lost, SHORT_S * session.cursor.format.rate))
+                await self._keep_pace(frame, SAMPLE_BYTES * min(n_lost, LONG_S * session.cursor.format.rate))
         except TimeoutError:
             session.finish(SPEAKER_IDLE)
             await self._wait_closed()

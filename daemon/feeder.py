@@ -13,18 +13,16 @@ from functools import partial
 from typing import Final
 
 from amanuensis.daemon.cursor import Chunk
-from amanuensis.daemon.pump import Pump
+from amanuensis.daemon.pump import LONG_S, Pump
 from amanuensis.stream.formats import AudioFormat
 
-SHORT_S: Final = 10  # of losses that are like a moment of sound
-PART_S: Final = 2  # of longer ones, at once, until the silence has ended what was being said
 PIECE_S: Final = 1.0  # at most so much at once: what waits in the pump stays bounded
 LOST_BY_CLIENT: Final = "not received: the client lost this audio"
 
 
 @dataclass(frozen=True, slots=True)
 class LongLoss:
-    """A loss before which what was heard is decoded: else it would be too much that waits, and be given up."""
+    """A loss that takes time: see `Pump.skip_long`."""
 
     n_samples: int
     why: str
@@ -83,7 +81,7 @@ class Feeder:
         if rest:
             self._waiting.append(bytes(rest))
         n_samples = (n_bytes - rest) // frame_bytes
-        if n_samples <= SHORT_S * self._format.rate:
+        if n_samples <= LONG_S * self._format.rate:
             self._waiting.append(partial(self._pump.skip, n_samples, why))
         else:
             self._waiting.append(LongLoss(n_samples, why))
@@ -113,44 +111,30 @@ class Feeder:
 
     def _start(self) -> None:
         if self._task is None:
-            if not self._waits_for_a_long_loss:
+            if not (self._waiting and isinstance(self._waiting[0], LongLoss)):
                 self._give_one()
             self._task = asyncio.create_task(self._give_rest())
-
-    @property
-    def _waits_for_a_long_loss(self) -> bool:
-        return bool(self._waiting) and isinstance(self._waiting[0], LongLoss)
 
     async def _give_rest(self) -> None:
         try:
             await self._pump.room()
             while self._waiting:
-                if self._waits_for_a_long_loss:
-                    await self._pump.settled()
+                if isinstance(loss := self._waiting[0], LongLoss):
+                    await self._pump.skip_long(loss.n_samples, loss.why)
                 self._give_one()
                 await self._pump.room()
         finally:
             self._task = None  # here and not in a done callback: what comes next must find it gone
 
     def _give_one(self) -> None:
+        """Give what is next; a long loss was given before, and stood there until now."""
         if self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, bytes):
                 self._pump.feed(item)
-            elif isinstance(item, LongLoss):
-                self._give_loss(item)
-            else:
+            elif not isinstance(item, LongLoss):
                 self._pump.attempt(item)
         self._end_if_given()
-
-    def _give_loss(self, loss: LongLoss) -> None:
-        """Give all of a loss, hours too, where nobody speaks any more: the stream leaps over silence. Else a part."""
-        n_samples = loss.n_samples
-        if self._pump.session.has_utterances:
-            n_samples = min(n_samples, PART_S * self._format.rate)
-        self._pump.skip(n_samples, loss.why)
-        if n_samples < loss.n_samples:
-            self._waiting.appendleft(LongLoss(loss.n_samples - n_samples, loss.why))
 
     def _end_if_given(self) -> None:
         if self._ending and not self._waiting:

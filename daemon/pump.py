@@ -19,6 +19,8 @@ from amanuensis.stream.session import StreamSession, Ticket
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+LONG_S: Final = 10  # shorter losses are like a moment of sound
+SKIPPED_PART_S: Final = 2  # of longer ones
 LOW_WATER: Final = 0.5  # of the backlog above which a source is held back: there it goes on
 REPLACED: Final = "the CPU computes in the place of the device"
 BACK: Final = "the device computes again"
@@ -86,6 +88,19 @@ class Pump:
     def skip(self, n_samples: int, why: str) -> None:
         """Take note that the source lost so many samples of each channel: they become a gap."""
         self._step(lambda: self.session.skip(n_samples, why))
+
+    async def skip_long(self, n_samples: int, why: str) -> None:
+        """Take note of a loss before which what was heard is decoded: else too much would wait, and words be given up.
+
+        While something that was said is open, silence is taken in parts until it has ended; then all of it at once, for
+        the stream leaps over silence: hours are no work, and hold up nobody else.
+        """
+        part = SKIPPED_PART_S * self.session.rate
+        while n_samples and self._fault is None and not self._closed:
+            await self.settled()
+            n_part = min(n_samples, part) if self.session.has_utterances else n_samples
+            self.skip(n_part, why)
+            n_samples -= n_part
 
     def attempt(self, act: Callable[[], None]) -> None:
         """Do something in its turn among the sound; a fault in it ends the stream, not its source."""

@@ -330,6 +330,11 @@ class StreamSession:
         return self._ended and not self._utterances
 
     @property
+    def rate(self) -> int:
+        """Samples of each channel of the source in a second."""
+        return self._intake.decoder.format.rate
+
+    @property
     def has_utterances(self) -> bool:
         """Whether something was said that is not final."""
         return bool(self._utterances)

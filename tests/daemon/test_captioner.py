@@ -139,6 +139,16 @@ async def test_lost_samples_become_a_gap_at_their_place() -> None:
     assert captioner.session.ledger.totals().gap == 5 * RATE
 
 
+async def test_words_that_a_machine_fell_asleep_on_are_told() -> None:
+    """A night that is missing in the middle of a sentence is a gap, and no word before or behind it is."""
+    night = 8 * 3600 * RATE
+    captioner = Captioner(Script([pcm(WORDS), Lost(night, "asleep"), pcm((5,))], live=True), pipeline())
+    events = await collect(captioner)
+    assert text(events) == spell((*WORDS, 5))
+    assert {gap.why for gap in events if isinstance(gap, Gap)} == {"asleep"}
+    assert captioner.session.ledger.totals().gap == night
+
+
 async def test_a_pause_makes_everything_final() -> None:
     """When a sender leaves in the middle of a word, its words do not wait for the next sender."""
     source = Script([pcm(WORDS), Pause("gone"), pcm((5, 6))])
