@@ -260,8 +260,8 @@ class Daemon:
 
     async def _administer(self, peer: Peer, websocket: ServerConnection, request: Request) -> None:
         """Serve somebody who looks at meetings."""
-        authorize, hello_s = self.reception.authorize(peer, request), self.config.limits.hello_s
-        client = AdminClient(websocket, authorize, self.library, self.sessions.is_live, hello_s)
+        authorize, limits = self.reception.authorize(peer, request), self.config.limits
+        client = AdminClient(websocket, authorize, self.library, self.sessions.is_live, limits)
         try:
             self._guests[client] = await client.greet()
             self.gate.is_known(_socket(websocket).fileno())

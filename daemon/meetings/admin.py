@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -13,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from amanuensis.daemon.access import Authorize, Grant
+from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.daemon.meetings import jobs, worker
 from amanuensis.daemon.meetings.choice import chosen_model, model_names
@@ -26,12 +28,15 @@ from amanuensis.daemon.protocol import ProtocolError
 from amanuensis.daemon.spool.flac import sound_files
 from amanuensis.npu.engine.api import EngineError
 
+log = logging.getLogger(__name__)
+
 MAX_LISTED: Final = 1000
 MAX_NAME_CHARS: Final = 100
 BAD_HELLO: Final = 4400
 NOT_ALLOWED: Final = 4401
 MAX_LABEL_CHARS: Final = 64
 IDLE_S: Final = 3600.0
+PIECE_CHARS: Final = 2**15
 Answer: TypeAlias = dict[str, Any]
 
 
@@ -43,7 +48,7 @@ class AdminClient:
         authorize: says what its hello may do.
         library: of the daemon.
         is_live: whether a session goes on.
-        hello_s: it must be there after so long.
+        limits: how long it may take for its hello, and to take an answer.
 
     """
 
@@ -53,12 +58,12 @@ class AdminClient:
         authorize: Authorize,
         library: Library,
         is_live: Callable[[str], bool],
-        hello_s: float,
+        limits: LimitSettings,
     ) -> None:
         self._websocket = websocket
         self._authorize = authorize
         self._desk = Desk(library, is_live)
-        self._hello_s = hello_s
+        self._limits = limits
         self._dismissing: asyncio.Task[None] | None = None
 
     async def greet(self) -> Grant:
@@ -70,12 +75,12 @@ class AdminClient:
 
         """
         try:
-            async with asyncio.timeout(self._hello_s):
+            async with asyncio.timeout(self._limits.hello_s):
                 fields = Fields("hello", _read(await self._websocket.recv()), ("type", "auth"))
             fields.choice("type", ("hello",))
             auth = fields.secret("auth", 512) if "auth" in fields else None
         except TimeoutError:
-            raise ProtocolError("bad_hello", f"no hello within {self._hello_s:g} s", BAD_HELLO) from None
+            raise ProtocolError("bad_hello", f"no hello within {self._limits.hello_s:g} s", BAD_HELLO) from None
         except FieldError as error:
             raise ProtocolError("bad_hello", str(error), BAD_HELLO) from None
         grant = self._authorize(auth)
@@ -85,31 +90,53 @@ class AdminClient:
 
     async def serve(self) -> None:
         """Answer until the client is gone or has asked for nothing for an hour."""
-        await self._send({"type": "ready"})
         try:
-            while True:
-                async with asyncio.timeout(IDLE_S):
-                    frame = await self._websocket.recv()
+            await self._send({"type": "ready"})
+            while (frame := await self._next()) is not None:
                 await self._send(await asyncio.to_thread(self._desk.answer, frame))
         except TimeoutError:
-            await self._websocket.close(1000, "idle")
+            log.info("an admin that does not read was cut off")
+            self._websocket.transport.abort()
         except ConnectionClosed:
             return
+
+    async def _next(self) -> str | bytes | None:
+        """Return the next request; None: there was none for too long."""
+        try:
+            async with asyncio.timeout(IDLE_S):
+                return await self._websocket.recv()
+        except TimeoutError:
+            await self._websocket.close(1000, "idle")
+            return None
 
     async def turn_away(self, error: ProtocolError) -> None:
         """Say why the connection cannot stay, and close it."""
         try:
             await self._send({"type": "error", "code": error.code, "message": str(error), "fatal": True})
             await self._websocket.close(error.close_code or BAD_HELLO, error.code)
-        except ConnectionClosed:
-            return
+        except (ConnectionClosed, TimeoutError):
+            self._websocket.transport.abort()
 
     def dismiss(self, code: int, why: str) -> None:
         """Close the connection at once."""
         self._dismissing = asyncio.create_task(self._websocket.close(code, why))
 
     async def _send(self, content: Answer) -> None:
-        await self._websocket.send(json.dumps(content, ensure_ascii=False))
+        """Send in pieces, of which each must be taken in time.
+
+        Raises:
+            TimeoutError: one was not.
+
+        """
+        text, clock = json.dumps(content, ensure_ascii=False), asyncio.get_running_loop().time
+        async with asyncio.timeout(self._limits.ping_s) as stall:
+
+            async def pieces() -> AsyncIterator[str]:
+                for start in range(0, len(text), PIECE_CHARS):
+                    stall.reschedule(clock() + self._limits.ping_s)
+                    yield text[start : start + PIECE_CHARS]
+
+            await self._websocket.send(pieces())
 
 
 class Desk:

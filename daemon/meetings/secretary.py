@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from amanuensis.daemon.meetings import worker
-from amanuensis.daemon.meetings.export import meeting_map
+from amanuensis.daemon.meetings.export import as_map
 from amanuensis.daemon.meetings.hooks import run_hook
 from amanuensis.daemon.meetings.library import Library, begin
 from amanuensis.daemon.meetings.model import MeetingError
@@ -90,7 +90,7 @@ class Secretary:
         self._put(step)
 
     def _told(self, store: Store, event: str, header: SessionHeader) -> dict[str, Any]:
-        return {"event": event, "meeting": meeting_map(store.find(_meeting(header)))}
+        return {"event": event, "meeting": as_map(store.record(_meeting(header)))}
 
     def _put(self, step: Callable[[Store], dict[str, Any] | None]) -> None:
         try:

@@ -1,4 +1,6 @@
 // Plays the sound of a track from a moment of the meeting on, file by file; each holds at most 10 s.
+const FOLLOW_MS = 200;
+
 export class Player {
   sounds = {}; // first samples of the files, by session
   tracks = [];
@@ -19,16 +21,21 @@ export class Player {
     const run = this.#run;
     const track = this.tracks.find((one) => one.session === session);
     const firsts = this.sounds[session] ?? [];
+    if (!firsts.length) return;
     this.#context ??= new AudioContext();
     await this.#context.resume();
     let sample = ((atMs - track.offset_ms) * track.rate) / 1000;
     let index = Math.max(0, firsts.findLastIndex((first) => first <= sample));
-    for (; index < firsts.length && run === this.#run; index += 1) {
-      const buffer = await this.#fetch(session, firsts[index]);
+    let coming = this.#fetch(session, firsts[index]);
+    for (; index < firsts.length; index += 1) {
+      const buffer = await coming;
       if (run !== this.#run || buffer === null) break;
+      coming = index + 1 < firsts.length ? this.#fetch(session, firsts[index + 1]) : null; // while this one is heard
       const startS = Math.max(0, (sample - firsts[index]) / track.rate);
-      this.#tell(session, track.offset_ms + (1000 * firsts[index]) / track.rate + 1000 * startS);
-      if (startS < buffer.duration) await this.#sound(buffer, startS);
+      const fileMs = track.offset_ms + (1000 * firsts[index]) / track.rate;
+      const follow = (atS) => run === this.#run && this.#tell(session, fileMs + 1000 * atS);
+      if (startS < buffer.duration) await this.#sound(buffer, startS, follow);
+      if (run !== this.#run) break;
       sample = firsts[index] + buffer.duration * track.rate;
     }
     if (run === this.#run) this.stop();
@@ -46,13 +53,20 @@ export class Player {
     return answer?.ok ? this.#context.decodeAudioData(await answer.arrayBuffer()) : null;
   }
 
-  #sound(buffer, startS) {
+  // Plays a file from a second of it on; `follow(second)` hears where it is.
+  #sound(buffer, startS, follow) {
     return new Promise((done) => {
       const source = new AudioBufferSourceNode(this.#context, { buffer });
+      const begunS = this.#context.currentTime;
+      const timer = setInterval(() => follow(startS + this.#context.currentTime - begunS), FOLLOW_MS);
       this.#source = source;
       source.connect(this.#context.destination);
-      source.onended = done;
+      source.onended = () => {
+        clearInterval(timer);
+        done();
+      };
       source.start(0, startS);
+      follow(startS);
     });
   }
 }

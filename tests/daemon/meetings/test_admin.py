@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ import soundfile
 from amanuensis.daemon import dial
 from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.meetings import jobs, worker
+from amanuensis.daemon.meetings.model import Track
+from amanuensis.daemon.server import Daemon
+from tests.daemon.meetings.conftest import utterance
+from tests.daemon.test_client_io import UPGRADE, masked
 from tests.helpers.daemon_client import TestClient, connected
-from tests.helpers.recorded_meetings import finish, library, recording_daemon, speak, track
-from tests.helpers.tone_engine import say, spell
+from tests.helpers.recorded_meetings import NO_RULES, config_of, finish, library, recording_daemon, speak, track
+from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
 
 ADMIN = "/v1/admin"
 TOKEN = "a token of the test"
@@ -135,3 +141,24 @@ async def test_sound_is_given_to_an_admin_in_short_files(tmp_path: Path) -> None
 async def fetch(address: Address, path: str, token: str | None) -> tuple[int, bytes]:
     """Get a page."""
     return await asyncio.to_thread(dial.fetch, f"ws://{address}", path, token)
+
+
+async def test_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    """In the middle of an answer that no buffer of the kernel holds; others are answered meanwhile."""
+    with library(tmp_path).open() as store:
+        store.begin("monday", "Weekly", 1.79e9, Track("aaa", "me", 0, 1e6, 16_000, "builtin", "finished"))
+        store.fill("aaa", [utterance("word " * 200, 1e5 * at, utt=at) for at in range(300)], (), ())
+    daemon = Daemon(config_of(tmp_path, NO_RULES, ping_s=1.0), ToneEngine(), ToneTokenizer())
+    async with daemon.listening() as address:
+        with socket.socket() as silent:
+            silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            silent.connect((address.host, address.port))
+            silent.setblocking(False)
+            _, writer = await asyncio.open_connection(sock=silent, limit=1024)
+            writer.write(UPGRADE.replace("/v1/session", ADMIN).encode() + masked(json.dumps({"type": "hello"})))
+            writer.write(masked(json.dumps({"type": "show", "id": 1, "meeting": "monday"})))
+            async with connected(address, {"type": "hello"}, ADMIN) as client:
+                await client.until(type="ready")
+                while len(daemon.gate) > 1:
+                    assert len((await ask(client, "list"))["meetings"]) == 1
+            writer.transport.abort()

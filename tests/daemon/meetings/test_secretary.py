@@ -86,6 +86,7 @@ async def test_hooks_are_told_of_the_whole_meeting(tmp_path: Path) -> None:
         ("end", "Weekly", "finished")
     ]
     assert sorted(one["name"] for one in told[0]["meeting"]["tracks"]) == ["me", "them"]
+    assert sorted(one["text"] for one in told[0]["meeting"]["utterances"]) == sorted([spell((1,)), spell((3,))])
 
 
 async def test_what_the_rules_say_is_removed_with_its_sound(tmp_path: Path) -> None:
