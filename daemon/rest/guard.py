@@ -28,6 +28,7 @@ MEGABYTE: Final = 10**6
 FORM_BYTES: Final = 2**20  # of an upload beside its file
 RETRY_S: Final = 5
 LINGER_S: Final = 2.0
+SLOWEST_BYTES_S: Final = 2_000  # of an upload; a modem is faster
 Refuse = Callable[[Peer, Headers, str, Role], Page | None]
 
 
@@ -119,21 +120,25 @@ class Incoming:
         self._receive = receive
         self._settings = settings
         self._n_bytes = 0
+        self._began_s = asyncio.get_running_loop().time()
 
     async def __call__(self) -> Message:
         """Return the next message.
 
         Raises:
-            RestError: nothing came for long, or too much came.
+            RestError: nothing came for long, or hardly anything, or too much.
 
         """
         if self.is_whole:
             return await self._receive()  # the end of the connection, which may be far away
+        now_s, stall_s = asyncio.get_running_loop().time(), self._settings.stall_s
+        in_time_s = self._began_s + stall_s + self._n_bytes / SLOWEST_BYTES_S  # or a place could be held for ever
         try:
-            async with asyncio.timeout(self._settings.stall_s):
+            async with asyncio.timeout(min(stall_s, max(0.0, in_time_s - now_s))):
                 message = await self._next()
         except TimeoutError:
-            raise RestError(408, f"nothing came for {self._settings.stall_s:g} s; send the file again") from None
+            why = f"nothing came for {stall_s:g} s, or less than {SLOWEST_BYTES_S} bytes a second"
+            raise RestError(408, f"{why}; send the file again") from None
         self._n_bytes += len(message.get("body", b""))
         if self._n_bytes > most_bytes(self._settings):
             raise too_large(self._settings)

@@ -34,6 +34,23 @@ async def test_a_client_that_does_not_send_is_left() -> None:
     assert refused.value.status == 408
 
 
+async def test_a_client_that_sends_next_to_nothing_is_left() -> None:
+    """A byte now and then would hold a place for ever."""
+
+    async def trickle() -> Message:
+        await asyncio.sleep(SETTINGS.stall_s / 10)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def upload() -> None:
+        incoming = Incoming(trickle, SETTINGS)
+        while not incoming.is_whole:
+            await incoming()
+
+    with pytest.raises(RestError, match=r"less than 2000 bytes a second") as refused:
+        await upload()
+    assert refused.value.status == 408
+
+
 async def test_after_the_upload_nobody_is_hurried() -> None:
     """The end of the connection may be as far away as the answer."""
     incoming = Incoming(never, SETTINGS)
