@@ -38,6 +38,13 @@ HINT: Final = "Enter: mark, text: note, /p: pause, Ctrl-C: end"
 ME: Final = "me"
 THEM: Final = "them"
 NONE: Final = "none"
+IF_BUSY: Final = 'end the meeting that is recorded there, or have that daemon record this one: recording.mode = "asked"'
+    'end the meeting that is recorded there, or let the daemon that runs record it: recording.mode = "asked"'
+)
+
+
+class RecordError(Exception):
+    """A meeting cannot be recorded; the message says why and what to do."""
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -130,6 +137,7 @@ async def door_to(args: argparse.Namespace) -> AsyncIterator[Door]:
     from amanuensis.daemon.meetings.own_daemon import own_daemon
     from amanuensis.daemon.meetings.recorder import Door
     from amanuensis.daemon.pipeline import load
+    from amanuensis.daemon.spool.spool_folder import SpoolBusyError
 
     door = Door(args.url or usual_address(os.environ), os.environ.get(TOKEN_VARIABLE), args.ca)
     if not args.here:
@@ -143,9 +151,12 @@ async def door_to(args: argparse.Namespace) -> AsyncIterator[Door]:
                 yield door
                 return
             complain(f"the daemon at {door.url} does not record (recording.mode is off): this process does")
-    async with own_daemon(load(args)) as (own, what):
-        complain(what)
-        yield own
+    try:
+        async with own_daemon(load(args)) as (own, what):
+            complain(what)
+            yield own
+    except SpoolBusyError as error:
+        raise RecordError(f"{error}; or {IF_BUSY}") from None
 
 
 async def records(door: Door) -> bool:

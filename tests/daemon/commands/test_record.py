@@ -6,12 +6,14 @@ import asyncio
 import json
 import signal
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 
+from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from tests.helpers.programs import amanuensis, line_with, over, running
 
 DEMO = Path(__file__).resolve().parents[3] / "daemon" / "data" / "demo.flac"
@@ -122,3 +124,14 @@ async def test_a_meeting_is_recorded_whether_the_daemon_may_or_not(tmp_path: Pat
     assert done.returncode == 1
     assert "this server does not record" in done.stderr
     assert "set recording.mode to asked there, or add --here" in done.stderr
+
+
+def test_who_records_already_is_named(tmp_path: Path) -> None:
+    """Two processes never write into one folder of recordings."""
+    words = ["record", "--here", "--input", cut(tmp_path, "me.wav", 0, 1), "--system", "none"]
+    place = tmp_path / "state" / "amanuensis" / "recordings"
+    with closing(SpoolFolder(place, "recording.max_bytes", 2**30)):
+        done = amanuensis(*words, env=home(tmp_path))
+    assert done.returncode == 1
+    assert f"{place}: another daemon keeps its sessions there" in done.stderr
+    assert "end the meeting that is recorded there" in done.stderr
