@@ -302,9 +302,10 @@ async def test_a_client_that_never_reads_is_closed() -> None:
     """What waits for it is bounded; it loses its own connection and nothing else."""
     deaf = {"max_queue": 1, "ping_interval": None}  # nor does it hang up by itself because no pong comes
     async with running(queue_events=64) as (daemon, address), listening(address, **deaf) as socket:
+        answered_at_length = json.dumps({"type": "Configure", "keyterms": ["x" * 60] * 100})
         with suppress(ConnectionClosed):
             while True:
-                await socket.send('{"type": "Configure"}')
+                await socket.send(answered_at_length)
         while daemon.sessions.live:
             await asyncio.gather(*(session.task for session in daemon.sessions.live if session.task))
         assert daemon.metrics.slow_clients._value.get() == 1
