@@ -38,9 +38,7 @@ HINT: Final = "Enter: mark, text: note, /p: pause, Ctrl-C: end"
 ME: Final = "me"
 THEM: Final = "them"
 NONE: Final = "none"
-IF_BUSY: Final = 'end the meeting that is recorded there, or have that daemon record this one: recording.mode = "asked"'
-    'end the meeting that is recorded there, or let the daemon that runs record it: recording.mode = "asked"'
-)
+IF_BUSY: Final = 'end the meeting that is recorded there, or let that daemon record this one: recording.mode = "asked"'
 
 
 class RecordError(Exception):

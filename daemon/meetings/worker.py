@@ -24,7 +24,7 @@ from amanuensis.daemon.config import Config, load_config
 from amanuensis.daemon.meetings import jobs
 from amanuensis.daemon.meetings.again import transcribe_again
 from amanuensis.daemon.meetings.library import Library
-from amanuensis.daemon.meetings.model import MeetingError, Track
+from amanuensis.daemon.meetings.model import MeetingError, Track, Utterance
 from amanuensis.daemon.meetings.sound import RecordedSound
 from amanuensis.daemon.meetings.store import FILE_MODE, Store
 from amanuensis.daemon.pipeline import Pipeline, open_pipeline
@@ -47,16 +47,12 @@ def start(library: Library) -> int:
 
     """
     words = [sys.executable, "-m", "amanuensis.daemon.meetings.worker", str(library.recordings), str(library.index)]
-    descriptor = os.open(
-        library.index.with_name(LOG), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, FILE_MODE
-    )
+    how, nothing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, subprocess.DEVNULL
     try:
-        nothing = subprocess.DEVNULL
-        process = subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=descriptor, start_new_session=True)
+        with os.fdopen(os.open(library.index.with_name(LOG), how, FILE_MODE), "wb") as told:
+            process = subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=told, start_new_session=True)
     except OSError as error:
-        raise MeetingError(f"{words[0]}: the process that transcribes again cannot be started: {error}") from None
-    finally:
-        os.close(descriptor)
+        raise MeetingError(f"the process that transcribes again cannot be started: {error}") from None
     threading.Thread(target=process.wait, daemon=True).start()  # a daemon must not collect dead children
     return process.pid
 
@@ -76,9 +72,8 @@ def is_at_work(library: Library) -> bool:
 @contextlib.contextmanager
 def at_work(library: Library) -> Iterator[bool]:
     """Try to be the worker of an index while inside; yield whether that is so."""
-    descriptor = os.open(
-        library.index.with_name(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
-    )
+    how = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(library.index.with_name(LOCK), how, FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -141,13 +136,16 @@ class _Again:
 
     async def _transcribe(self, track: Track) -> None:
         self._tell(0.0, now=True)
+        utterances = await self._heard(track) if track.duration_ms else []
+        model = self._pipeline.engine.info.model
+        jobs.keep_track(self._store, self._meeting.id, track.session, model, utterances)
+
+    async def _heard(self, track: Track) -> list[Utterance]:
         folder = self._library.folder(track.session)
         if folder is None:
             raise MeetingError(f"meeting {self._meeting.id}: the sound of track {track.name} is gone")
         before = self._store.utterances(track.session)
-        utterances = await transcribe_again(RecordedSound(folder), before, self._pipeline, self._tell)
-        model = self._pipeline.engine.info.model
-        jobs.keep_track(self._store, self._meeting.id, track.session, model, utterances)
+        return await transcribe_again(RecordedSound(folder), before, self._pipeline, self._tell)
 
     def _tell(self, done_ms: float, *, now: bool = False) -> None:
         if now or time.monotonic() - self._told_s >= TELL_S:
