@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from ipaddress import ip_address
 
 import ifaddr
@@ -15,6 +16,7 @@ from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.dialects.announce import KIND, addresses_of, announced
 
 LOOPBACK = ["127.0.0.1"]
+PORT = 20_000 + os.getpid() % 40_000  # stands in the name: another run of this test must not have the same
 
 
 async def test_the_address_is_found_and_taken_back() -> None:
@@ -22,18 +24,18 @@ async def test_the_address_is_found_and_taken_back() -> None:
     found: asyncio.Queue[tuple[str, ServiceStateChange]] = asyncio.Queue()
 
     def note(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if name.endswith(f"-10399.{KIND}"):
+        if name.endswith(f"-{PORT}.{KIND}"):
             found.put_nowait((name, state_change))
 
     seeker = AsyncZeroconf(interfaces=LOOPBACK)
     browser = AsyncServiceBrowser(seeker.zeroconf, KIND, handlers=[note])
     try:
-        async with announced([Address("127.0.0.1", 10399)], LOOPBACK):
+        async with announced([Address("127.0.0.1", PORT)], LOOPBACK):
             name, change = await found.get()
             assert change is ServiceStateChange.Added
             info = AsyncServiceInfo(KIND, name)
             assert await info.async_request(seeker.zeroconf, 60_000)
-            assert (info.port, info.parsed_addresses()) == (10399, LOOPBACK)
+            assert (info.port, info.parsed_addresses()) == (PORT, LOOPBACK)
         while change is not ServiceStateChange.Removed:
             _, change = await found.get()
     finally:
