@@ -9,7 +9,7 @@ import pytest
 
 from amanuensis.daemon.addresses import Address
 from tests.helpers.browser import Tab
-from tests.helpers.captions_page import COMMITTED, PARTIAL, STATE, click, type_into
+from tests.helpers.captions_page import COMMITTED, PARTIAL, STATE, click, press, type_into
 from tests.helpers.daemon_client import TestClient, connected, cut, get, hello, pcm, running
 from tests.helpers.tcp_proxy import proxy
 from tests.helpers.tone_engine import say, spell
@@ -76,6 +76,11 @@ async def test_a_session_by_its_name_shows_all_that_was_said(tab: Tab) -> None:
         await tab.value(type_into("query", "Alfa  brav"))
         assert await tab.value("document.getElementById('hits').textContent") == "2 of 2"
         assert await tab.value("[...CSS.highlights.get('hit')].map(String)") == ["alfa brav", "alfa brav"]
+        for key, found in (("{ key: 'Enter' }", "1 of 2"), ("{ key: 'Enter', shiftKey: true }", "2 of 2")):
+            await tab.value(press("query", key))
+            assert await tab.value("document.getElementById('hits').textContent") == found
+        await tab.value(press("query", "{ key: 'Escape' }"))
+        assert await tab.value("document.getElementById('hits').textContent + CSS.highlights.get('hit').size") == "0"
         for wanted, found in (("twenty-one (or so) / [", "not found"), ("*", "not found"), ("delta echo", "1 of 1")):
             await tab.value(type_into("query", wanted))
             assert await tab.value("document.getElementById('hits').textContent") == found
@@ -161,7 +166,7 @@ SILENCE = """import("/page/link.js").then(({ open }) => {
 
 
 async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:
-    """Size, theme and reading out are as they were when the page is opened again."""
+    """Size, theme and reading out are as they were when the page is opened again; "auto" follows the system."""
     async with running() as (_, address):
         await tab.go(f"http://{address}/captions")
         size = await tab.value("getComputedStyle(document.getElementById('page')).fontSize")
@@ -172,6 +177,10 @@ async def test_what_the_reader_has_chosen_is_kept(tab: Tab) -> None:
         assert await tab.value("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
         assert await tab.value("document.getElementById('text').getAttribute('aria-live')") == "off"
         assert await tab.value("getComputedStyle(document.getElementById('page')).fontSize") > size
+        await tab.value(type_into("theme", "auto", "change"))
+        for scheme, paper in (("dark", "rgb(17, 19, 24)"), ("light", "rgb(255, 255, 255)")):
+            await tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            assert await tab.value("getComputedStyle(document.body).backgroundColor") == paper
 
 
 async def test_a_token_is_asked_for_and_then_a_cookie_is_enough(tab: Tab) -> None:

@@ -143,19 +143,24 @@ VIEW = """(events) => import("/page/session_model.js").then(({ SessionModel }) =
   const root = document.getElementById("text"), view = new module.TranscriptView(root), model = new SessionModel();
   model.begin("a");
   for (const event of events) view.apply(model.take(event));
-  return [...root.querySelectorAll("p")].map((p) => [p.innerText.replace(/\\s+/g, " "), getComputedStyle(p).direction]);
+  const look = (element) => [element.innerText.replace(/\\s+/g, " "), getComputedStyle(element).direction];
+  return { colours: [...root.querySelectorAll(".speaker, .said, .partial")].map((e) => getComputedStyle(e).color),
+           shown: [...root.querySelectorAll("p")].map(look) };
 })"""
 
 
 async def test_turns_are_shown_with_names_and_in_their_direction(page: Tab) -> None:
-    """Each turn is a paragraph with its speaker's name, unless the same goes on; Arabic runs right to left."""
-    shown = await run(page, "transcript_view.js", VIEW, [
+    """Each turn is a paragraph with its speaker's name in colour, unless the same goes on; Arabic runs right to left."""
+    seen = await run(page, "transcript_view.js", VIEW, [
         commit(1, 0, "hello", spk="Anna"), commit(2, 0, "there", spk="Anna"), commit(3, 0, "yes", spk="Bob"),
         {"type": "final", "seq": 4, "utt": 0}, commit(5, 1, "مرحبا", "بالعالم"),
         {"type": "partial", "utt": 1, "rev": 1, "text": " غدا", "from": 0, "to": 1},
     ])  # fmt: skip
-    assert [direction for _, direction in shown] == ["ltr", "ltr", "rtl"]
-    assert [text for text, _ in shown] == ["Anna: hello there", "Bob: yes", "مرحبا بالعالم غدا"]
+    ann, said, goes_on, bob, *_, partial = seen["colours"]
+    assert said == goes_on
+    assert len({ann, bob, said, partial}) == 4
+    assert [direction for _, direction in seen["shown"]] == ["ltr", "ltr", "rtl"]
+    assert [text for text, _ in seen["shown"]] == ["Anna: hello there", "Bob: yes", "مرحبا بالعالم غدا"]
 
 
 FOLLOW = """() => {

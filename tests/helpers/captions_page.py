@@ -23,3 +23,8 @@ def type_into(name: str, text: str, event: str = "input") -> str:
     """Return an expression that puts text into a field, as if it were typed or chosen."""
     element = f"document.getElementById({name!r})"
     return f"{element}.value = {text!r}, {element}.dispatchEvent(new Event({event!r}))"
+
+
+def press(name: str, key: str) -> str:
+    """Return an expression that presses a key, given as the fields of its event, in the element of this id."""
+    return f"document.getElementById({name!r}).dispatchEvent(new KeyboardEvent('keydown', {key}))"
