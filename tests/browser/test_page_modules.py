@@ -150,7 +150,7 @@ VIEW = """(events) => import("/page/session_model.js").then(({ SessionModel }) =
 
 
 async def test_turns_are_shown_with_names_and_in_their_direction(page: Tab) -> None:
-    """Each turn is a paragraph with its speaker's name in colour, unless the same goes on; Arabic runs right to left."""
+    """Each turn is a paragraph with its speaker's name in colour, unless the same goes on; Arabic runs leftwards."""
     seen = await run(page, "transcript_view.js", VIEW, [
         commit(1, 0, "hello", spk="Anna"), commit(2, 0, "there", spk="Anna"), commit(3, 0, "yes", spk="Bob"),
         {"type": "final", "seq": 4, "utt": 0}, commit(5, 1, "مرحبا", "بالعالم"),
