@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from python_multipart.exceptions import FormParserError
@@ -233,4 +234,6 @@ async def _not_here(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:SHOWN_CHARS]
     known = "POST /v1/audio/transcriptions, POST /v1/audio/translations, GET /v1/models"
-    return RestError(error.status_code, f"{request.method} {path}: nothing here; there are {known}").response()
+    what = "not possible" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "nothing"
+    message = f"{request.method} {path}: {what} here; there are {known}"
+    return RestError(error.status_code, message, headers=dict(error.headers or {})).response()

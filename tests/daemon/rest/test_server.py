@@ -310,6 +310,7 @@ async def test_half_an_upload_leaves_nothing() -> None:
         (post(b"", kind="multipart/form-data"), 400, "no form that can be read"),
         (post(part("a", bytes(10**5)) + b"--x--\r\n"), 400, "no form that can be read"),
         (b"GET /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "nothing here"),
+        (b"PUT /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "PUT /v1/audio/transcriptions: not"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", 400, "no HTTP/1.1 request that can be read"),
         (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "no HTTP/1.1 request that can be read"),
         (post(b"", length=-5), 400, "no HTTP/1.1 request that can be read"),
