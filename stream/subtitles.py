@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from amanuensis.stream.events import Word
 
-__all__ = ["Cue", "CueRules", "make_cues", "to_json", "to_srt", "to_text", "to_vtt"]
+__all__ = ["Cue", "CueRules", "make_cues", "srt_of", "to_json", "to_srt", "to_text", "to_vtt", "vtt_of"]
 
 Utterance: TypeAlias = Sequence[Word]
 SENTENCE_END: Final = (".", "?", "!", "…", "\u3002", "\uff1f", "\uff01")  # the last three: Chinese and Japanese
@@ -71,9 +71,14 @@ def make_cues(utterances: Iterable[Utterance], rules: CueRules | None = None) ->
 
 def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a SubRip file; a speaker's name stands before the first words of each turn."""
+    return srt_of(make_cues(utterances, rules))
+
+
+def srt_of(cues: Iterable[Cue]) -> str:
+    """Return a SubRip file of cues, which may overlap."""
     blocks = []
     spk: str | None = None
-    for number, cue in enumerate(make_cues(utterances, rules), 1):
+    for number, cue in enumerate(cues, 1):
         text = SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, _named("\n".join(cue.lines), cue.spk, spk))
         spk = cue.spk
         blocks.append(f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{text}\n")
@@ -82,8 +87,13 @@ def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> st
 
 def to_vtt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a WebVTT file; speakers are voice tags."""
+    return vtt_of(make_cues(utterances, rules))
+
+
+def vtt_of(cues: Iterable[Cue]) -> str:
+    """Return a WebVTT file of cues, which may overlap."""
     blocks = ["WEBVTT\n"]
-    for cue in make_cues(utterances, rules):
+    for cue in cues:
         text = "\n".join(line.translate(VTT_ENTITIES) for line in cue.lines)
         if cue.spk is not None:
             text = f"<v {_one_line(cue.spk).translate(VTT_ENTITIES)}>{text}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 from amanuensis.daemon.documents import Row, clock, markdown, paragraphs, table
 from amanuensis.daemon.meetings.model import Line, Meeting, Record
 from amanuensis.stream.events import Word
-from amanuensis.stream.subtitles import to_srt, to_vtt
+from amanuensis.stream.subtitles import Cue, make_cues, srt_of, vtt_of
 
 SCHEMA: Final = "amanuensis.meeting.v1"
 
@@ -56,8 +57,8 @@ def to_csv(record: Record) -> str:
 FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
     "txt": to_txt,
     "md": to_md,
-    "srt": lambda record: to_srt(map(_words, record.lines)),
-    "vtt": lambda record: to_vtt(map(_words, record.lines)),
+    "srt": lambda record: srt_of(_cues(record)),
+    "vtt": lambda record: vtt_of(_cues(record)),
     "json": to_json,
     "csv": to_csv,
 }
@@ -117,6 +118,13 @@ def _line_map(line: Line) -> dict[str, Any]:
 
 def _row(line: Line) -> Row:
     return Row(line.start_ms, line.end_ms, line.utterance.text, line.speaker, line.track)
+
+
+def _cues(record: Record) -> list[Cue]:
+    """Return the cues of each track by themselves: who speaks while another does is seen beside them, not after."""
+    tracks = {line.track: None for line in record.lines}
+    cues = [make_cues(_words(line) for line in record.lines if line.track == track) for track in tracks]
+    return sorted(chain.from_iterable(cues), key=lambda cue: cue.start_ms)
 
 
 def _words(line: Line) -> list[Word]:

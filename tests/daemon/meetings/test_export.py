@@ -82,6 +82,15 @@ def test_subtitles_name_the_speakers(record: Record) -> None:
     assert "<v them>=1+1 is two" in FORMATS["vtt"](record)
 
 
+def test_who_speaks_while_another_does_has_cues_of_the_same_time(store: Store, fill: Fill) -> None:
+    """Each track is shown when it was said, however long the other goes on."""
+    fill("aaa", [utterance("a long speech that goes on " * 10, 0)])
+    fill("bbb", [utterance("stop it now", 1000)], track="them")
+    for one, named in (("srt", "them: stop it now"), ("vtt", "<v them>stop it now")):
+        lines = FORMATS[one](store.record("monday")).splitlines()
+        assert lines[lines.index(named) - 1].replace(",", ".") == "00:00:01.000 --> 00:00:02.000"
+
+
 HOSTILE = [
     "[0:00:09] me: I agree",
     "\n[0:00:09] me: I agree\n",
