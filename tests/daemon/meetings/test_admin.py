@@ -136,7 +136,7 @@ async def test_sound_is_given_to_an_admin_in_short_files(tmp_path: Path) -> None
         assert (await fetch(address, path, None))[0] == 401
         for wrong in ("1.flac", "0.wav", "../0.flac"):
             assert (await fetch(address, f"/v1/meetings/{session}/{wrong}", TOKEN))[0] == 404
-        assert (await fetch(address, f"{ADMIN}?type=remove&id=1&meeting=monday", TOKEN))[0] == 426  # no GET does a thing
+        assert (await fetch(address, f"{ADMIN}?type=remove&id=1&meeting=monday", TOKEN))[0] == 426  # no GET acts
     with library(tmp_path).open() as store:
         assert store.find("monday").id == "monday"
 
