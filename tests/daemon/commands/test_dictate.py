@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from tests.helpers.programs import amanuensis
+from tests.helpers.programs import amanuensis, line_with, over, running
 from tests.helpers.windows import Window, wayland_window, x11_window
 
 
@@ -24,6 +27,24 @@ def test_what_is_said_is_typed_into_a_window_of_x11(repository: Path, tmp_path: 
     """An X server, an xterm with the focus, and xdotool."""
     with x11_window(tmp_path) as window:
         check_dictation(repository, window, "xdotool")
+
+
+async def test_ctrl_c_types_the_last_words(repository: Path, tmp_path: Path) -> None:
+    """In the middle of a sentence: what was heard of it is typed to its end."""
+    samples, _ = soundfile.read(repository / "tests" / "data" / "synthetic" / "narrow_seen_003.flac", dtype="int16")
+    with x11_window(tmp_path) as window:
+        words = ("dictate", "--with", "xdotool", "--input", "-", "--raw", "s16le", "--json")
+        async with running(*words, **window.env) as process:
+            assert process.stdin is not None
+            process.stdin.write(samples.tobytes())
+            await process.stdin.drain()
+            await line_with(process.stdout, '"type":"commit"')
+            process.send_signal(signal.SIGINT)
+            status, out, err = await over(process)
+        assert status == 0, err
+        final = json.loads(out.splitlines()[-1])
+        assert (final["type"], final["reason"]) == ("final", "end")
+        assert window.typed() == final["text"].strip()
 
 
 @pytest.mark.long
