@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +16,32 @@ if TYPE_CHECKING:
     import av
 
 NOT_INSTALLED: Final = "install what reads other containers: pip install 'amanuensis[media]'"
+# Containers of sound and film that hold all their bytes. Playlists, manifests and descriptions of sessions are not:
+# FFmpeg would open the files, devices and addresses that they name, and an upload could name any.
+CONTAINERS: Final = (
+    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "ogg", "asf", "avi", "flv", "mpeg", "mpegts"),
+    *("mxf", "nut", "rm", "wtv", "dv", "gxf", "ivf", "mp3", "aac", "loas", "ac3", "eac3", "dts", "dtshd", "truehd"),
+    *("mlp", "flac", "wav", "w64", "aiff", "caf", "au", "iff", "voc", "ircam", "nistsphere", "sox", "amr", "amrnb"),
+    *(
+        "amrwb",
+        "ape",
+        "wv",
+        "tta",
+        "tak",
+        "shn",
+        "mpc",
+        "mpc8",
+        "dsf",
+        "oma",
+        "qcp",
+        "gsm",
+        "xwma",
+        "mmf",
+        "ast",
+        "qoa",
+    ),
+)
+LIMITS: Final = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "none"}
 AV_TIME_BASE: Final = 1_000_000  # FFmpeg: units of a container's duration in a second
 
 
@@ -41,7 +68,7 @@ class MediaSource(Source):
         self._closed = False
         try:
             stream.seek(0)
-            self._container = av.open(stream, mode="r", metadata_errors="ignore")
+            self._container = av.open(stream, mode="r", metadata_errors="ignore", options=dict(LIMITS))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceError(f"{name}: not a sound file that can be read: {_reason(error)}") from None
         if not self._container.streams.audio:
@@ -121,4 +148,6 @@ class MediaSource(Source):
 
 
 def _reason(error: Exception) -> str:
+    if getattr(error, "errno", None) == errno.EINVAL:  # of a container that is not among those above
+        return "a file of this kind is not read"
     return str(getattr(error, "strerror", None) or error).strip().rstrip(".").lower() or type(error).__name__

@@ -65,6 +65,34 @@ async def test_files_of_other_containers_are_transcribed_as_well(tmp_path: Path)
             pass
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{other}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile {other}\n",
+        "ffconcat version 1.0\nfile other.wav\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    ],
+    ids=["hls", "concat", "concat beside", "sdp"],
+)
+def test_a_file_cannot_have_others_read(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playlists and descriptions of sessions, which name files and addresses, are no sound, whoever sends them."""
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other.wav"
+    other.write_bytes(container("wav", "pcm_s16le").getvalue())
+    with pytest.raises(SourceError, match="not a sound file that can be read"):
+        MediaSource(io.BytesIO(text.format(other=other).encode()), "upload")
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"),
+    [("ogg", "libopus"), ("webm", "libopus"), ("mpegts", "mp2"), ("avi", "pcm_s16le"), ("mov", "aac"), ("adts", "aac")],
+)
+async def test_usual_containers_are_read(form: str, codec: str) -> None:
+    """What phones, browsers and cameras write."""
+    assert len(await read(MediaSource(container(form, codec), "talk"))) == pytest.approx(2.5 * RATE, rel=0.1)
+
+
 def test_a_film_without_sound_is_refused() -> None:
     """There is nothing to hear in it."""
     file = io.BytesIO()
