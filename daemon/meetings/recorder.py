@@ -58,6 +58,7 @@ class Recorder:
     is_paused: bool = False
     _began_s: float | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    _source_ms: dict[str, float] = field(default_factory=dict)  # of each track, pauses included
     _notes: int = 0
     _early: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EARLY_NOTES))
 
@@ -78,7 +79,7 @@ class Recorder:
             hello = Hello("speak", source.format, meeting=known, **self.options)
             async with connect(self.door.url, hello, token=self.door.token, ca=self.door.ca) as client:
                 self.clients[track] = client
-                await self._tell_notes(client)
+                await self._tell_notes(track, client)
                 showing = asyncio.create_task(self._show(track, client))
                 try:
                     await self._speak(track, source, first, chunks)
@@ -91,14 +92,15 @@ class Recorder:
     async def note(self, text: str = "") -> None:
         """Keep a note, or without text a mark, with the meeting: with the track that was begun first."""
         self._early.append(text)
-        for client in list(self.clients.values())[:1]:
-            await self._tell_notes(client)
+        for track, client in list(self.clients.items())[:1]:
+            await self._tell_notes(track, client)
 
-    async def _tell_notes(self, client: AmanuensisClient) -> None:
-        """Send the notes that wait for a track."""
+    async def _tell_notes(self, track: str, client: AmanuensisClient) -> None:
+        """Send the notes that wait for a track, with their time: the daemon hears of a pause when it is over."""
+        at_ms = self._source_ms.get(track)
         while self._early:
             self._notes += 1
-            await client.note(f"{self.id}-{self._notes}", self._early.popleft())
+            await client.note(f"{self.id}-{self._notes}", self._early.popleft(), at=at_ms)
 
     async def pause(self) -> None:
         """Record nothing until `go_on`; what was heard becomes final."""
@@ -126,6 +128,7 @@ class Recorder:
         client, left_out = self.clients[track], 0
         chunk: Chunk | None = first
         while chunk is not None:
+            self._count(track, chunk, source)
             if isinstance(chunk, Silence):
                 await client.flush()
             elif self.is_paused:
@@ -141,6 +144,10 @@ class Recorder:
                     await client.send_audio(chunk)
             chunk = await anext(chunks, None)
         await _leave_out(client, left_out)
+
+    def _count(self, track: str, chunk: Chunk, source: Source) -> None:
+        n_samples = 0 if isinstance(chunk, Silence) else _samples(chunk, source)
+        self._source_ms[track] = self._source_ms.get(track, 0.0) + 1000 * n_samples / source.format.rate
 
 
 async def _leave_out(client: AmanuensisClient, samples: int) -> int:

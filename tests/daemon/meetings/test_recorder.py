@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from amanuensis.daemon.meetings.model import Record
 from amanuensis.daemon.meetings.orders import obey
 from amanuensis.daemon.meetings.recorder import Door, Recorder
@@ -93,19 +95,26 @@ async def test_what_is_said_in_a_pause_is_not_recorded(tmp_path: Path) -> None:
         pause = {"me": len(say((5, 5, 5))), "them": len(say((6,)))}
         while meeting.recorder.left_out != pause:
             await asyncio.sleep(0)
+        await meeting.order("nobody hears us")
         await meeting.order("/p")
         me.say(2)
         me.waiting.put_nowait(Lost(RATE, "overrun"))
         stop.set()
         await asyncio.gather(*tasks)
     record = kept(tmp_path)
-    assert meeting.said == ["noted: budget", "paused: nothing is recorded until /p", "going on"]
+    assert meeting.said == [
+        "noted: budget",
+        "paused: nothing is recorded until /p",
+        "noted: nobody hears us",
+        "going on",
+    ]
     assert [line.utterance.text for line in record.lines if line.track == "me"] == [spell((0, 1)), spell((2,))]
     assert [line.utterance.text for line in record.lines if line.track == "them"] == [spell((3,))]
     lengths = {(name, hole.why): round(RATE * (hole.end_ms - hole.start_ms) / 1000) for name, hole in record.holes}
     paused = {(name, "paused"): samples for name, samples in pause.items()}
     assert lengths == paused | {("me", "overrun"): RATE}
-    assert [remark.text for remark in record.remarks] == ["budget"]
+    assert [remark.text for remark in record.remarks] == ["budget", "nobody hears us"]
+    assert record.remarks[1].at_ms == pytest.approx(1000 * (len(say((0, 1))) + pause["me"]) / RATE, abs=1)
 
 
 async def test_a_source_that_ends_ends_its_track_only(tmp_path: Path) -> None:
