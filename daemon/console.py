@@ -235,7 +235,7 @@ class TerminalCaptions:
 
         words = Text(one_line(self._captions.committed))
         words.append(printable(self._captions.partial), style=GREY)
-        names = (printable(self._source), printable(self._device), self._hint)
+        names = (one_line(self._source), one_line(self._device), self._hint)
         status = Text(status_line(self._level_dbfs, self._lag_ms, *names), style=GREY)
         room = max(1, self._console.height - STATUS_LINES - 1)
         return Text("\n").join([*self._lines(words)[-room:], *self._lines(status)[:STATUS_LINES]])

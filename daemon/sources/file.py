@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -92,12 +93,13 @@ def open_sound(file: Path | BinaryIO, raw: AudioFormat | None, name: str) -> sou
     """Open a file with libsndfile, or say in one line why not."""
     if isinstance(file, Path):
         check_readable(file)
+    place = os.fsencode(file) if isinstance(file, Path) else file  # a name need not be text
     try:
         if raw is None:
-            return soundfile.SoundFile(file)
+            return soundfile.SoundFile(place)
         subtype = RAW_SUBTYPES[raw.encoding]
         return soundfile.SoundFile(
-            file, samplerate=raw.rate, channels=raw.channels, format="RAW", subtype=subtype, endian="LITTLE"
+            place, samplerate=raw.rate, channels=raw.channels, format="RAW", subtype=subtype, endian="LITTLE"
         )
     except (soundfile.SoundFileError, OSError, RuntimeError) as error:
         raise SourceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,6 +153,13 @@ def test_closed_standard_streams_are_empty_ones(closed: str) -> None:
     command = f"{sys.executable} -m amanuensis.daemon.main serve --check {closed}"
     done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_no_text_is_escaped_on_standard_output() -> None:
+    """The name of a file may be no text; in JSON the escape is what it was."""
+    code = "from amanuensis.daemon import main; main.fill_standard_streams(); print('\"a\\udcff\"')"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout) == "a\udcff"
 
 
 def test_debug_stands_before_or_after_the_command() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -32,9 +33,11 @@ def pcm(clip: Path) -> bytes:
 
 
 def test_a_file_gives_events_and_files(clip: Path, tmp_path: Path) -> None:
-    """--json prints numbered events without holes, -o writes the same words in every format."""
+    """--json prints numbered events without holes, -o writes the same words in every format; names may be odd."""
+    odd = tmp_path / os.fsdecode(b"odd \xff\n .flac")
+    shutil.copy(clip, odd)
     done = amanuensis(
-        *("listen", "--input", f"file:{clip}", "--speed", "0", "--json"),
+        *("listen", "--input", f"file:{odd}", "--speed", "0", "--json"),
         *(word for form in FORMATS for word in ("-o", f"{tmp_path}/a.{form}")),
     )
     assert done.returncode == 0, done.stderr
