@@ -200,7 +200,8 @@ class Store:
         meeting = self.find(name)
         known = self._speakers(meeting)
         names = self._names(meeting.id)
-        matches = [key for key in known if speaker in (_key(*key), _speaker(names, *key))]
+        matches = [key for key in known if _key(*key) == speaker]
+        matches = matches or [key for key in known if _speaker(names, *key) == speaker]
         if not matches:
             there = ", ".join(_key(*key) for key in known) or "nobody"
             raise MeetingError(f"no speaker {speaker!r} in meeting {meeting.id}; there is: {there}")

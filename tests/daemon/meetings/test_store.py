@@ -53,6 +53,8 @@ def test_a_speaker_keeps_the_name_that_was_given(store: Store, fill: Fill) -> No
     assert store.rename_speaker("monday", "me", "Alex") == "me"
     assert store.rename_speaker("monday", "Kim", "Kim Lee") == "them:A"
     assert [line.speaker for line in store.record("monday").lines] == ["Alex", "Kim Lee", "them B"]
+    store.rename_speaker("monday", "them:B", "me")
+    assert store.rename_speaker("monday", "me", "Alexa") == "me"  # the track, not who is called so
     with pytest.raises(MeetingError, match="no speaker 'C' in meeting monday; there is: me, them:A, them:B"):
         store.rename_speaker("monday", "C", "Chris")
 
