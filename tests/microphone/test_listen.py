@@ -19,7 +19,7 @@ import soundfile
 
 from amanuensis.stream.wer import wer
 from tests.helpers.programs import ANSWER_S, COMMAND, Process, line_with, over
-from tests.microphone.conftest import HEADSET, SoundServer, running_server
+from tests.microphone.conftest import HEADSET, SINK, SoundServer, running_server
 
 CLIPS = ("narrow_seen_010.flac", "narrow_seen_012.flac")
 MAX_WER = 0.34  # of two short sentences: one word in three may be wrong, none may be missing as a whole
@@ -162,6 +162,42 @@ async def test_what_the_machine_plays_is_heard(sound_server: SoundServer, clips:
         assert (await over(process))[0] == 0
     for final in (first, second):
         assert wer(plain(text), plain(final["text"])) <= MAX_WER, final["text"]
+
+
+@pytest.mark.long
+async def test_an_output_that_is_gone_is_waited_for(sound_server: SoundServer) -> None:
+    """Without any output the program waits and says so, not again and again; the next output is heard."""
+    async with listening(sound_server, "--json", "--input", "system") as process:
+        sound_server.unplug()
+        told = [await line_with(process.stderr, f"system sound ({SINK}) has gone")]
+        sound_server.add_output(HEADSET)
+        while f"listening to system sound ({HEADSET})" not in told[-1]:
+            told.append(await line_with(process.stderr, ""))
+        process.send_signal(signal.SIGINT)
+        assert (await over(process))[0] == 0
+    assert len(told) <= 4, told
+
+
+@pytest.mark.long
+async def test_sound_that_is_not_taken_in_time_is_a_gap(
+    sound_server: SoundServer, clips: dict[Path, str], tmp_path: Path
+) -> None:
+    """The program is held up for longer than the sound can be kept; what comes then is heard, behind the gap."""
+    held_up_s = 30
+    soundfile.write(tmp_path / "silence.wav", np.zeros(held_up_s * 8000, np.int16), 8000)
+    async with listening(sound_server, "--json") as process:
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.to_thread(sound_server.play(tmp_path / "silence.wav").wait, ANSWER_S)
+        process.send_signal(signal.SIGCONT)
+        gap = await next_event(process, "gap")
+        await asyncio.to_thread(sound_server.play(next(iter(clips))).wait, ANSWER_S)
+        final = await next_event(process, "final")
+        process.send_signal(signal.SIGINT)
+        assert (await over(process))[0] == 0
+    assert gap["why"] == "the sound could not be taken from the device in time"
+    assert 0 < gap["to"] - gap["from"] < 1000 * held_up_s
+    assert final["from"] > gap["to"]
+    assert wer(plain(next(iter(clips.values()))), plain(final["text"])) <= MAX_WER
 
 
 def later(clip: Path, folder: Path) -> Path:
