@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from amanuensis.daemon.meetings.store import Store
 
 LOOK_S: Final = 0.3
-START_S: Final = 10.0  # a worker that was started is at work by then
 
 
 class JobError(Exception):
@@ -97,13 +96,10 @@ def states(library: Library, store: Store, meeting: str) -> Iterator[Job]:
     """
     from amanuensis.daemon.meetings import jobs, worker
 
-    started_s = time.monotonic()
     while (job := jobs.find(store, meeting)) is not None:
         yield job
         if job.is_over:
             return
         time.sleep(LOOK_S)
-        if time.monotonic() - started_s > START_S:
-            started_s = time.monotonic()
-            worker.wake(library, store)
+        worker.wake(library, store)
     raise JobError(f"meeting {meeting} was removed")

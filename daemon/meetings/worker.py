@@ -36,6 +36,7 @@ LOCK: Final = "worker.lock"
 LOG: Final = "worker.log"  # of the newest worker
 TRIES: Final = 20  # who looks whether there is a worker holds the lock for a moment
 TRY_S: Final = 0.05
+START_S: Final = 10.0  # a worker that was started is at work by then
 TELL_S: Final = 0.5  # progress is told so often
 
 
@@ -58,9 +59,16 @@ def start(library: Library) -> int:
 
 
 def wake(library: Library, store: Store) -> None:
-    """Start a worker if there is something to do and none does it."""
-    if jobs.has_work(store) and not is_at_work(library):
+    """Start a worker if there is something to do, none does it, and none was started just now."""
+    if jobs.has_work(store) and not is_at_work(library) and not _was_started(library):
         start(library)
+
+
+def _was_started(library: Library) -> bool:
+    """Whether a worker may still be on its way: its log is that new."""
+    with contextlib.suppress(OSError):
+        return 0 <= time.time() - library.index.with_name(LOG).stat().st_mtime < START_S
+    return False
 
 
 def is_at_work(library: Library) -> bool:
