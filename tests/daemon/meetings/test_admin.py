@@ -14,9 +14,11 @@ import soundfile
 
 from amanuensis.daemon import dial
 from amanuensis.daemon.addresses import Address
+from amanuensis.daemon.client import Hello, connect
 from amanuensis.daemon.meetings import jobs, worker
 from amanuensis.daemon.meetings.model import Track
 from amanuensis.daemon.server import Daemon
+from amanuensis.stream.formats import AudioFormat
 from tests.daemon.meetings.conftest import utterance
 from tests.daemon.test_client_io import UPGRADE, masked
 from tests.helpers.daemon_client import TestClient, connected
@@ -139,6 +141,24 @@ async def test_sound_is_given_to_an_admin_in_short_files(tmp_path: Path) -> None
         assert (await fetch(address, f"{ADMIN}?type=remove&id=1&meeting=monday", TOKEN))[0] == 426  # no GET acts
     with library(tmp_path).open() as store:
         assert store.find("monday").id == "monday"
+
+
+async def test_sound_of_odd_rates_is_given_as_wav(tmp_path: Path) -> None:
+    """At a rate that FLAC has no form for; the words are as ever."""
+    fmt, sound = AudioFormat("f32le", 191_999, 1), say((0, 1), 191_999)
+    async with recording_daemon(tmp_path) as address:
+        async with connect(f"ws://{address}/v1/session", Hello("speak", fmt, meeting={"id": "odd"})) as client:
+            await client.send_audio(sound.astype("<f4").tobytes())
+            await finish(client)
+        with library(tmp_path).open() as store:
+            while (record := store.record("odd")).meeting.state != "finished":
+                await asyncio.sleep(0.02)
+        session = record.meeting.tracks[0].session
+        while (answer := await fetch(address, f"/v1/meetings/{session}/0.flac", None))[0] != 200:
+            await asyncio.sleep(0.02)
+    samples, rate = soundfile.read(io.BytesIO(answer[1]))
+    assert (answer[1][:4], rate, len(samples)) == (b"RIFF", 191_999, len(sound))
+    assert [line.utterance.text for line in record.lines] == [spell((0, 1))]
 
 
 async def fetch(address: Address, path: str, token: str | None) -> tuple[int, bytes]:

@@ -27,6 +27,12 @@ async def test_a_hook_that_fails_is_logged(command: list[str], caplog: pytest.Lo
     assert command[0] in caplog.text
 
 
+@pytest.mark.parametrize("program", ["for _ in range(300): print('x' * 99_999)", "import os; os.close(0)"])
+async def test_a_hook_may_shout_and_not_listen(program: str) -> None:
+    """What it prints goes nowhere, and what it does not read is not waited for."""
+    assert await run_hook([sys.executable, "-c", program], {"text": "long " * 200_000}, 60)
+
+
 async def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     """The child holds a pipe open until it dies."""
     pipe = tmp_path / "pipe"
