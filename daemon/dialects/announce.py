@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "_wyoming._tcp.local."
 NOT_INSTALLED: Final = "wyoming.announce needs zeroconf: pip install 'amanuensis[zeroconf]', or leave announce out"
+MAX_LABEL_BYTES: Final = 63
 FAR: Final = ("192.0.2.1", 9)  # of no machine (RFC 5737); nothing is sent there
 
 
@@ -42,30 +43,41 @@ async def announced(addresses: Sequence[Address], interfaces: Sequence[str] | No
         interfaces: addresses of ours that it is told on; None: all.
 
     """
-    from zeroconf.asyncio import AsyncServiceInfo
-
     teller = _teller(interfaces)
     if teller is None:
         yield
         return
-    name = socket.gethostname().partition(".")[0]
-    services = [
-        AsyncServiceInfo(
-            KIND,
-            f"amanuensis-{name}-{address.port}.{KIND}",
-            port=address.port,
-            parsed_addresses=addresses_of(address),
-            server=f"{name}.local.",
-        )
-        for address in addresses
-    ]
     try:
-        for service in services:
-            await (await teller.async_register_service(service, allow_name_change=True))
+        await _tell(teller, addresses)
         yield
     finally:
         await teller.async_unregister_all_services()
         await teller.async_close()
+
+
+async def _tell(teller: AsyncZeroconf, addresses: Sequence[Address]) -> None:
+    from zeroconf import Error
+    from zeroconf.asyncio import AsyncServiceInfo
+
+    host = socket.gethostname().partition(".")[0]
+    try:
+        for address in addresses:
+            service = AsyncServiceInfo(
+                KIND,
+                f"{instance_name(host, address.port)}.{KIND}",
+                port=address.port,
+                parsed_addresses=addresses_of(address),
+                server=f"{host}.local.",
+            )
+            await (await teller.async_register_service(service, allow_name_change=True))
+    except (Error, OSError) as error:
+        log.warning("wyoming: cannot be announced: %s", error)
+
+
+def instance_name(host: str, port: int) -> str:
+    """Return what the service of this machine is called: at most 63 bytes (RFC 6763), whatever the host is called."""
+    head, tail = f"amanuensis-{host}", f"-{port}"
+    return head.encode()[: MAX_LABEL_BYTES - len(tail)].decode(errors="ignore") + tail
 
 
 def _teller(interfaces: Sequence[str] | None) -> AsyncZeroconf | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 from ipaddress import ip_address
 
 import ifaddr
@@ -13,7 +14,7 @@ from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from amanuensis.daemon.addresses import Address
-from amanuensis.daemon.dialects.announce import KIND, addresses_of, announced
+from amanuensis.daemon.dialects.announce import KIND, addresses_of, announced, instance_name
 
 LOOPBACK = ["127.0.0.1"]
 PORT = 20_000 + os.getpid() % 40_000  # stands in the name: another run of this test must not have the same
@@ -60,6 +61,25 @@ def test_all_addresses_are_told_as_those_that_others_can_reach(monkeypatch: pyte
 
     monkeypatch.setattr(ifaddr, "get_adapters", refuse)
     assert set(addresses_of(Address("0.0.0.0", 1))) <= {*told, "127.0.0.1"}
+
+
+@pytest.mark.parametrize("host", ["pc", "h" * 63, "ü" * 31])
+def test_a_name_is_short_enough_whatever_the_host_is_called(host: str) -> None:
+    """And keeps the port, by which two daemons of a machine are told apart."""
+    name = instance_name(host, 10300)
+    assert len(name.encode()) <= 63
+    assert name.startswith(f"amanuensis-{host[:20]}")
+    assert name.endswith("-10300")
+
+
+async def test_a_name_that_cannot_be_told_does_not_stop_the_daemon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A host may be called what no zeroconf name can be."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "a\x01b")
+    async with announced([Address("127.0.0.1", PORT)], LOOPBACK):
+        pass
+    assert "wyoming: cannot be announced: " in caplog.text
 
 
 async def test_where_nothing_can_be_told_the_daemon_runs_all_the_same(
