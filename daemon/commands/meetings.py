@@ -54,7 +54,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     show = _add(actions, "show", "print what was said", "amanuensis meetings show latest")
     find = _add(actions, "search", "find a phrase in all meetings", "amanuensis meetings search 'the budget'")
-    find.add_argument("phrase", help="words in a row; case and accents make no difference")
+    find.add_argument("phrase", help="words in a row; case and accents make no difference; * at the end: a beginning")
     find.add_argument(
         "-n", dest="limit", type=bounded_int("limit", 1, 1000), default=50, help="at most so many (default: 50)"
     )

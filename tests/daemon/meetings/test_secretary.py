@@ -12,6 +12,8 @@ from amanuensis.daemon.client import Hello, connect
 from amanuensis.daemon.meetings import jobs
 from amanuensis.daemon.meetings.settings import MeetingSettings
 from amanuensis.daemon.meetings.sound import RecordedSound
+from amanuensis.daemon.spool.audio_log import AudioLog, Place
+from amanuensis.daemon.spool.clock import machine_clock
 from tests.helpers.recorded_meetings import FORMAT, RATE, finish, library, recording_daemon, speak, track
 from tests.helpers.tone_engine import say, spell
 
@@ -125,7 +127,22 @@ async def test_a_recording_that_was_stopped_can_be_played_to_its_last_second(tmp
     assert folder is not None
     assert meeting.state == "stopped"
     assert not list(folder.glob("audio-*"))
-    assert RecordedSound(folder).duration_s >= meeting.duration_ms / 1000
+    assert (length_s := RecordedSound(folder).duration_s) >= meeting.duration_ms / 1000
+    leave_raw(folder, round(length_s * RATE), n_samples=RATE)  # as where there was no room for that either
+    with place.open() as store:
+        place.catch_up(store, place.is_going_on)
+    assert not list(folder.glob("audio-*"))
+    assert RecordedSound(folder).duration_s == length_s + 1
+
+
+def leave_raw(folder: Path, position: int, n_samples: int) -> None:
+    """Put raw sound into the folder of a session, from a sample on."""
+    place = Place(position * FORMAT.frame_bytes)
+    log = AudioLog(folder, FORMAT, place, charge=lambda _: None, clock=machine_clock)
+    log.append_audio(0, 0, bytes(n_samples * FORMAT.frame_bytes))
+    log.close_segment()
+    log.close()
+    log.remove_empty()
 
 
 async def test_sessions_that_are_no_meetings_are_left_out(tmp_path: Path) -> None:
