@@ -127,7 +127,8 @@ async def test_a_recording_that_was_stopped_can_be_played_to_its_last_second(tmp
     assert folder is not None
     assert meeting.state == "stopped"
     assert not list(folder.glob("audio-*"))
-    assert (length_s := RecordedSound(folder).duration_s) >= meeting.duration_ms / 1000
+    length_s = RecordedSound(folder).duration_s
+    assert length_s >= meeting.duration_ms / 1000
     leave_raw(folder, round(length_s * RATE), n_samples=RATE)  # as where there was no room for that either
     with place.open() as store:
         place.catch_up(store, place.is_going_on)
