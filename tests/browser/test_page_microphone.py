@@ -123,6 +123,25 @@ async def test_a_microphone_survives_its_connection(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+async def test_a_microphone_survives_a_network_that_falls_silent(tmp_path: Path) -> None:
+    """Nothing is forwarded any more, and nobody says so: the page takes another connection with all that is missing."""
+    async with proxy() as network, running() as (daemon, address):
+        network.target = address.port
+        async with page_with_microphone(tmp_path, say(WORDS, 16_000, LEAD_S), 16_000) as tab:
+            await tab.go(f"http://127.0.0.1:{network.port}/captions")
+            await tab.value(click("microphone"))
+            await tab.until(f"{COMMITTED}.split(' ').length >= 2")
+            session = only_session(daemon)
+            network.freeze()
+            await tab.until(IS_LOST)
+            await tab.until(f"{IS_LIVE} && {COMMITTED} === '{spell(WORDS)}'")
+            await tab.value(click("microphone"))
+            await tab.until(f"{STATE} === 'ended (end)'")
+            assert session.ledger()["samples"]["gap"] == 0
+            assert daemon.sessions.ended[-1].identity == session.identity
+
+
+@pytest.mark.long
 async def test_a_microphone_opens_another_session_when_its_own_is_gone(tmp_path: Path) -> None:
     """A daemon that kept nothing comes back: what was not acknowledged opens a new session, and the old text stays."""
     async with proxy() as network, page_with_microphone(tmp_path, say(WORDS, rate=48_000), 48_000) as tab:
