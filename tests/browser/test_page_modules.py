@@ -127,6 +127,20 @@ async def test_a_snapshot_is_joined_to_what_is_known(page: Tab) -> None:
     assert shown["items"] == ["a"]
 
 
+KEPT = """([before, after]) => {
+  const model = new module.SessionModel(), texts = (utterances) => utterances.map(module.textOf);
+  model.begin("a"); model.take(before);
+  model.begin("b", { keep: true }); model.take(after);
+  return [texts(model.said()), texts(model.utterances())];
+}"""
+
+
+async def test_what_was_said_in_a_session_before_stays_but_is_not_of_this_one(page: Tab) -> None:
+    """Copying takes all that is in sight; files are of one session."""
+    said, of_this_one = await run(page, "session_model.js", KEPT, [commit(1, 0, "a", "b"), commit(1, 0, "c")])
+    assert (said, of_this_one) == (["a b", "c"], ["c"])
+
+
 async def test_speakers_are_taken_from_words_turns_and_revisions(page: Tab) -> None:
     """A word's own speaker counts, else that of the turn; a revision names words by utterance and index."""
     shown = await run(page, "session_model.js", SHOW, [
