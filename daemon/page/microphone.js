@@ -86,8 +86,10 @@ export class Microphone {
     this.#stream = stream;
     this.#source = this.#context.createMediaStreamSource(stream);
     this.#source.connect(this.#tap);
-    stream.getAudioTracks()[0].onended = () => { this.#disconnect(); this.#reopen(); };
+    const [track] = stream.getAudioTracks();
+    track.onended = () => { this.#disconnect(); this.#reopen(); };
     this.on.state("");
+    if (track.readyState === "ended") track.onended(); // while it was being connected
   }
 
   // The source goes too: without it the worklet counts what is lost, where the source would play silence.
