@@ -5,39 +5,40 @@ Nobody here reads a body. What comes behind the head is thrown away, so that the
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 
 END: Final = b"\r\n\r\n"  # of a head
 MAX_HEAD_BYTES: Final = 16_384  # longer ones are for the library, which has limits of its own
+REQUEST: Final = re.compile(rb"[A-Z]{1,20}(?: .*)?", re.DOTALL)  # or the beginning of one
+UPGRADE: Final = re.compile(rb"^upgrade:", re.IGNORECASE | re.MULTILINE)
 OF_BODIES: Final = (b"content-length", b"transfer-encoding", b"expect")
-METHODS: Final = (b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"OPTIONS ")  # whose requests may have a body
 
 
 class HeadFilter:
-    """Cuts the body off the first request of a connection, if its method may have one. Pure."""
+    """Cuts the body off the first request of a connection. Pure."""
 
     def __init__(self) -> None:
-        self._head: bytearray | None = bytearray()  # until it is known what comes
-        self._is_whole = False  # there was a body
+        self._head: bytearray | None = bytearray()  # until it is whole, or no head
+        self._had_body = False
 
     def take(self, data: bytes) -> bytes:
         """Return what of the bytes that came is to be read, now or with those before."""
-        if self._is_whole:
+        if self._had_body:
             return b""
         if self._head is None:
             return data
         self._head += data
-        head, end, _ = bytes(self._head).partition(END)
-        may_have_one = any(method.startswith(head[: len(method)]) for method in METHODS)
-        if not may_have_one or len(head) > MAX_HEAD_BYTES:
-            head, self._head = bytes(self._head), None
-            return head
-        if not end:
+        came = bytes(self._head)
+        head, end, _ = came.partition(END)
+        if not end and len(head) <= MAX_HEAD_BYTES and REQUEST.fullmatch(head):
             return b""
-        self._head, self._is_whole = None, True
-        return _without_body(head) + end
+        self._head = None
+        bare = _without_body(head) + end
+        self._had_body = bool(end) and len(bare) < len(head + end) and not UPGRADE.search(head)
+        return bare if self._had_body else came
 
 
 def _without_body(head: bytes) -> bytes:

@@ -18,13 +18,21 @@ def test_a_body_is_not_shown(step: int, body: bytes) -> None:
     assert b"".join(taken.take(sent[at : at + step]) for at in range(0, len(sent), step)) == HEAD
 
 
+@pytest.mark.parametrize("method", [b"GET", b"PUT", b"PROPFIND"])
+def test_any_method_may_have_one(method: bytes) -> None:
+    """Also those that usually have none."""
+    assert HeadFilter().take(POST.replace(b"POST", method) + b"hello") == HEAD.replace(b"POST", method)
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n\x81\x80"
+
+
 @pytest.mark.parametrize(
-    "sent",
-    [b"GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx", b"\x16\x03\x01\r\n\r\n", b"POSTER / x\r\n\r\n", b"HEAD / "],
+    "sent", [b"GET / HTTP/1.1\r\n\r\nx", b"\x16\x03\x01\r\n\r\n", b"poster / x\r\n\r\n", b"A" * 30, UPGRADE]
 )
 @pytest.mark.parametrize("step", [1, 1000])
-def test_everything_else_is_shown_as_it_comes(sent: bytes, step: int) -> None:
-    """Requests without a body, and what is no request."""
+def test_everything_else_is_shown_whole(sent: bytes, step: int) -> None:
+    """Requests without a body, WebSockets, whose frames follow, and what is no request."""
     taken = HeadFilter()
     assert b"".join(taken.take(sent[at : at + step]) for at in range(0, len(sent), step)) == sent
 
