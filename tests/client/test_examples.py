@@ -81,16 +81,16 @@ def test_meeting_recorder(daemon: DaemonProcess, folders: dict[str, str], clip: 
         assert program.wait(ANSWER_S) == 0
     assert said == {"me", "them"}
     command = [*COMMAND, *hint.split()[1:], "--json"]
-    while (shown := answer(command, folders))["state"] != "finished":
+    while (shown := answer(command, folders)).get("state") != "finished":
         assert daemon.readiness()["ready"]  # it puts the meeting into the index meanwhile
     assert shown["title"] == "Weekly"
     assert {line["track"] for line in shown["utterances"]} == {"me", "them"}
 
 
 def answer(command: list[str], env: dict[str, str]) -> Any:
-    """Return the JSON that a command prints."""
-    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=ANSWER_S)
-    return json.loads(done.stdout)
+    """Return the JSON that a command prints; nothing when it fails."""
+    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=ANSWER_S)
+    return json.loads(done.stdout or "{}")
 
 
 async def test_watchers(daemon: DaemonProcess, folders: dict[str, str], clip: Path, tmp_path: Path) -> None:

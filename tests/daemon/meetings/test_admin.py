@@ -150,14 +150,13 @@ async def test_sound_of_odd_rates_is_given_as_wav(tmp_path: Path) -> None:
         async with connect(f"ws://{address}/v1/session", Hello("speak", fmt, meeting={"id": "odd"})) as client:
             await client.send_audio(sound.astype("<f4").tobytes())
             await finish(client)
-        with library(tmp_path).open() as store:
-            while (record := store.record("odd")).meeting.state != "finished":
-                await asyncio.sleep(0.02)
-        session = record.meeting.tracks[0].session
-        while (answer := await fetch(address, f"/v1/meetings/{session}/0.flac", None))[0] != 200:
-            await asyncio.sleep(0.02)
-    samples, rate = soundfile.read(io.BytesIO(answer[1]))
-    assert (answer[1][:4], rate, len(samples)) == (b"RIFF", 191_999, len(sound))
+    with library(tmp_path).open() as store:
+        record = store.record("odd")
+    session = record.meeting.tracks[0].session
+    async with recording_daemon(tmp_path) as address:
+        status, body = await fetch(address, f"/v1/meetings/{session}/0.flac", None)
+    samples, rate = soundfile.read(io.BytesIO(body))
+    assert (status, body[:4], rate, len(samples)) == (200, b"RIFF", 191_999, len(sound))
     assert [line.utterance.text for line in record.lines] == [spell((0, 1))]
 
 
