@@ -146,10 +146,12 @@ async def test_sound_is_given_to_an_admin_in_short_files(tmp_path: Path) -> None
 async def test_sound_of_odd_rates_is_given_as_wav(tmp_path: Path) -> None:
     """At a rate that FLAC has no form for; the words are as ever."""
     fmt, sound = AudioFormat("f32le", 191_999, 1), say((0, 1), 191_999)
-    async with recording_daemon(tmp_path) as address:
-        async with connect(f"ws://{address}/v1/session", Hello("speak", fmt, meeting={"id": "odd"})) as client:
-            await client.send_audio(sound.astype("<f4").tobytes())
-            await finish(client)
+    async with (
+        recording_daemon(tmp_path) as address,
+        connect(f"ws://{address}/v1/session", Hello("speak", fmt, meeting={"id": "odd"})) as client,
+    ):
+        await client.send_audio(sound.astype("<f4").tobytes())
+        await finish(client)
     with library(tmp_path).open() as store:
         record = store.record("odd")
     session = record.meeting.tracks[0].session
