@@ -8,6 +8,7 @@ import pty
 import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import soundfile
 
 from amanuensis.daemon.commands.common import FORMATS
 from amanuensis.daemon.sources.microphone import input_devices
-from tests.helpers.programs import COMMAND, amanuensis, line_with, over, running
+from tests.helpers.programs import ANSWER_S, COMMAND, amanuensis, line_with, over, running
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +96,14 @@ def test_a_file_that_cannot_be_written_costs_no_other(clip: Path, tmp_path: Path
 def test_a_terminal_that_is_closed_is_as_good_as_ctrl_c(tmp_path: Path, repository: Path) -> None:
     """Its window is gone in the middle of the sound: what was heard is final and in the file."""
     words = ["listen", "--input", f"file:{repository / 'daemon/data/demo.flac'}", "-o", f"{tmp_path}/a.txt"]
-    process, terminal = pty.fork()
-    if process == 0:
-        os.execv(COMMAND[0], [*COMMAND, *words])
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(["setsid", "--ctty", *COMMAND, *words], stdin=end, stdout=end, stderr=end)
+    os.close(end)
     seen = b""
     while b"good morning" not in seen:
         seen += os.read(terminal, 65_536)
     os.close(terminal)
-    _, status = os.waitpid(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert process.wait(ANSWER_S) == 0
     assert (tmp_path / "a.txt").read_text().startswith("good morning")
 
 
