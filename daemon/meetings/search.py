@@ -17,7 +17,6 @@ from amanuensis.daemon.meetings.phrase import (
     placed_words,
     read_phrase,
     said_again,
-    words_of,
 )
 from amanuensis.daemon.meetings.store import Store
 
@@ -60,16 +59,15 @@ class _Passage:
         self._pieces: list[str] = []  # words with their spaces
         self._starts_ms: list[float] = []
         self._ends: list[int] = []  # numbers of the pieces after each utterance
-        self.n_words = 0
         self.add(packed)
 
-    def add(self, packed: str) -> None:
-        """Add the next utterance, as the index has its words."""
+    def add(self, packed: str) -> int:
+        """Add the next utterance, as the index has its words; return how many there are."""
         words = json.loads(packed)
         self._pieces += [f" {text}" if at == 0 else text for at, (text, *_) in enumerate(words)]
         self._starts_ms += [start_ms for _, start_ms, *_ in words]
         self._ends.append(len(self._pieces))
-        self.n_words += len(words_of("".join(text for text, *_ in words)))
+        return len(words)
 
     def find(self, phrase: Phrase) -> tuple[float, str] | None:
         """Return when the phrase begins, and the text of the utterances that it touches; None: it is not here."""
@@ -120,10 +118,10 @@ def _find_further(
     """Look for a phrase that begins in an utterance and goes on in those after it."""
     if (n_words := len(phrase.words)) == 1:
         return None
-    enough = passage.n_words + n_words
+    missing = 2 * n_words  # some of what counts as a word has no letter
     for (packed,) in store.rows(GOES_ON, (*utterance, n_words + REACH)):
-        passage.add(packed)
-        if passage.n_words >= enough:
+        missing -= passage.add(packed)
+        if missing <= 0:
             break
     return passage.find(phrase)
 
