@@ -23,6 +23,7 @@ MEASUREMENTS: Final = {
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
     "spool": ("spool_cost", "cost of keeping a session, in the spool and as a recording"),
+    "speakers": ("speakers", "who speaks: voices told apart, on recordings with known speakers"),
     "meetings": ("meeting_search", "time to find a phrase in 1,000 hours of meetings"),
 }
 EXAMPLES: Final = """\
