@@ -70,7 +70,8 @@ def read(path: Path) -> Samples:
 def spoken(samples: Samples) -> Samples:
     """Return the frames that the voice detector of the daemon calls speech, one after the other."""
     voiced = np.array(VoiceDetector().push(samples), bool)
-    return samples[: len(voiced) * FRAME].reshape(-1, FRAME)[voiced].ravel()
+    frames = samples[: len(voiced) * FRAME].reshape(-1, FRAME)
+    return np.asarray(frames[voiced].ravel(), np.float32)
 
 
 def through_random_channels(recordings: Sequence[Recording], seed: int) -> list[Recording]:

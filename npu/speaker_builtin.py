@@ -110,7 +110,7 @@ def unit(vector: Float32) -> Float32:
     """Return the vector at length 1; one without a direction becomes the first axis."""
     length = float(np.linalg.norm(vector))
     if length < 1e-9:
-        return np.eye(1, len(vector), dtype=np.float32)[0]
+        return np.asarray(np.eye(1, len(vector))[0], np.float32)
     return np.asarray(vector / np.float32(length), np.float32)
 
 

@@ -94,7 +94,7 @@ def _pitch_window() -> Float32:
 @cache
 def _window_correlation() -> Float32:
     correlation = _autocorrelation(_pitch_window()[None])[0]
-    return correlation / correlation[0]
+    return np.asarray(correlation / correlation[0], np.float32)
 
 
 def _autocorrelation(frames: Float32) -> Float32:

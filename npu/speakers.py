@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.speaker_builtin import BuiltinEmbedder
-
-PLUGGED_IN: Final = "speakers.onnx"
+from amanuensis.npu.speaker_plugin import GRAPH_FILE, PluginEmbedder
 
 Float32 = NDArray[np.float32]
 
@@ -45,5 +44,12 @@ class SpeakerEmbedder(Protocol):
 
 
 def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
-    """Return the embedder of a model folder, when it brings one, else the built-in one."""
+    """Return the embedder that a model folder brings, or else the built-in one.
+
+    Raises:
+        ModelError: the folder's `speakers.onnx` or its `speakers.json` is missing or wrong.
+
+    """
+    if model_folder is not None and (model_folder / GRAPH_FILE).is_file():
+        return PluginEmbedder(model_folder)
     return BuiltinEmbedder()

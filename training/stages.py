@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHARDS_BEFORE_TRAINING = 6
+SPEAKER_SHARDS = 48  # of 40 virtual speakers
 SHARDS_PER_MINUTE = 1.5  # of training time: about half an hour of speech each
 _POLL_S = 2.0
 
@@ -117,6 +118,20 @@ def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -
             print(f"\n{folder}\n\n{stage.table(forms[folder.name])}", flush=True)
     if not as_json:
         print(f"\n{comparison(forms)}", flush=True)
+
+
+def speakers(job: Job) -> None:
+    """Train the speaker embedding: synthesise virtual speakers, train, export and print the development error."""
+    from amanuensis.training import speaker_data, speaker_export, speaker_trainer
+
+    if job.text is None:
+        raise RuntimeError(
+            "no text folder given (--text or AMANUENSIS_TEXT_DIR): the virtual speakers read its sentences"
+        )
+    work = job.work / "speakers"
+    speaker_data.run(speaker_data.Plan(work, job.text, job.shards or SPEAKER_SHARDS, job.seed), job.jobs)
+    speaker_trainer.run(speaker_trainer.Settings(work, job.minutes, job.seed, job.threads))
+    speaker_export.export(work, work / "builtin")
 
 
 def run(job: Job) -> None:

@@ -1,0 +1,74 @@
+"""The export of the speaker training: the averaged network as ONNX, and the constants measured on synthetic voices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from amanuensis.npu.log_mel import SAMPLE_RATE
+from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, NETWORK_FILE, BuiltinEmbedder, Constants
+from amanuensis.npu.speaker_graph import write_graph
+from amanuensis.npu.speaker_network import SpeakerNetwork
+from amanuensis.npu.speaker_sound import cepstral_statistics
+from amanuensis.training.speaker_loader import Corpus, disturb
+from amanuensis.training.speaker_model import SpeakerNet
+from amanuensis.training.speaker_score import development, equal_error
+from amanuensis.training.speaker_trainer import SIZES
+from amanuensis.training.speech import Float32
+
+BACKGROUND_WINDOWS = 4000
+BACKGROUND_FRAMES = 200
+
+
+def export(work: Path, folder: Path) -> None:
+    """Write `speakers.onnx` and `speakers.json` into `folder` and print the errors on the development voices."""
+    folder.mkdir(parents=True, exist_ok=True)
+    net = averaged(work / "speakers.pt")
+    write_graph(folder / NETWORK_FILE, weights_of(net))
+    mean, spread = background(Corpus.open(work))
+    constants = Constants(mean, spread, 0.0)
+    embedder = BuiltinEmbedder(constants, SpeakerNetwork(folder / NETWORK_FILE))
+    window_length = round(embedder.window_s * SAMPLE_RATE)
+    eer, threshold = equal_error(embedder, development(work / "development", window_length))
+    replace(constants, same_above=threshold).write(folder / CONSTANTS_FILE)
+    print(f"development voices: equal-error rate {100 * eer:.2f} % at {embedder.window_s} s, cosine {threshold:.3f}")
+
+
+def averaged(checkpoint: Path) -> SpeakerNet:
+    """Return the averaged network of a checkpoint."""
+    stored = torch.load(checkpoint, weights_only=True)
+    net = SpeakerNet(SIZES)
+    net.load_state_dict(stored["average"])
+    return net.eval()
+
+
+def weights_of(net: SpeakerNet) -> dict[str, Float32]:
+    """Return the weights by the names of `write_graph`; what follows the last product is folded into it."""
+    state = {name: value.detach().float().numpy() for name, value in net.state_dict().items()}
+    norm = {name: state.pop(f"out_norm.{name}") for name in ("weight", "bias", "running_mean", "running_var")}
+    state.pop("out_norm.num_batches_tracked")
+    gain = norm["weight"] / np.sqrt(norm["running_var"] + net.out_norm.eps)
+    sizes = net.sizes
+    return state | {
+        "pool.query": state["pool.query"].reshape(sizes.queries, sizes.heads, sizes.head_size),
+        "out.weight": np.asarray(state["out.weight"] * gain[:, None], np.float32),
+        "out.bias": np.asarray(norm["bias"] - norm["running_mean"] * gain, np.float32),
+    }
+
+
+def background(corpus: Corpus) -> tuple[Float32, Float32]:
+    """Return mean and standard deviation of the cepstral statistics over windows of many voices and channels."""
+    rng = np.random.default_rng(31)
+    found = []
+    for index in rng.integers(0, len(corpus.speakers), BACKGROUND_WINDOWS):
+        start, stop = corpus.starts[index], corpus.starts[index + 1]
+        if stop - start < BACKGROUND_FRAMES:
+            continue
+        at = rng.integers(start, stop - BACKGROUND_FRAMES + 1)
+        window = corpus.mel[None, at : at + BACKGROUND_FRAMES].astype(np.float32)
+        disturb(window, corpus.noise, rng)
+        found.append(cepstral_statistics(window[0] * np.float32(np.log(10.0))))
+    return np.mean(found, axis=0).astype(np.float32), np.std(found, axis=0).astype(np.float32)
