@@ -23,6 +23,7 @@ ENCODINGS: Final = ("s16le", "f32le", "mulaw")
 POLICIES: Final = ("agreement", "alignatt")
 MAX_THREADS: Final = 256
 MAX_BEAMS: Final = 16
+MAX_SPEAKERS: Final = 20
 SETTINGS: Final = {  # flag: key of the configuration
     "model": "engine.model",
     "device": "engine.device",
@@ -34,6 +35,9 @@ SETTINGS: Final = {  # flag: key of the configuration
     "beam_size": "stream.beam_size",
     "policy": "stream.policy",
     "tick_ms": "stream.tick_ms",
+    "speakers": "stream.speakers",
+    "max_speakers": "stream.max_speakers",
+    "known_speakers": "stream.known_speakers",
     "listen": "server.listen",
     "token": "server.token",
     "log_format": "log.format",
@@ -129,6 +133,29 @@ def add_stream_flags(parser: argparse.ArgumentParser) -> None:
         type=bounded_int("tick", 100, 5000),
         metavar="MS",
         help="decode again after so much new sound (default: 500)",
+    )
+
+
+def add_speaker_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say whose words they are."""
+    group = parser.add_argument_group("speakers")
+    group.add_argument(
+        "--speakers",
+        type=bounded_int("speakers", 0, MAX_SPEAKERS),
+        metavar="N",
+        help="how many speak; 0: do not tell them apart (default: found out, of live sound)",
+    )
+    group.add_argument(
+        "--max-speakers",
+        type=bounded_int("max speakers", 1, MAX_SPEAKERS),
+        metavar="N",
+        help="tell at most so many apart (default: 20), in recordings too",
+    )
+    group.add_argument(
+        "--known-speakers",
+        action="store_const",
+        const=True,
+        help="call voices that were enrolled by their names (see: amanuensis speakers)",
     )
 
 

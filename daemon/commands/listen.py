@@ -13,6 +13,7 @@ from amanuensis.daemon.commands.common import (
     SubParsers,
     add_engine_flags,
     add_raw_flags,
+    add_speaker_flags,
     add_stream_flags,
     add_text_flags,
     bounded_float,
@@ -56,6 +57,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
+    add_speaker_flags(parser)
 
 
 def add_sound_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from amanuensis.daemon.commands.common import (
     UsageError,
     add_ca_flag,
     add_engine_flags,
+    add_speaker_flags,
     complain,
 )
 
@@ -65,6 +66,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_ca_flag(daemon)  # type: ignore[arg-type]  # a group takes flags as a parser does
     add_engine_flags(parser)
     parser.add_argument("--language", metavar="CODE", help="language of the speech, such as en (default: detected)")
+    add_speaker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +90,8 @@ async def record(args: argparse.Namespace) -> int:
     with stop_on_signals() as stop:
         async with door_to(args) as door:
             printer = MeetingPrinter(sys.stdout, complain, as_json=args.json, hint=HINT)
-            options = {"lang": args.language} if args.language else {}
+            asked = {"lang": args.language, "speakers": args.speakers, "max_speakers": args.max_speakers}
+            options = {name: value for name, value in asked.items() if value is not None}
             recorder = Recorder(door, args.title, printer.show, options)
             complain(f"recording meeting {recorder.id}")
             try:

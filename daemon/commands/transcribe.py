@@ -15,6 +15,7 @@ from amanuensis.daemon.commands.common import (
     UsageError,
     add_engine_flags,
     add_raw_flags,
+    add_speaker_flags,
     add_stream_flags,
     add_text_flags,
     raw_format,
@@ -62,6 +63,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
+    add_speaker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:

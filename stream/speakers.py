@@ -1,0 +1,369 @@
+"""Who speaks in one stream, told while people talk and put right later. Pure; it never makes a word wait.
+
+Speech is cut into windows; whoever drives the stream has their vectors computed (`due`, `deliver`) when there is time.
+A word says whose it seems to be when it is committed; that is put right at most once while people talk, when the speech
+that it is in is settled, and once at the end, when all is looked at together. Only two voices that turn out to be one
+correct it once more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.stream.config import MAX_SPEAKERS
+from amanuensis.stream.events import (
+    Commit,
+    Event,
+    SpeakerRevised,
+    Turn,
+    Warning,  # noqa: A004 - the name on the wire
+    Word,
+)
+from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.vad import FRAME_SAMPLES
+from amanuensis.stream.voice_book import VoiceBook, VoiceRules, VoiceState
+from amanuensis.stream.voice_clusters import ClusterRules, Voices
+from amanuensis.stream.voice_jobs import Review, VoiceAnswer, VoiceJob
+from amanuensis.stream.voice_log import PieceLog, WordLog
+from amanuensis.stream.voice_turns import Piece, VoiceTurns
+from amanuensis.stream.voice_windows import PAUSE, VoiceCutter, VoiceItem, VoiceWindow
+from amanuensis.stream.words import to_ms
+
+__all__ = ["MAX_SPEAKERS", "SpeakerRules", "SpeakerState", "Speakers"]
+
+Float32 = NDArray[np.float32]
+BATCH: Final = 4  # windows of a job: what is told must not wait long for what comes after it
+MAX_WAITING: Final = 48  # windows that may wait for their vectors, 3 MB; more are left out
+MAX_REVISED: Final = 500  # words of one event
+TOLD_TURNS: Final = 64
+SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
+ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
+MERGE_EVERY: Final = 8  # pieces
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerRules:
+    """How the voices of a stream are told apart.
+
+    Attributes:
+        same_above: of the embedder.
+        most: voices at most, 1 to MAX_SPEAKERS.
+        exactly: how many there are, where that is known.
+        known: vectors of voices with a name.
+
+    """
+
+    same_above: float
+    most: int = MAX_SPEAKERS
+    exactly: int | None = None
+    known: Mapping[str, Float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerState:
+    """The speakers of a stream put down: some 200 bytes a voice.
+
+    Attributes:
+        heard: speech before this 16 kHz sample is known.
+        voices: those that have spoken.
+        n_letters: how many were named A, B ... so far.
+        before: number of who spoke last among `voices`.
+        utt, n_words: the open utterance, and how many words of it are committed.
+
+    """
+
+    heard: int
+    voices: tuple[VoiceState, ...]
+    n_letters: int
+    before: int | None
+    utt: int
+    n_words: int
+
+
+class Speakers:
+    """Tells the speakers of one stream apart.
+
+    Args:
+        rules: how.
+        state: where to go on; None: at the beginning.
+
+    Attributes:
+        stopped: nobody is told apart any more.
+
+    """
+
+    def __init__(self, rules: SpeakerRules, state: SpeakerState | None = None) -> None:
+        self._rules = rules
+        most = rules.exactly or rules.most
+        self._book = VoiceBook(VoiceRules(rules.same_above, most), rules.known)
+        self._turns = VoiceTurns(self._book)
+        self._cutter = VoiceCutter()
+        self._waiting: deque[VoiceItem] = deque()
+        self._pieces = PieceLog()
+        self._words = WordLog()
+        self._told: deque[tuple[int, int]] = deque(maxlen=TOLD_TURNS)  # where a turn begins, whose it is
+        self._ids = count()
+        self._outstanding: VoiceJob | None = None
+        self._settled = 0  # speech before it is settled
+        self._since_merge = 0
+        self._heard = 0
+        self._utt, self._n_words = 0, 0
+        self._untold: list[Event] = []
+        self._over = self._reviewed = self.stopped = False
+        if state is not None:
+            self._go_on(state)
+
+    def _go_on(self, state: SpeakerState) -> None:
+        self._book.restore(state.voices, state.n_letters)
+        self._heard = self._settled = state.heard
+        self._utt, self._n_words = state.utt, state.n_words
+        heard = self._book.numbers
+        if state.before is not None and state.before < len(heard):
+            self._turns.before = heard[state.before]
+        for voice in heard:
+            self._pieces.add(Piece(0, 0, ANCHOR_S, self._book.centroid(voice), voice, goes_on=False))
+        self._pieces.anchors = len(heard)
+
+    def state(self) -> SpeakerState:
+        """Return what another one needs to go on from here; speech that is not settled is not in it."""
+        heard = self._book.numbers
+        before = heard.index(self._turns.before) if self._turns.before in heard else None
+        voices = self._book.state()
+        return SpeakerState(self._heard, voices, self._book.n_letters, before, self._utt, self._n_words)
+
+    @property
+    def names(self) -> list[str]:
+        """Those who have spoken."""
+        return [self._book.name(voice) for voice in self._book.numbers]
+
+    @property
+    def settled(self) -> int:
+        """Words that are said before this 16 kHz sample get no other speaker while people talk."""
+        return self._settled
+
+    @property
+    def n_waiting(self) -> int:
+        """Windows that wait for their vectors."""
+        return sum(isinstance(item, VoiceWindow) for item in self._waiting)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will be told once the stream is over."""
+        return self.stopped or (self._reviewed and self._outstanding is None)
+
+    def turns(self) -> list[tuple[float, float, str]]:
+        """Return who spoke from when to when, in ms, as far as it is settled."""
+        return [(to_ms(start), to_ms(stop), self._book.name(voice)) for start, stop, voice in self._pieces.turns()]
+
+    # Sound
+
+    def hear(self, position: int, samples: Float32, decisions: Sequence[bool]) -> None:
+        """Take whole frames of 16 kHz sound, in order, with the decisions of the voice detector."""
+        self._heard = position + samples.size
+        if not self.stopped:
+            self._take(self._cutter.push(position, samples, decisions))
+
+    def end(self) -> None:
+        """Take note that no more sound comes."""
+        self._over = True
+        self._take(self._cutter.end())
+
+    def _take(self, items: Iterable[VoiceItem]) -> None:
+        for item in items:
+            if not isinstance(item, VoiceWindow) or self.n_waiting < MAX_WAITING:
+                self._waiting.append(item)
+
+    # Work
+
+    def due(self, *, words_over: bool) -> VoiceJob | None:
+        """Return the job that is due now, if any; at most one is outstanding.
+
+        Args:
+            words_over: the stream is over, and no more words come.
+
+        """
+        if self._outstanding is not None or self.stopped:
+            return None
+        self._untold += self._work_off(())
+        windows = [item for item in self._waiting if isinstance(item, VoiceWindow)][:BATCH]
+        if windows:
+            self._outstanding = VoiceJob(next(self._ids), tuple(windows))
+        elif self._over and words_over and not self._reviewed:
+            self._outstanding = VoiceJob(next(self._ids), review=Review(self._pieces.evidence(), self._cluster_rules()))
+        return self._outstanding
+
+    def deliver(self, job: int, answer: VoiceAnswer) -> list[Event]:
+        """Take what came of a job; of another one than is outstanding nothing is taken."""
+        if self._outstanding is None or self._outstanding.id != job:
+            return []
+        self._outstanding = None
+        if answer.clusters is None:
+            return [*self._news(), *self._work_off(answer.vectors)]
+        self._reviewed = True
+        return [*self._news(), *self._review(answer.clusters)]
+
+    def _news(self) -> list[Event]:
+        """Return what was found out since something was told."""
+        news, self._untold = self._untold, []
+        return news
+
+    def failed(self, why: str) -> list[Event]:
+        """Take note that voices cannot be told apart any more; words go on."""
+        self.stopped, self._outstanding = True, None
+        self._waiting.clear()
+        return [Warning("speakers_stopped", f"speakers are not told apart any more: {why}")]
+
+    def _work_off(self, vectors: Sequence[Float32]) -> list[Event]:
+        """Go through what waits as far as vectors are there."""
+        pieces: list[Piece] = []
+        rest = iter(vectors)
+        while self._waiting:
+            item = self._waiting[0]
+            if isinstance(item, VoiceWindow):
+                if (vector := next(rest, None)) is None:
+                    break
+                pieces += self._turns.hear(item, vector)
+                self._settled = max(self._settled, pieces[-1].stop if pieces else 0)
+            else:
+                pieces += self._turns.end(item)
+                self._settled = max(self._settled, item.stop + PAUSE * FRAME_SAMPLES)
+            self._waiting.popleft()
+        for piece in pieces:
+            self._pieces.add(piece)
+        return [*self._settle_words(), *self._tell_turns(pieces), *self._merged(len(pieces))]
+
+    # Words
+
+    def commit(self, commit: Commit) -> list[Event]:
+        """Return a commit with a speaker at each word, as far as one is known, after the turns that begin with them."""
+        return [commit] if self.stopped else [*self._news(), *self._labelled(commit)]
+
+    def _labelled(self, commit: Commit) -> Iterator[Event]:
+        if commit.utt != self._utt:
+            self._utt, self._n_words = commit.utt, 0
+        words: list[Word] = []
+        for word in commit.words:
+            position = round((word.start_ms + word.end_ms) / 2 * MODEL_RATE / 1000)
+            voice = self._voice_at(position)
+            self._words.add(commit.utt, self._n_words, position, voice)
+            self._n_words += 1
+            words.append(word if voice is None else replace(word, spk=self._book.name(voice)))
+            if voice is not None and voice != self._told_at(position):
+                yield self._turn(commit.utt, round(word.start_ms * MODEL_RATE / 1000), voice, position < self._settled)
+        yield replace(commit, words=tuple(words))
+
+    def _voice_at(self, position: int) -> int | None:
+        guess = self._turns.guess
+        if guess is not None and position >= guess.start:
+            return guess.voice
+        voice = self._pieces.voice_at(position)
+        return guess.voice if voice is None and guess is not None else voice
+
+    def _settle_words(self) -> list[Event]:
+        """Put right the words whose speech is settled now."""
+        revised: list[tuple[int, int, str]] = []
+        words = self._words
+        while words.n_settled < len(words) and words.position(words.n_settled) < self._settled:
+            k = words.n_settled
+            voice = self._pieces.voice_at(words.position(k))
+            if voice is None:
+                break
+            words.n_settled += 1
+            if voice != words.voice(k):
+                words.give(k, voice)
+                revised.append((*words.which(k), self._book.name(voice)))
+        return in_events(revised)
+
+    # Turns
+
+    def _tell_turns(self, pieces: Iterable[Piece]) -> list[Event]:
+        """Tell where turns begin that were not told so."""
+        told: list[Event] = [
+            self._turn(self._utt, piece.start, piece.voice, is_settled=True)
+            for piece in pieces
+            if piece.voice != self._told_at(piece.start)
+        ]
+        guess = self._turns.guess
+        if guess is not None and guess.voice != self._told_at(guess.start):
+            told.append(self._turn(self._utt, guess.start, guess.voice, is_settled=False))
+        return told
+
+    def _turn(self, utt: int, start: int, voice: int, is_settled: bool) -> Turn:
+        self._told = deque(((at, who) for at, who in self._told if at < start - SLACK), TOLD_TURNS)
+        self._told.append((start, voice))
+        return Turn(utt, self._book.name(voice), to_ms(start), provisional=not is_settled)
+
+    def _told_at(self, position: int) -> int | None:
+        return next((voice for at, voice in reversed(self._told) if at <= position + SLACK), None)
+
+    # Second looks
+
+    def _merged(self, n_pieces: int) -> list[Event]:
+        """Now and then join voices that turned out to be one."""
+        self._since_merge += n_pieces
+        if self._since_merge < MERGE_EVERY:
+            return []
+        self._since_merge = 0
+        joined = self._book.merge()
+        if not joined:
+            return []
+        self._pieces.rename(joined)
+        self._told = deque(((at, joined.get(voice, voice)) for at, voice in self._told), TOLD_TURNS)
+        if self._turns.before is not None:
+            self._turns.before = joined.get(self._turns.before, self._turns.before)
+        return self._give(
+            {k: joined[voice] for k in range(len(self._words)) if (voice := self._words.voice(k)) in joined}
+        )
+
+    def _review(self, clusters: Voices) -> list[Event]:
+        """Give each piece, and the words in it, to the voice of its cluster."""
+        voices = self._named(clusters)
+        for k, cluster in enumerate(clusters.tolist()):
+            self._pieces.relabel(k, voices[cluster])
+        first = self._pieces.first
+        if first is None:
+            return []
+        self._settled = self._heard
+        changes: dict[int, int] = {}
+        for k in self._words.since(min(first, self._words.position(0)) if self._pieces.anchors == 0 else first):
+            voice = self._pieces.voice_at(self._words.position(k))
+            if voice is not None and voice != self._words.voice(k):
+                changes[k] = voice
+        return self._give(changes)
+
+    def _named(self, clusters: Voices) -> dict[int, int]:
+        """Return the voice of each cluster: the one that it shares most speech with, a new one where that is taken."""
+        shares = self._pieces.shares(clusters)
+        found: dict[int, int] = {}
+        for cluster, voice in sorted(shares, key=lambda pair: -shares[pair]):
+            if cluster not in found and voice not in found.values():
+                found[cluster] = voice
+        evidence = self._pieces.evidence()
+        for cluster in np.unique(clusters).tolist():
+            if cluster not in found:
+                mine = evidence.vectors[clusters == cluster] * evidence.speech_s[clusters == cluster, None]
+                found[cluster] = self._book.add(mine.sum(axis=0), float(evidence.speech_s[clusters == cluster].sum()))
+        return found
+
+    def _give(self, changes: Mapping[int, int]) -> list[Event]:
+        """Give words to other voices."""
+        revised = []
+        for k, voice in sorted(changes.items()):
+            self._words.give(k, voice)
+            revised.append((*self._words.which(k), self._book.name(voice)))
+        return in_events(revised)
+
+    def _cluster_rules(self) -> ClusterRules:
+        return ClusterRules(self._rules.same_above, most=self._rules.most, exactly=self._rules.exactly)
+
+
+def in_events(revised: Sequence[tuple[int, int, str]]) -> list[Event]:
+    """Return the events that tell of revised words: several, where there are many."""
+    return [SpeakerRevised(tuple(revised[k : k + MAX_REVISED])) for k in range(0, len(revised), MAX_REVISED)]
