@@ -19,7 +19,7 @@ import onnxruntime as ort
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.npu.model_config import read_json, shown
 from amanuensis.npu.model_error import ModelError
-from amanuensis.npu.speaker_builtin import check_samples
+from amanuensis.npu.speaker_builtin import check_samples, unit
 from amanuensis.npu.speaker_network import open_session
 from amanuensis.npu.speaker_sound import Float32
 
@@ -87,13 +87,15 @@ class PluginEmbedder:
 
     def embed(self, samples: Float32) -> Float32:
         """Return the vector of one speaker; see `SpeakerEmbedder`. ModelError: the graph fails on these samples."""
+        return unit(self._raw(samples))
+
+    def _raw(self, samples: Float32) -> Float32:
         check_samples(samples)
         sound = np.resize(samples, max(len(samples), MIN_SAMPLES)).astype(np.float32)
         vector = self._answer(fbank(sound, self._facts.bins) if self._facts.input == "fbank" else sound)
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length < 1e-9:
-            raise ModelError(f"{self._path}: answers with {_fault(vector)}; replace the model or remove the file")
-        return np.asarray(vector / length, np.float32)
+        if not np.isfinite(vector).all():
+            raise ModelError(f"{self._path}: answers with numbers that are not finite; replace it or remove it")
+        return vector
 
     def _open(self) -> ort.InferenceSession:
         try:
@@ -125,8 +127,8 @@ class PluginEmbedder:
         n = round(self.window_s * SAMPLE_RATE)
         noise = np.random.default_rng(0).normal(0, 0.1, n).astype(np.float32)
         tone = (0.1 * np.sign(np.sin(np.arange(n) * (2 * np.pi * 120 / SAMPLE_RATE)))).astype(np.float32)
-        vectors = [self.embed(sound) for sound in (noise, tone, tone[: n // 2])]
-        if np.array_equal(vectors[0], vectors[1]):
+        vectors = [self._raw(sound) for sound in (noise, tone, tone[: n // 2])]
+        if not vectors[0].any() or np.array_equal(vectors[0], vectors[1]):
             raise ModelError(f"{self._path}: gives the same vector for every sound; export the model again")
 
 
@@ -171,10 +173,6 @@ def _whole(facts: dict[str, Any], path: Path, key: str, low: int, high: int) -> 
     if value != int(value):
         raise ModelError(f"{path}: {key} is {shown(value)}; write a whole number from {low} to {high}")
     return int(value)
-
-
-def _fault(vector: Float32) -> str:
-    return "zeros only" if np.isfinite(vector).all() else "what is not a finite number"
 
 
 def _short(error: Exception) -> str:

@@ -101,7 +101,8 @@ def _one_shard(index: int) -> tuple[int, float]:
     starts = np.cumsum([0, *(len(mel) for mel in mels)])
     path = plan.work / "shards" / f"{index:05d}.npz"
     partial = path.with_suffix(".part.npz")
-    np.savez(partial, mel=np.concatenate(mels), starts=starts, speakers=speakers, pitch_hz=np.array(pitches, np.float32))
+    hz = np.array(pitches, np.float32)
+    np.savez(partial, mel=np.concatenate(mels), starts=starts, speakers=speakers, pitch_hz=hz)
     partial.rename(path)
     return index, float(starts[-1]) / 100
 
