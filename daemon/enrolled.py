@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_SAMPLES, VoiceDetector
 from amanuensis.stream.voice_book import MAX_KNOWN, unit
 from amanuensis.stream.voice_jobs import VoiceEmbedder
+from amanuensis.stream.voice_names import is_letters
 from amanuensis.stream.voice_windows import VoiceCutter, VoiceWindow
 
 Float32 = NDArray[np.float32]
@@ -31,7 +31,6 @@ FOLDER_MODE: Final = 0o700
 VERSION: Final = 1
 MAX_NAME_CHARS: Final = 40
 MAX_BYTES: Final = 2**20
-LETTERS: Final = re.compile(r"[A-Z]{1,2}")  # what voices without a name are called
 LEAST_S: Final = 5.0  # of speech: less is no measure of a voice
 ODD_SHARE: Final = 0.3  # of windows unlike the rest: somebody else speaks there too
 
@@ -146,7 +145,7 @@ def check_name(name: str) -> None:
         EnrolError: it is empty, too long, not printable, or what a voice without a name is called.
 
     """
-    if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable() or LETTERS.fullmatch(name):
+    if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable() or is_letters(name):
         raise EnrolError(
             f"name {name!r} is not allowed: give 1 to {MAX_NAME_CHARS} printable characters, and not just A to ZZ, "
             "which voices without a name are called"

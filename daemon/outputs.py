@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from amanuensis.npu.atomic import whole_or_nothing
-from amanuensis.stream.events import Commit, Event, Word
+from amanuensis.stream.events import Commit, Event, SpeakerRevised, Word
 from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
@@ -37,7 +38,9 @@ class Transcript:
         self._n_words = 0
 
     def add(self, event: Event) -> None:
-        """Take any event; only commits carry words."""
+        """Take any event; commits carry words, and who spoke them may be put right later."""
+        if isinstance(event, SpeakerRevised):
+            self._revise(event)
         if not isinstance(event, Commit):
             return
         room = MAX_WORDS - self._n_words
@@ -45,6 +48,12 @@ class Transcript:
         self.dropped += len(event.words) - len(kept)
         self._n_words += len(kept)
         self._utterances.setdefault(event.utt, []).extend(kept)
+
+    def _revise(self, event: SpeakerRevised) -> None:
+        for utt, index, spk in event.words:
+            words = self._utterances.get(utt, [])
+            if index < len(words):
+                words[index] = replace(words[index], spk=spk)
 
     @property
     def shortfall(self) -> str | None:

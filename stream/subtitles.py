@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from amanuensis.stream.events import Word
+from amanuensis.stream.voice_names import is_letters
 
 __all__ = ["Cue", "CueRules", "make_cues", "to_json", "to_srt", "to_text", "to_vtt"]
 
@@ -73,7 +74,7 @@ def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> st
     """Return a SubRip file; a speaker's name stands before the first words of each turn."""
     blocks = []
     spk: str | None = None
-    for number, cue in enumerate(make_cues(utterances, rules), 1):
+    for number, cue in enumerate(make_cues(_named_where_several(utterances), rules), 1):
         text = SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, _named("\n".join(cue.lines), cue.spk, spk))
         spk = cue.spk
         blocks.append(f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{text}\n")
@@ -83,7 +84,7 @@ def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> st
 def to_vtt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a WebVTT file; speakers are voice tags."""
     blocks = ["WEBVTT\n"]
-    for cue in make_cues(utterances, rules):
+    for cue in make_cues(_named_where_several(utterances), rules):
         text = "\n".join(line.translate(VTT_ENTITIES) for line in cue.lines)
         if cue.spk is not None:
             text = f"<v {_one_line(cue.spk).translate(VTT_ENTITIES)}>{text}"
@@ -95,7 +96,7 @@ def to_text(utterances: Iterable[Utterance]) -> str:
     """Return one line an utterance and speaker; a speaker's name stands before the first words of each turn."""
     lines = []
     spk: str | None = None
-    for utterance in utterances:
+    for utterance in _named_where_several(utterances):
         for turn in _turns(utterance):
             text = _one_line("".join(word.text for word in turn))
             if text:
@@ -132,6 +133,15 @@ def _word_json(word: Word) -> dict[str, str | float]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _named_where_several(utterances: Iterable[Utterance]) -> Iterable[Utterance]:
+    """Leave the one voice of a text unnamed, if all that is known of it is a letter."""
+    utterances = list(utterances)
+    voices = {word.spk for words in utterances for word in words} - {None}
+    if len(voices) != 1 or not is_letters(voices.pop() or ""):
+        return utterances
+    return [[replace(word, spk=None) for word in words] for words in utterances]
 
 
 def _named(text: str, spk: str | None, spk_before: str | None) -> str:

@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Match", "VoiceBook", "VoiceRules", "VoiceState", "letters", "unit"]
+from amanuensis.stream.voice_names import letters
+
+__all__ = ["Match", "VoiceBook", "VoiceRules", "VoiceState", "unit"]
 
 Float32 = NDArray[np.float32]
-LETTERS: Final = 26
 MEMORY_S: Final = 120.0  # of speech: a voice that changes slowly is followed
 MAX_KNOWN: Final = 100
 
@@ -230,12 +231,6 @@ class VoiceBook:
         self._next += 1
         self._names[number], self._sums[number], self._speech_s[number] = name, total, speech_s
         return number
-
-
-def letters(n: int) -> str:
-    """Return the name of the n-th voice that has none: A to Z, then AA, AB ..."""
-    head = letters(n // LETTERS - 1) if n >= LETTERS else ""
-    return head + chr(ord("A") + n % LETTERS)
 
 
 def unit(vector: Float32) -> Float32:

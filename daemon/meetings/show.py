@@ -51,6 +51,11 @@ def merged(track: str, number: int, event: Mapping[str, Any]) -> dict[str, Any]:
         changed["spk"] = _named(track, changed["spk"])
     if changed["type"] == "commit":
         changed["words"] = [word | {"spk": _named(track, word.get("spk"))} for word in changed["words"]]
+    if changed["type"] == "speaker_revised":
+        changed["words"] = [
+            word | {"utt": word["utt"] * MAX_TRACKS + number, "spk": _named(track, word["spk"])}
+            for word in changed["words"]
+        ]
     return changed
 
 
