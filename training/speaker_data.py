@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from amanuensis.npu.log_mel import MARGIN_SAMPLES, SAMPLE_RATE, log10_mel
-from amanuensis.npu.speaker_sound import N_MELS, median_pitch_hz
+from amanuensis.npu.speaker_sound import N_MELS
 from amanuensis.training import augment, noises
 from amanuensis.training.speech import Float32
 from amanuensis.training.text import read_general
@@ -43,20 +43,19 @@ class Plan:
 class Shard:
     """Utterances of a shard, one after the other.
 
-    `mel` is float16 [frames, N_MELS], log10 energies; utterance i has frames `starts[i]` to `starts[i + 1]`, is spoken
-    by `speakers[i]` and has a median pitch of `pitch_hz[i]`, 0 where none was found.
+    `mel` is float16 [frames, N_MELS], log10 energies; utterance i has frames `starts[i]` to `starts[i + 1]` and is
+    spoken by `speakers[i]`.
     """
 
     mel: NDArray[np.float16]
     starts: NDArray[np.int64]
     speakers: NDArray[np.int64]
-    pitch_hz: Float32
 
     @classmethod
     def open(cls, path: Path) -> Shard:
         """Read a shard."""
         with np.load(path) as stored:
-            return cls(stored["mel"], stored["starts"], stored["speakers"], stored["pitch_hz"])
+            return cls(stored["mel"], stored["starts"], stored["speakers"])
 
 
 def run(plan: Plan, jobs: int) -> None:
@@ -92,17 +91,14 @@ def _one_shard(index: int) -> tuple[int, float]:
     rng = np.random.default_rng((plan.seed, 21, index))
     mels: list[NDArray[np.float16]] = []
     speakers: list[int] = []
-    pitches: list[float] = []
     cast = [random_speaker(rng, unseen=False) for _ in range(SPEAKERS_PER_SHARD)]
     for number, samples in utterances(cast, texts, UTTERANCES_PER_SPEAKER, rng):
-        pitches.append(median_pitch_hz(samples) or 0.0)
         mels.append(_mel(augment.level(in_a_room(samples, rng), -25.0)))
         speakers.append(index * SPEAKERS_PER_SHARD + number)
     starts = np.cumsum([0, *(len(mel) for mel in mels)])
     path = plan.work / "shards" / f"{index:05d}.npz"
-    partial = path.with_suffix(".part.npz")
-    hz = np.array(pitches, np.float32)
-    np.savez(partial, mel=np.concatenate(mels), starts=starts, speakers=speakers, pitch_hz=hz)
+    partial = path.with_name(f"part-{path.name}")
+    np.savez(partial, mel=np.concatenate(mels), starts=starts, speakers=speakers)
     partial.rename(path)
     return index, float(starts[-1]) / 100
 

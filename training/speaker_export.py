@@ -13,7 +13,7 @@ from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, NETWORK_FILE, Builtin
 from amanuensis.npu.speaker_graph import write_graph
 from amanuensis.npu.speaker_network import SpeakerNetwork
 from amanuensis.npu.speaker_sound import cepstral_statistics
-from amanuensis.training.speaker_loader import Corpus, disturb
+from amanuensis.training.speaker_loader import Corpus, disturb, excerpt
 from amanuensis.training.speaker_model import SpeakerNet
 from amanuensis.training.speaker_score import development, equal_error
 from amanuensis.training.speaker_trainer import SIZES
@@ -64,11 +64,7 @@ def background(corpus: Corpus) -> tuple[Float32, Float32]:
     rng = np.random.default_rng(31)
     found = []
     for index in rng.integers(0, len(corpus.speakers), BACKGROUND_WINDOWS):
-        start, stop = corpus.starts[index], corpus.starts[index + 1]
-        if stop - start < BACKGROUND_FRAMES:
-            continue
-        at = rng.integers(start, stop - BACKGROUND_FRAMES + 1)
-        window = corpus.mel[None, at : at + BACKGROUND_FRAMES].astype(np.float32)
+        window = excerpt(corpus.mels[index], BACKGROUND_FRAMES, rng)[None]
         disturb(window, corpus.noise, rng)
         found.append(cepstral_statistics(window[0] * np.float32(np.log(10.0))))
     return np.mean(found, axis=0).astype(np.float32), np.std(found, axis=0).astype(np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +22,28 @@ SNR_DB = (3.0, 30.0)
 FLOOR_LOG10 = -10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Corpus:
-    """All speech, pauses left out.
+    """All speech so far, pauses left out; shards that are written while the training runs join at `grow`.
 
-    `mel` is float16 [frames, N_MELS], log10; utterance i has frames `starts[i]` to `starts[i + 1]` and is spoken by
-    `speakers[i]`, numbered from 0 without gaps; `noise` is float16 [clips, frames, N_MELS].
+    `mels` holds float16 [frames, N_MELS], log10, of each utterance, and `speakers` who speaks it; `noise` is float16
+    [clips, frames, N_MELS].
     """
 
-    mel: NDArray[np.float16]
-    starts: NDArray[np.int64]
-    speakers: NDArray[np.int64]
-    pitch_hz: Float32
-    noise: NDArray[np.float16]
+    work: Path
+    mels: list[NDArray[np.float16]] = field(default_factory=list)
+    speakers: list[int] = field(default_factory=list)
+    read: set[Path] = field(default_factory=set)
+
+    @cached_property
+    def noise(self) -> NDArray[np.float16]:
+        """The noises."""
+        return np.asarray(np.load(self.work / "noise.npy", mmap_mode="r"))
 
     @property
-    def n_speakers(self) -> int:
-        """How many speakers there are."""
-        return int(self.speakers.max()) + 1
+    def hours(self) -> float:
+        """How much speech there is."""
+        return sum(len(mel) for mel in self.mels) / 360_000
 
     @classmethod
     def open(cls, work: Path) -> Corpus:
@@ -48,18 +53,21 @@ class Corpus:
             RuntimeError: there are none.
 
         """
-        shards = [Shard.open(path) for path in sorted((work / "shards").glob("[0-9]*.npz")) if ".part" not in path.name]
-        if not shards:
+        corpus = cls(work)
+        corpus.grow()
+        if not corpus.mels:
             raise RuntimeError(f"{work / 'shards'}: holds no shards; the stage `speakers` writes them first")
-        pieces, lengths = [], []
-        for shard in shards:
-            for start, stop in zip(shard.starts[:-1], shard.starts[1:], strict=True):
-                pieces.append(without_pauses(shard.mel[start:stop]))
-                lengths.append(len(pieces[-1]))
-        _, speakers = np.unique(np.concatenate([shard.speakers for shard in shards]), return_inverse=True)
-        pitch = np.concatenate([shard.pitch_hz for shard in shards])
-        starts = np.cumsum([0, *lengths])
-        return cls(np.concatenate(pieces), starts, speakers, pitch, np.load(work / "noise.npy", mmap_mode="r"))
+        return corpus
+
+    def grow(self) -> None:
+        """Read the shards that have come since."""
+        for path in sorted((self.work / "shards").glob("?????.npz")):
+            if path not in self.read:
+                shard = Shard.open(path)
+                parts = zip(shard.starts[:-1], shard.starts[1:], strict=True)
+                self.mels += [without_pauses(shard.mel[start:stop]) for start, stop in parts]
+                self.speakers += shard.speakers.tolist()
+                self.read.add(path)
 
 
 def without_pauses(mel: NDArray[np.float16]) -> NDArray[np.float16]:
@@ -71,21 +79,22 @@ def without_pauses(mel: NDArray[np.float16]) -> NDArray[np.float16]:
 def batches(corpus: Corpus, size: int, rng: np.random.Generator) -> Iterator[tuple[Float32, NDArray[np.int64]]]:
     """Yield without end: natural log-mel float32 [size, frames, N_MELS] around each window's mean, and speakers."""
     while True:
+        corpus.grow()
         order = rng.permutation(len(corpus.speakers))
         for first in range(0, len(order) - size + 1, size):
             chosen = order[first : first + size]
             frames = int(rng.integers(*WINDOW_FRAMES))
-            mel = np.stack([_window(corpus, index, frames, rng) for index in chosen])
+            mel = np.stack([excerpt(corpus.mels[index], frames, rng) for index in chosen])
             disturb(mel, corpus.noise, rng)
             mel -= mel.mean(axis=1, keepdims=True)
             mel *= np.float32(np.log(10.0))
-            yield mel, corpus.speakers[chosen]
+            yield mel, np.array([corpus.speakers[index] for index in chosen])
 
 
-def _window(corpus: Corpus, index: int, frames: int, rng: np.random.Generator) -> Float32:
-    start, stop = corpus.starts[index], corpus.starts[index + 1]
-    at = start + rng.integers(0, max(1, stop - start - frames + 1))
-    return np.resize(corpus.mel[at : min(at + frames, stop)], (frames, N_MELS)).astype(np.float32)
+def excerpt(mel: NDArray[np.float16], frames: int, rng: np.random.Generator) -> Float32:
+    """Return so many frames from a random place, float32 [frames, N_MELS]; a shorter utterance is repeated."""
+    at = int(rng.integers(0, max(1, len(mel) - frames + 1)))
+    return np.resize(mel[at : at + frames], (frames, N_MELS)).astype(np.float32)
 
 
 def disturb(mel: Float32, noise: NDArray[np.float16], rng: np.random.Generator) -> None:

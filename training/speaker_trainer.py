@@ -33,6 +33,7 @@ class Settings:
     minutes: float
     seed: int
     threads: int
+    speakers: int  # how many there will be when all shards are written
 
     @property
     def checkpoint(self) -> Path:
@@ -75,8 +76,7 @@ def run(settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     corpus = Corpus.open(settings.work)
-    print(f"speakers train: {corpus.n_speakers} speakers, {len(corpus.mel) / 360_000:.2f} h of speech", flush=True)
-    state = _new_state(corpus.n_speakers)
+    state = _new_state(settings.speakers)
     if settings.checkpoint.is_file():
         state.load(settings.checkpoint)
     rng = np.random.default_rng((settings.seed, 24, state.steps))
@@ -92,7 +92,10 @@ def run(settings: Settings) -> None:
             saved_s = state.spent_s
             state.save(settings.checkpoint)
             loss, right = np.mean(figures, axis=0)
-            print(f"{saved_s:.0f} s, step {state.steps}: loss {loss:.3f}, right {100 * right:.1f} %", flush=True)
+            heard = f"{len(set(corpus.speakers))} speakers, {corpus.hours:.1f} h"
+            print(
+                f"{saved_s:.0f} s, step {state.steps}: loss {loss:.3f}, right {100 * right:.1f} %, {heard}", flush=True
+            )
             figures.clear()
     state.save(settings.checkpoint)
 

@@ -72,6 +72,13 @@ def synth(job: Job) -> None:
     stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed), job.jobs)
 
 
+def word_times(job: Job) -> None:
+    """Write test clips with the time of every word, for `amanuensis bench word-times`."""
+    from amanuensis.training.timed_clips import N_CLIPS, make
+
+    make(job.work / "word-times", job.text, job.seed, N_CLIPS)
+
+
 def demo(job: Job) -> None:
     """Write the bundled conversation, `demo.flac` and `demo.json`, into the work folder."""
     from amanuensis.training.demo import make_demo
@@ -129,8 +136,10 @@ def speakers(job: Job) -> None:
             "no text folder given (--text or AMANUENSIS_TEXT_DIR): the virtual speakers read its sentences"
         )
     work = job.work / "speakers"
-    speaker_data.run(speaker_data.Plan(work, job.text, job.shards or SPEAKER_SHARDS, job.seed), job.jobs)
-    speaker_trainer.run(speaker_trainer.Settings(work, job.minutes, job.seed, job.threads))
+    plan = speaker_data.Plan(work, job.text, job.shards or SPEAKER_SHARDS, job.seed)
+    speaker_data.run(plan, job.jobs)
+    voices = plan.n_shards * speaker_data.SPEAKERS_PER_SHARD
+    speaker_trainer.run(speaker_trainer.Settings(work, job.minutes, job.seed, job.threads, voices))
     speaker_export.export(work, work / "builtin")
 
 
