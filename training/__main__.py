@@ -18,6 +18,7 @@ _STAGES: dict[str, Callable[[Job], None]] = {
     "tokenizer": stages.tokenizer,
     "synth": stages.synth,
     "demo": stages.demo,
+    "word-times": stages.word_times,
     "train": stages.train,
     "export": stages.export,
     "speakers": stages.speakers,
