@@ -18,11 +18,11 @@ from amanuensis.npu.speaker_sound import N_MELS
 
 @dataclass(frozen=True)
 class Sizes:
-    """The shape of the network."""
+    """The shape of the network; the array takes widths of whole tiles of 64."""
 
-    width: int = 160
+    width: int = 128
     fast_blocks: int = 2  # at 20 ms a frame
-    slow_blocks: int = 3  # at 40 ms a frame
+    slow_blocks: int = 4  # at 40 ms a frame
     heads: int = 3
     head_size: int = 64
     queries: int = 3
