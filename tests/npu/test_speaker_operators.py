@@ -52,6 +52,7 @@ def test_the_operators_give_the_voice_that_the_cpu_gives(frames: int) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_the_array_gives_the_voice_that_the_cpu_gives() -> None:
     """The same, each operator as a launch of its array configuration, in the simulator of the array."""
     mel = speech_mel(continuous_speech(1.0))[:24]
