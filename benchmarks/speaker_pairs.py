@@ -57,7 +57,7 @@ def load_recordings(folder: Path, kind: str = "speaker") -> list[Recording]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     rows = [row for row in rows if row.get("kind") == kind and row.get("speaker")]
     if len({row["speaker"] for row in rows}) < 2:
-        raise ValueError(f"{path}: has no rows of kind {kind!r} of two speakers or more; see docs/speakers.md")
+        raise ValueError(f"{path}: has no rows of kind {kind!r} of two speakers or more; see docs/speaker-model.md")
     return [Recording(row["speaker"], spoken(read(folder / row["path"]))) for row in rows]
 
 

@@ -11,6 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from amanuensis.benchmarks.random_model import make_random_model
+from amanuensis.npu import store
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.speaker_plugin import FRAME_SAMPLES, HOP_SAMPLES, PluginEmbedder, fbank
 from amanuensis.npu.speakers import load_embedder
@@ -124,3 +126,15 @@ def test_the_filter_bank_has_a_tone_where_it_belongs() -> None:
     centres_mel = np.linspace(1127 * np.log1p(20 / 700), 1127 * np.log1p(8000 / 700), 82)[1:-1]
     band_hz = 700 * np.expm1(centres_mel / 1127)
     assert abs(band_hz[bank[-1].argmax()] - 1000) < 60
+
+
+def test_a_speaker_model_is_imported_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both files go along; a wrong one is refused and nothing is left in the store."""
+    monkeypatch.setenv("AMANUENSIS_MODELS", str(tmp_path / "models"))
+    folder = make_random_model(tmp_path / "mine")
+    write_model(folder, FACTS)
+    assert load_embedder(store.import_model(folder)).dim == DIM
+    write_model(folder, {**FACTS, "dim": 9})
+    with pytest.raises(ModelError, match="gives dim 9"):
+        store.import_model(folder, "other")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
