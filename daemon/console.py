@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, TypeAlias
 
 from amanuensis.daemon.commands.common import CONTROL
+from amanuensis.stream.timed_text import label
 from amanuensis.stream.voice_names import is_letters
 
 if TYPE_CHECKING:
@@ -203,6 +204,35 @@ class PlainLines:
         self._out.flush()
 
 
+class WordLines:
+    """One line for every committed word with its times (`amanuensis.stream.timed_text.label`); notices go elsewhere."""
+
+    def __init__(self, out: TextIO, say: Callable[[str], None]) -> None:
+        self._out = out
+        self._say = say
+        self._spk: str | None = None
+
+    def show(self, event: WireEvent) -> None:
+        if line := notice(event):
+            self._say(line)
+        if event["type"] not in ("commit", "snapshot"):
+            return
+        for word in event["words"]:
+            spk = word.get("spk")
+            named = f"{spk}:{word['text']}" if spk not in (None, self._spk) else word["text"]
+            print(label(word["from"], word["to"], printable(named)), file=self._out, flush=True)
+            self._spk = spk
+
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
+        """Nobody looks."""
+
+    def device(self, encoder: str, decoder: str) -> None:
+        """Nobody looks."""
+
+    def close(self) -> None:
+        self._out.flush()
+
+
 class TerminalCaptions:
     """Live captions in a terminal: committed words plain, partial words grey, below them level and lag.
 
@@ -274,18 +304,23 @@ class TerminalCaptions:
         return picture
 
 
-def make_printer(out: TextIO, say: Callable[[str], None], *, as_json: bool, hint: str = "") -> Printer:
+def make_printer(
+    out: TextIO, say: Callable[[str], None], *, as_json: bool, word_times: bool = False, hint: str = ""
+) -> Printer:
     """Return the printer for where the output goes.
 
     Args:
         out: standard output.
         say: prints one line for a person elsewhere.
         as_json: a program reads it.
+        word_times: each word is a line of its own, with its times.
         hint: for the status line of a terminal.
 
     """
     if as_json:
         return JsonLines(out)
+    if word_times:
+        return WordLines(out, say)
     if out.isatty():
         return TerminalCaptions(out, hint)
     return PlainLines(out, say)

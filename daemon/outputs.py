@@ -10,12 +10,19 @@ from typing import Final
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.stream.events import Commit, Event, SpeakerRevised, Word
 from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
+from amanuensis.stream.timed_text import to_labels, to_timed_vtt, to_word_srt
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
     "txt": to_text,
     "json": to_json,
     "srt": to_srt,
     "vtt": to_vtt,
+}
+TIMED_FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {  # with the times of words
+    "txt": to_labels,
+    "json": to_json,
+    "srt": to_word_srt,
+    "vtt": to_timed_vtt,
 }
 MAX_WORDS: Final = 1_000_000  # about 100 hours of speech
 
@@ -89,7 +96,14 @@ def format_for(path: Path, wanted: str | None) -> str:
     return chosen
 
 
-def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word]]) -> None:
+def written(chosen: str, utterances: Iterable[Sequence[Word]], *, word_times: bool = False) -> str:
+    """Return a transcript in a format, with the times of its words if wanted."""
+    return (TIMED_FORMATS if word_times else FORMATS)[chosen](utterances)
+
+
+def write_transcript(
+    path: Path, chosen: str, utterances: Iterable[Sequence[Word]], *, word_times: bool = False
+) -> None:
     """Write a transcript; the file appears whole or not at all.
 
     Raises:
@@ -97,7 +111,7 @@ def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word
         amanuensis.npu.atomic.WriteError: the disk is full or the folder is read-only.
 
     """
-    text = FORMATS[chosen](utterances)
+    text = written(chosen, utterances, word_times=word_times)
     if path.is_dir():
         raise OutputError(f"{path}: a folder of that name exists; name a file in it, such as {path / 'talk'}.{chosen}")
     if path.exists() and not path.is_file():

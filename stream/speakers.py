@@ -205,11 +205,11 @@ class Speakers:
             return []
         self._outstanding = None
         if answer.clusters is None:
-            return [*self._news(), *self._work_off(answer.vectors)]
+            return [*self.news(), *self._work_off(answer.vectors)]
         self._reviewed = True
-        return [*self._news(), *self._review(answer.clusters)]
+        return [*self.news(), *self._review(answer.clusters)]
 
-    def _news(self) -> list[Event]:
+    def news(self) -> list[Event]:
         """Return what was found out since something was told."""
         news, self._untold = self._untold, []
         return news
@@ -243,7 +243,7 @@ class Speakers:
 
     def commit(self, commit: Commit) -> list[Event]:
         """Return a commit with a speaker at each word, as far as one is known, after the turns that begin with them."""
-        return [commit] if self.stopped else [*self._news(), *self._labelled(commit)]
+        return [commit] if self.stopped else [*self.news(), *self._labelled(commit)]
 
     def _labelled(self, commit: Commit) -> Iterator[Event]:
         if commit.utt != self._utt:
@@ -332,7 +332,7 @@ class Speakers:
             return []
         self._settled = self._heard
         changes: dict[int, int] = {}
-        for k in self._words.since(min(first, self._words.position(0)) if self._pieces.anchors == 0 else first):
+        for k in range(len(self._words)) if self._pieces.is_whole else self._words.since(first):
             voice = self._pieces.voice_at(self._words.position(k))
             if voice is not None and voice != self._words.voice(k):
                 changes[k] = voice

@@ -31,6 +31,7 @@ class PieceLog:
         self._voices = array("q")
         self._vectors: list[bytes] = []  # float16
         self.anchors = 0  # pieces at the beginning that stand for what was heard before a restart
+        self._dropped = False
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -47,10 +48,16 @@ class PieceLog:
             self._drop(MAX_PIECES // DROPPED)
 
     def _drop(self, n: int) -> None:
+        self._dropped = True
         for values in (self._starts, self._stops, self._speech_s, self._goes_on, self._voices):
             del values[:n]
         del self._vectors[:n]
         self.anchors = max(0, self.anchors - n)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all pieces since the beginning are there."""
+        return not (self._dropped or self.anchors)
 
     @property
     def first(self) -> int | None:

@@ -159,6 +159,16 @@ def add_speaker_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_word_times_flag(group: argparse._ActionsContainer) -> None:
+    """Add --word-times."""
+    group.add_argument(
+        "--word-times",
+        action="store_true",
+        help="one line a word with its start and end in seconds (txt), a cue a word (srt), a timestamp before each "
+        "word (vtt); json has them anyway",
+    )
+
+
 def bounded_int(name: str, low: int, high: int) -> Callable[[str], int]:
     """Return an argparse type: a whole number in [low, high]."""
 

@@ -16,6 +16,7 @@ from amanuensis.daemon.commands.common import (
     add_speaker_flags,
     add_stream_flags,
     add_text_flags,
+    add_word_times_flag,
     bounded_float,
     complain,
     raw_format,
@@ -84,6 +85,7 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the words go."""
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    add_word_times_flag(output)
     output.add_argument(
         "-o",
         "--output",
@@ -127,14 +129,14 @@ async def listen(args: argparse.Namespace, on_event: OnEvent | None = None) -> i
     with stop_on_signals() as stop:
         async with open_source(request, complain) as source, open_pipeline(config) as pipeline:
             complain(engine_line(pipeline.engine.info))
-            printer = make_printer(sys.stdout, complain, as_json=args.json, hint=HINT)
+            printer = make_printer(sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint=HINT)
             printer.device(pipeline.engine.info.encoder, pipeline.engine.info.decoder)
             mode: Mode = "lockstep" if args.speed == 0 else "live"
             captioner = Captioner(source, pipeline, status_of(source, printer), mode)
             try:
                 await show(captioner.events(stop), printer, transcript, on_event)
             finally:
-                write(transcript, files)
+                write(transcript, files, word_times=args.word_times)
     return 0
 
 
@@ -171,11 +173,11 @@ def status_of(source: Source, printer: Printer) -> Callable[[float | None, float
     return on_sound
 
 
-def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
+def write(transcript: Transcript, files: Sequence[tuple[Path, str]], *, word_times: bool) -> None:
     """Write the transcript to each file, in its format."""
     from amanuensis.daemon.outputs import write_transcript
 
     for path, chosen in files:
-        write_transcript(path, chosen, transcript.utterances)
+        write_transcript(path, chosen, transcript.utterances, word_times=word_times)
     if files and transcript.shortfall:
         complain(transcript.shortfall)

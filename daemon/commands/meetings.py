@@ -11,7 +11,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from amanuensis.daemon.commands.common import CONTROL, SubParsers, UsageError, add_engine_flags, bounded_int, complain
+from amanuensis.daemon.commands.common import (
+    CONTROL,
+    SubParsers,
+    UsageError,
+    add_engine_flags,
+    add_word_times_flag,
+    bounded_int,
+    complain,
+)
 
 if TYPE_CHECKING:
     from amanuensis.daemon.meetings.library import Library
@@ -55,6 +63,7 @@ def add_parser(subparsers: SubParsers) -> None:
     export = _add(actions, "export", "write a meeting to a file", "amanuensis meetings export latest -o monday.md")
     export.add_argument("-f", "--format", choices=FORMATS, help="default: what FILE ends in, else txt")
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    add_word_times_flag(export)
     rename = _add(
         actions, "rename-speaker", "call a speaker by a name", "amanuensis meetings rename-speaker latest me 'Kim'"
     )
@@ -140,13 +149,17 @@ def search(_: Library, store: Store, args: argparse.Namespace) -> None:
 def export(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Write a meeting to a file."""
     from amanuensis.daemon.meetings.export import FORMATS as WRITERS
+    from amanuensis.daemon.meetings.export import TIMED_FORMATS
     from amanuensis.npu.atomic import whole_or_nothing
 
     ending = args.output.suffix.removeprefix(".").lower() if args.output else ""
     chosen = args.format or ("json" if args.json else ending if ending in FORMATS else None)
     if chosen is None and args.output is not None:
         raise UsageError(f"{args.output}: its name says no format: end it in .{', .'.join(FORMATS)}, or add -f FORMAT")
-    text = WRITERS[chosen or "txt"](store.record(args.meeting))
+    writers = TIMED_FORMATS if args.word_times else WRITERS
+    if (chosen or "txt") not in writers:
+        raise UsageError(f"--word-times: {chosen} has no times of words; choose {', '.join(writers)}")
+    text = writers[chosen or "txt"](store.record(args.meeting))
     if args.output is None:
         print(text, end="")
         return

@@ -18,6 +18,7 @@ from amanuensis.daemon.commands.common import (
     add_speaker_flags,
     add_stream_flags,
     add_text_flags,
+    add_word_times_flag,
     raw_format,
 )
 
@@ -29,6 +30,7 @@ examples:
   amanuensis transcribe talk.wav                     the text on standard output
   amanuensis transcribe talk.flac -o talk.srt        subtitles
   amanuensis transcribe *.ogg -f srt -f txt -o out/  two files for each input, in the folder out
+  amanuensis transcribe talk.wav --word-times        one line a word: start and end in seconds, text
   amanuensis transcribe --json talk.wav              one JSON object a line, with words and times
   ffmpeg -i talk.mp4 -f wav -ac 1 - | amanuensis transcribe -"""
 
@@ -54,6 +56,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     output.add_argument("-o", "--output", metavar="FILE|FOLDER", help="write there instead of standard output")
     output.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
+    add_word_times_flag(output)
     parser.add_argument(
         "--stream",
         action="store_true",
@@ -75,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--json and -f both want standard output: add -o FILE or -o FOLDER")
     jobs = plan(args.files, args.formats or [], args.output)
     text = None if args.json or args.output else (args.formats or ["txt"])[0]
-    printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1)
+    printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1, word_times=args.word_times)
     batch = Batch(
         partial(open_pipeline, load(args)), raw_format(args), printing, "lockstep" if args.stream else "windows"
     )

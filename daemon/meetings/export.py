@@ -7,13 +7,15 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from amanuensis.daemon.meetings.model import Line, Meeting, Record
 from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import to_srt, to_vtt
+from amanuensis.stream.timed_text import to_labels, to_timed_vtt, to_word_srt
 
 SCHEMA: Final = "amanuensis.meeting.v1"
+Row: TypeAlias = tuple[float, float, str, str, str, str]
 CSV_HEAD: Final = ("from_ms", "to_ms", "track", "speaker", "kind", "text")
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a table program would compute it
 
@@ -57,9 +59,24 @@ def to_json(record: Record) -> str:
 
 def to_csv(record: Record) -> str:
     """Return a table with a head: one row an utterance, note or gap; no cell is taken for a formula."""
-    rows = [
+    said = [
         (line.start_ms, line.end_ms, line.track, line.speaker, "said", line.utterance.text) for line in record.lines
     ]
+    return _table(record, said)
+
+
+def to_word_csv(record: Record) -> str:
+    """Return the same table with one row a word in the place of those of utterances."""
+    said = [
+        (word.start_ms, word.end_ms, line.track, line.speaker, "word", word.text.strip())
+        for line in record.lines
+        for word in line.utterance.words
+    ]
+    return _table(record, said)
+
+
+def _table(record: Record, said: list[Row]) -> str:
+    rows = list(said)
     rows += [(remark.at_ms, remark.at_ms, "", "", "note", remark.text) for remark in record.remarks]
     rows += [(hole.start_ms, hole.end_ms, track, "", "gap", hole.why) for track, hole in record.holes]
     out = io.StringIO()
@@ -77,6 +94,13 @@ FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
     "vtt": lambda record: to_vtt(map(_words, record.lines)),
     "json": to_json,
     "csv": to_csv,
+}
+TIMED_FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {  # with the times of words; md has none
+    "txt": lambda record: to_labels(map(_words, record.lines)),
+    "srt": lambda record: to_word_srt(map(_words, record.lines)),
+    "vtt": lambda record: to_timed_vtt(map(_words, record.lines)),
+    "json": to_json,
+    "csv": to_word_csv,
 }
 
 
