@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from amanuensis.stream.events import Word
 from amanuensis.stream.voice_names import is_letters
 
-__all__ = ["Cue", "CueRules", "make_cues", "to_json", "to_srt", "to_text", "to_vtt"]
+__all__ = [
+    "Cue",
+    "CueRules",
+    "Utterance",
+    "clock",
+    "make_cues",
+    "named_where_several",
+    "to_json",
+    "to_srt",
+    "to_text",
+    "to_vtt",
+    "vtt_file",
+]
 
 Utterance: TypeAlias = Sequence[Word]
 SENTENCE_END: Final = (".", "?", "!", "…", "\u3002", "\uff1f", "\uff01")  # the last three: Chinese and Japanese
@@ -46,12 +58,13 @@ class CueRules:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A caption on the screen: whole milliseconds, one or more lines, one speaker or none."""
+    """A caption on the screen: whole milliseconds, one or more lines of words, one speaker or none."""
 
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
     spk: str | None = None
+    words: Utterance = field(default=(), compare=False)
 
 
 def make_cues(utterances: Iterable[Utterance], rules: CueRules | None = None) -> list[Cue]:
@@ -66,7 +79,7 @@ def make_cues(utterances: Iterable[Utterance], rules: CueRules | None = None) ->
         for words in _groups(list(_printable(utterance, rules)), rules):
             begin = max(cues[-1].end_ms if cues else 0, round(words[0].start_ms))
             end = max(begin + 1, min(round(words[-1].end_ms), begin + rules.max_ms))
-            cues.append(Cue(begin, end, _lines(words, rules), words[0].spk))
+            cues.append(Cue(begin, end, _lines(words, rules), words[0].spk, words))
     return _lengthen(cues, rules)
 
 
@@ -74,21 +87,26 @@ def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> st
     """Return a SubRip file; a speaker's name stands before the first words of each turn."""
     blocks = []
     spk: str | None = None
-    for number, cue in enumerate(make_cues(_named_where_several(utterances), rules), 1):
+    for number, cue in enumerate(make_cues(named_where_several(utterances), rules), 1):
         text = SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, _named("\n".join(cue.lines), cue.spk, spk))
         spk = cue.spk
-        blocks.append(f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{text}\n")
+        blocks.append(f"{number}\n{clock(cue.start_ms, ',')} --> {clock(cue.end_ms, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
 def to_vtt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a WebVTT file; speakers are voice tags."""
+    return vtt_file(make_cues(named_where_several(utterances), rules), _escaped)
+
+
+def vtt_file(cues: Iterable[Cue], text_of: Callable[[Cue], str]) -> str:
+    """Return a WebVTT file of cues, with the text that is given for each."""
     blocks = ["WEBVTT\n"]
-    for cue in make_cues(_named_where_several(utterances), rules):
-        text = "\n".join(line.translate(VTT_ENTITIES) for line in cue.lines)
+    for cue in cues:
+        text = text_of(cue)
         if cue.spk is not None:
             text = f"<v {_one_line(cue.spk).translate(VTT_ENTITIES)}>{text}"
-        blocks.append(f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n")
+        blocks.append(f"{clock(cue.start_ms, '.')} --> {clock(cue.end_ms, '.')}\n{text}\n")
     return "\n".join(blocks)
 
 
@@ -96,7 +114,7 @@ def to_text(utterances: Iterable[Utterance]) -> str:
     """Return one line an utterance and speaker; a speaker's name stands before the first words of each turn."""
     lines = []
     spk: str | None = None
-    for utterance in _named_where_several(utterances):
+    for utterance in named_where_several(utterances):
         for turn in _turns(utterance):
             text = _one_line("".join(word.text for word in turn))
             if text:
@@ -121,6 +139,10 @@ def to_json(utterances: Iterable[Utterance]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
+def _escaped(cue: Cue) -> str:
+    return "\n".join(cue.lines).translate(VTT_ENTITIES)
+
+
 def _word_json(word: Word) -> dict[str, str | float]:
     item: dict[str, str | float] = {
         "text": word.text,
@@ -135,7 +157,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _named_where_several(utterances: Iterable[Utterance]) -> Iterable[Utterance]:
+def named_where_several(utterances: Iterable[Utterance]) -> Iterable[Utterance]:
     """Leave the one voice of a text unnamed, if all that is known of it is a letter."""
     utterances = list(utterances)
     voices = {word.spk for words in utterances for word in words} - {None}
@@ -228,7 +250,8 @@ def _lengthen(cues: list[Cue], rules: CueRules) -> list[Cue]:
     ]
 
 
-def _clock(ms: int, separator: str) -> str:
+def clock(ms: int, separator: str) -> str:
+    """Return a time as HH:MM:SS with milliseconds behind the separator."""
     seconds, ms = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -16,6 +16,7 @@ from amanuensis.daemon.console import (
     JsonLines,
     PlainLines,
     TerminalCaptions,
+    WordLines,
     make_printer,
     meter,
     newest,
@@ -121,6 +122,23 @@ def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     printer.status(-20.0, 100.0)
     assert out.getvalue() == "hello you\n"
     assert len(said) == 1
+
+
+def test_words_come_with_their_times() -> None:
+    """Each committed word is a line; a speaker's name stands before the first word of a turn, notices go elsewhere."""
+    out, said = io.StringIO(), list[str]()
+    printer = make_printer(out, said.append, as_json=False, word_times=True)
+    words = [
+        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "A\x1b"},
+        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "A\x1b"},
+        {"text": " three", "from": 900, "to": 1000, "conf": 1},
+    ]
+    for event in (partial(1, " one"), {"type": "commit", "utt": 1, "words": words}, GAP, final(1, " one two three")):
+        printer.show(event)
+    printer.close()
+    assert isinstance(printer, WordLines)
+    assert out.getvalue() == "0.100\t0.401\tA: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
+    assert said == ["[2.5 s were not transcribed: the engine stopped]"]
 
 
 def test_programs_get_every_event_as_a_line() -> None:

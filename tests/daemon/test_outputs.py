@@ -66,6 +66,15 @@ def test_files_hold_the_text_in_their_format(tmp_path: Path, chosen: str, beginn
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("chosen", ["txt", "json", "srt", "vtt"])
+def test_files_hold_the_times_of_words(tmp_path: Path, chosen: str) -> None:
+    """Every format has a form with word times."""
+    path = tmp_path / f"talk.{chosen}"
+    write_transcript(path, chosen, [(Word(" one", 1000, 1200, 0.9), Word(" two", 1200, 1500, 0.9))], word_times=True)
+    text = path.read_text()
+    assert "1.2" in text or "1,2" in text or "1200" in text
+
+
 def test_json_files_can_be_read_back(tmp_path: Path) -> None:
     """The JSON file holds the utterances."""
     write_transcript(tmp_path / "a.json", "json", [HELLO, BYE])
