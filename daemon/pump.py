@@ -237,7 +237,8 @@ class Pump:
         try:
             while self._fault is None and (ticket := self.session.next_job()) is not None:
                 self._jobs.add(asyncio.create_task(self._run(ticket)))
-            self._submit_voices()
+            if not self._patient or (self.session.ended and not self._jobs):  # else `room` does, in its turn
+                self._submit_voices()
         except Exception as error:
             self._fail(error)
 

@@ -37,6 +37,23 @@ class BandEmbedder:
         return np.asarray(vector / (np.linalg.norm(vector) + 1e-9), np.float32)
 
 
+@dataclass(slots=True)
+class PitchEmbedder:
+    """How much of each pitch from 80 to 279 Hz is in the sound: for voices that differ in nothing else."""
+
+    name: str = "pitch"
+    dim: int = 100
+    window_s: float = 2.0
+    same_above: float = SAME_ABOVE
+
+    def embed(self, samples: Float32) -> Float32:
+        spectrum = np.abs(np.fft.rfft(samples, RATE))
+        spectrum /= spectrum.max() + 1e-9
+        rows = [spectrum[hz : 8 * hz : hz].sum() for hz in range(80, 280, 2)]
+        vector = np.maximum(np.array(rows, np.float32) - 0.6 * max(rows), 0)
+        return np.asarray(vector / (np.linalg.norm(vector) + 1e-9), np.float32)
+
+
 def band_hz(k: int) -> int:
     """Return the frequency of a band."""
     return round(LOWEST_HZ + 100 * k)
