@@ -46,6 +46,7 @@ class Generation:
     multilingual: bool
     languages: tuple[str, ...]  # codes such as "en", in the order of their tokens
     max_initial_timestamp_index: int
+    heads_named: bool = True  # the config has alignment heads; else all of the decoder's last half count as such
     attention_lag_ms: float | None = None  # from where a token sets in to its peak of attention; of the manifest
 
 
@@ -142,6 +143,7 @@ def read_generation(path: Path, dimensions: Dimensions) -> Generation:
         multilingual=bool(multilingual),
         languages=codes or ("en",),
         max_initial_timestamp_index=first_timestamps,
+        heads_named=bool(config.get("alignment_heads")),
     )
 
 

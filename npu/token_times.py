@@ -38,6 +38,11 @@ class TokenTimes:
     ends_ms: tuple[int, ...]
 
 
+def middle_ms(frame: int) -> int:
+    """Return the middle of an encoder frame, from the window's start."""
+    return frame * FRAME_MS + FRAME_MS // 2
+
+
 class Loudness:
     """How loud a window is, by log-mel frame, and where it is silent."""
 
@@ -78,7 +83,7 @@ def from_peaks(frames: Sequence[int], lag_ms: float, loudness: Loudness) -> Toke
         loudness: of the window.
 
     """
-    starts = [max(0, round(_middle(frame) - lag_ms)) for frame in frames]
+    starts = [max(0, round(middle_ms(frame) - lag_ms)) for frame in frames]
     return TokenTimes(tuple(frames), tuple(starts), _ends(frames, starts, loudness))
 
 
@@ -93,7 +98,7 @@ def from_warping(frames: Sequence[int], begins: Sequence[int], loudness: Loudnes
     """
     starts: list[int] = []
     for frame, begin in zip(frames, begins, strict=True):
-        start, middle = max(begin * FRAME_MS, _middle(frame) - EARLIEST_MS), _middle(frame)
+        start, middle = max(begin * FRAME_MS, middle_ms(frame) - EARLIEST_MS), middle_ms(frame)
         pause = loudness.pause(start, middle, start)
         start = min(pause[1] if pause else start, middle)
         starts.append(max(start, starts[-1]) if starts else start)
@@ -110,7 +115,3 @@ def _ends(frames: Sequence[int], starts: Sequence[int], loudness: Loudness) -> t
         end = min(limit, at + LONGEST_MS, pause[0] if pause else limit)
         ends.append(max(start, end))
     return tuple(ends)
-
-
-def _middle(frame: int) -> int:
-    return frame * FRAME_MS + FRAME_MS // 2
