@@ -20,6 +20,7 @@ from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_SAMPLES, VoiceDetector
 from amanuensis.stream.voice_book import MAX_KNOWN, unit
+from amanuensis.stream.voice_clusters import ClusterRules, Evidence, cluster_voices
 from amanuensis.stream.voice_jobs import VoiceEmbedder
 from amanuensis.stream.voice_names import is_letters
 from amanuensis.stream.voice_windows import VoiceCutter, VoiceWindow
@@ -32,7 +33,7 @@ VERSION: Final = 1
 MAX_NAME_CHARS: Final = 40
 MAX_BYTES: Final = 2**20
 LEAST_S: Final = 5.0  # of speech: less is no measure of a voice
-ODD_SHARE: Final = 0.3  # of windows unlike the rest: somebody else speaks there too
+ODD_SHARE: Final = 0.3  # of speech unlike the rest: somebody else speaks there too
 
 
 class EnrolError(Exception):
@@ -175,10 +176,13 @@ def enrol(name: str, samples: Float32, embedder: VoiceEmbedder) -> EnrolledVoice
         raise EnrolError(f"{speech_s:.1f} s of speech are too few to know a voice by: give at least {LEAST_S:g} s")
     vectors = np.stack([embedder.embed(window.samples) for window in windows])
     weights = np.array([window.n_speech for window in windows], np.float32)
-    mean = unit(np.asarray((vectors * weights[:, None]).sum(axis=0), np.float32))
-    odd = float(np.mean(vectors @ mean < embedder.same_above))
+    evidence = Evidence(vectors, weights / MODEL_RATE, np.zeros(len(windows), bool))
+    mine = cluster_voices(evidence, ClusterRules(embedder.same_above))
+    largest = mine == np.bincount(mine, weights).argmax()
+    odd = 1 - float(weights[largest].sum() / weights.sum())
     if odd > ODD_SHARE:
         raise EnrolError(f"{100 * odd:.0f} % of the speech is unlike the rest: give a recording of one voice alone")
+    mean = unit(np.asarray((vectors * weights[:, None])[largest].sum(axis=0), np.float32))
     return EnrolledVoice(name, embedder.name, mean, round(speech_s, 1))
 
 

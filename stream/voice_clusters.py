@@ -28,6 +28,7 @@ class ClusterRules:
         join_above: mean cosine above which clusters are joined.
         node_s: speech of a piece that may begin a cluster.
         small_s: a cluster with less speech is nobody of its own.
+        small_share: the same of all speech: in hours of it chance makes a few more.
         most: clusters at most.
         exactly: how many there are, where it is known.
         gain: of a second of speech for each unit of cosine, in nats.
@@ -39,6 +40,7 @@ class ClusterRules:
     join_above: float
     node_s: float = 1.5
     small_s: float = 3.0
+    small_share: float = 0.002
     most: int = 20
     exactly: int | None = None
     gain: float = 6.0
@@ -140,7 +142,8 @@ def _without_small(labels: Voices, speech_s: Float32, rules: ClusterRules) -> Vo
         return labels
     _, index = np.unique(labels, return_inverse=True)
     totals = np.bincount(index, speech_s)
-    keep = totals >= min(rules.small_s, float(totals.max()))
+    least_s = max(rules.small_s, rules.small_share * float(totals.sum()))
+    keep = totals >= min(least_s, float(totals.max()))
     return np.where(keep[index], labels, -1)
 
 

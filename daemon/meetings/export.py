@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from amanuensis.daemon.meetings.model import Line, Meeting, Record
+from amanuensis.daemon.meetings.overlaps import overlaps
 from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import to_srt, to_vtt
 from amanuensis.stream.timed_text import to_labels, to_timed_vtt, to_word_srt
@@ -137,6 +138,10 @@ def as_map(record: Record) -> dict[str, Any]:
         "gaps": [
             {"track": track, "from_ms": round(hole.start_ms), "to_ms": round(hole.end_ms), "why": hole.why}
             for track, hole in record.holes
+        ],
+        "overlaps": [
+            {"from_ms": round(one.start_ms), "to_ms": round(one.end_ms), "tracks": list(one.tracks)}
+            for one in overlaps(record.lines)
         ],
     }
 

@@ -113,6 +113,22 @@ def test_a_speaker_is_named_before_the_first_words_of_a_turn() -> None:
     assert captions.apply(final(2, " well")) == "well"
 
 
+def test_a_lone_letter_is_not_named() -> None:
+    """A speaker without a name is named once there is another; words of an open utterance are put right."""
+    captions = Captions()
+    captions.apply(
+        {"type": "commit", "utt": 1, "words": [{"text": " hello", "spk": "A"}, {"text": " you", "spk": "A"}]}
+    )
+    assert captions.committed == "hello you"
+    assert captions.apply(final(1, " hello you")) == "hello you"
+    captions.apply({"type": "commit", "utt": 2, "words": [{"text": " well", "spk": "A"}, {"text": " yes", "spk": "A"}]})
+    captions.apply(
+        {"type": "speaker_revised", "seq": 9, "words": [{"utt": 2, "i": 1, "spk": "B"}, {"utt": 1, "i": 0, "spk": "B"}]}
+    )
+    assert captions.committed == "well B: yes"
+    assert captions.apply(final(2, " well yes")) == "well\nB: yes"
+
+
 def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     """Standard output holds the text of utterances and nothing else."""
     out, said = io.StringIO(), []

@@ -12,7 +12,7 @@ import pytest
 from amanuensis.daemon import outputs
 from amanuensis.daemon.outputs import OutputError, Transcript, format_for, write_transcript
 from amanuensis.npu.atomic import WriteError
-from amanuensis.stream.events import Commit, Speech, Word
+from amanuensis.stream.events import Commit, SpeakerRevised, Speech, Word
 
 HELLO = (Word(" hello", 100, 400, 0.9), Word(" there", 400, 900, 0.8))
 BYE = (Word(" bye", 3000, 3300, 0.7),)
@@ -26,6 +26,14 @@ def test_a_transcript_keeps_the_words_of_each_utterance() -> None:
     assert transcript.utterances == [HELLO, BYE]
     assert transcript.words == [*HELLO, *BYE]
     assert transcript.text == "hello there bye"
+
+
+def test_a_speaker_is_put_right() -> None:
+    """Words get another speaker by utterance and index; what is not there is left alone."""
+    transcript = Transcript()
+    for event in (Commit(1, HELLO), SpeakerRevised(((1, 1, "B"), (1, 7, "C"), (4, 0, "D")))):
+        transcript.add(event)
+    assert [word.spk for word in transcript.words] == [None, "B"]
 
 
 def test_a_transcript_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
