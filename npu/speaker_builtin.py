@@ -34,30 +34,40 @@ class Constants:
 
     Attributes:
         mean, spread: of `cepstral_statistics` over windows of many voices and channels, float32 [2 * N_CEPSTRA].
+        whitening: what the normalised statistics are multiplied by, so that they vary alike in every direction while
+            one speaker goes on speaking (WCCN: Hatch et al. 2006), float32 [2 * N_CEPSTRA, 2 * N_CEPSTRA].
         same_above: cosine at the equal-error point on voices kept from the training, at WINDOW_S.
 
     """
 
     mean: Float32
     spread: Float32
+    whitening: Float32
     same_above: float
 
     @classmethod
     def read(cls, path: Path) -> Constants:
         """Read them as `write` wrote them."""
         stored = json.loads(path.read_text())
-        mean, spread = (np.array(stored[name], np.float32) for name in ("mean", "spread"))
+        mean, spread, whitening = (np.array(stored[name], np.float32) for name in ("mean", "spread", "whitening"))
         assert mean.shape == spread.shape == (2 * N_CEPSTRA,)
-        return cls(mean, spread, float(stored["same_above"]))
+        assert whitening.shape == (2 * N_CEPSTRA, 2 * N_CEPSTRA)
+        return cls(mean, spread, whitening, float(stored["same_above"]))
 
     def write(self, path: Path) -> None:
         """Write them as JSON."""
-        values: dict[str, Any] = {
-            "mean": [round(float(value), 5) for value in self.mean],
-            "spread": [round(float(value), 5) for value in self.spread],
+        values = {
+            "mean": _rounded(self.mean),
+            "spread": _rounded(self.spread),
+            "whitening": _rounded(self.whitening),
             "same_above": round(self.same_above, 4),
         }
-        path.write_text(json.dumps(values, indent=1) + "\n")
+        path.write_text(json.dumps(values) + "\n")
+
+
+def _rounded(values: Float32) -> list[Any]:
+    """Return the values as JSON has them, to five decimals."""
+    return list(values.astype(np.float64).round(5).tolist())
 
 
 @cache
@@ -75,18 +85,18 @@ class BuiltinEmbedder:
     def __init__(self, constants: Constants | None = None, network: SpeakerNetwork | None = None) -> None:
         """Load the network of the package and its constants, or take others (training measures its own)."""
         self._constants = constants or builtin_constants()
-        there = (FOLDER / NETWORK_FILE).is_file()
-        self._network = network or (SpeakerNetwork(FOLDER / NETWORK_FILE) if there else None)
+        self._network = network or SpeakerNetwork(FOLDER / NETWORK_FILE)
         self.same_above = self._constants.same_above
-        self.dim = 2 * N_CEPSTRA + PITCH_DIM + (self._network.dim if self._network else 0)
+        self.dim = 2 * N_CEPSTRA + self._network.dim + PITCH_DIM
 
     def embed(self, samples: Float32) -> Float32:
         """Return the vector of one speaker; see `SpeakerEmbedder`."""
         check_samples(samples)
-        mel = speech_mel(samples)
+        mel, constants = speech_mel(samples), self._constants
+        cepstra = (cepstral_statistics(mel) - constants.mean) / constants.spread @ constants.whitening
         return fuse(
-            unit((cepstral_statistics(mel) - self._constants.mean) / self._constants.spread),
-            self._network.embed(mel) if self._network else np.zeros(0, np.float32),
+            unit(np.asarray(cepstra, np.float32)),
+            self._network.embed(mel),
             pitch_point(median_pitch_hz(samples)),
         )
 

@@ -9,18 +9,15 @@ import numpy as np
 import torch
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, NETWORK_FILE, BuiltinEmbedder, Constants
+from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, NETWORK_FILE, BuiltinEmbedder
 from amanuensis.npu.speaker_graph import write_graph
 from amanuensis.npu.speaker_network import SpeakerNetwork
-from amanuensis.npu.speaker_sound import cepstral_statistics
-from amanuensis.training.speaker_loader import Corpus, disturb, excerpt
+from amanuensis.training.speaker_background import background
+from amanuensis.training.speaker_loader import Corpus
 from amanuensis.training.speaker_model import SpeakerNet
 from amanuensis.training.speaker_score import development, equal_error
 from amanuensis.training.speaker_trainer import SIZES
 from amanuensis.training.speech import Float32
-
-BACKGROUND_WINDOWS = 4000
-BACKGROUND_FRAMES = 200
 
 
 def export(work: Path, folder: Path) -> None:
@@ -28,8 +25,7 @@ def export(work: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     net = averaged(work / "speakers.pt")
     write_graph(folder / NETWORK_FILE, weights_of(net))
-    mean, spread = background(Corpus.open(work))
-    constants = Constants(mean, spread, 0.0)
+    constants = background(Corpus.open(work))
     embedder = BuiltinEmbedder(constants, SpeakerNetwork(folder / NETWORK_FILE))
     window_length = round(embedder.window_s * SAMPLE_RATE)
     eer, threshold = equal_error(embedder, development(work / "development", window_length))
@@ -57,14 +53,3 @@ def weights_of(net: SpeakerNet) -> dict[str, Float32]:
         "out.weight": np.asarray(state["out.weight"] * gain[:, None], np.float32),
         "out.bias": np.asarray(norm["bias"] - norm["running_mean"] * gain, np.float32),
     }
-
-
-def background(corpus: Corpus) -> tuple[Float32, Float32]:
-    """Return mean and standard deviation of the cepstral statistics over windows of many voices and channels."""
-    rng = np.random.default_rng(31)
-    found = []
-    for index in rng.integers(0, len(corpus.speakers), BACKGROUND_WINDOWS):
-        window = excerpt(corpus.mels[index], BACKGROUND_FRAMES, rng)[None]
-        disturb(window, corpus.noise, rng)
-        found.append(cepstral_statistics(window[0] * np.float32(np.log(10.0))))
-    return np.mean(found, axis=0).astype(np.float32), np.std(found, axis=0).astype(np.float32)
