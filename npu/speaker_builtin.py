@@ -5,6 +5,7 @@ Trained and calibrated on synthetic voices alone (`python -m amanuensis.training
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -79,13 +80,13 @@ def builtin_constants() -> Constants:
 class BuiltinEmbedder:
     """A `SpeakerEmbedder` that needs no model folder."""
 
-    name = "builtin"
     window_s = 2.0
 
     def __init__(self, constants: Constants | None = None, network: SpeakerNetwork | None = None) -> None:
         """Load the network of the package and its constants, or take others (training measures its own)."""
         self._constants = constants or builtin_constants()
         self._network = network or SpeakerNetwork(FOLDER / NETWORK_FILE)
+        self.name = named("builtin", FOLDER / NETWORK_FILE, FOLDER / CONSTANTS_FILE)
         self.same_above = self._constants.same_above
         self.dim = 2 * N_CEPSTRA + self._network.dim + PITCH_DIM
 
@@ -122,6 +123,12 @@ def unit(vector: Float32) -> Float32:
     if length < 1e-9:
         return np.asarray(np.eye(1, len(vector))[0], np.float32)
     return np.asarray(vector / np.float32(length), np.float32)
+
+
+def named(name: str, *files: Path) -> str:
+    """Return a name that differs when the files do: vectors of different models must not be compared."""
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file()))
+    return f"{name}-{digest.hexdigest()[:8]}"
 
 
 def check_samples(samples: Float32) -> None:

@@ -19,7 +19,7 @@ import onnxruntime as ort
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.npu.model_config import read_json, shown
 from amanuensis.npu.model_error import ModelError
-from amanuensis.npu.speaker_builtin import check_samples, unit
+from amanuensis.npu.speaker_builtin import check_samples, named, unit
 from amanuensis.npu.speaker_network import open_session
 from amanuensis.npu.speaker_sound import Float32
 
@@ -79,7 +79,7 @@ class PluginEmbedder:
         """
         self._path = folder / GRAPH_FILE
         self._facts = PluginFacts.read(folder / FACTS_FILE)
-        self.name = folder.resolve().name
+        self.name = named(folder.resolve().name, self._path, folder / FACTS_FILE)
         self.dim, self.window_s, self.same_above = self._facts.dim, self._facts.window_s, self._facts.same_above
         self._session = self._open()
         self._input = self._session.get_inputs()[0].name
@@ -106,7 +106,9 @@ class PluginEmbedder:
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != rank:
             found = ", ".join(f"{given.name} {given.type} {given.shape}" for given in inputs)
             wanted = "[1, frames, bins]" if rank == 3 else "[1, n]"
-            raise ModelError(f"{self._path}: takes {found}; wanted is one float input {wanted}: see docs/speaker-model.md")
+            raise ModelError(
+                f"{self._path}: takes {found}; wanted is one float input {wanted}: see docs/speaker-model.md"
+            )
         return session
 
     def _answer(self, given: Float32) -> Float32:

@@ -18,7 +18,7 @@ class SpeakerEmbedder(Protocol):
     """Turns speech of one speaker into a vector; not for use by several threads at once.
 
     Attributes:
-        name: of the model, for logs and health.
+        name: of the model, for logs and for what is kept: it differs when the model's files do.
         dim: length of the vectors.
         window_s: seconds of speech that it is made for; from half to twice of them are usable.
         same_above: the cosine at which as many pairs of windows of one speaker lie below as pairs of two lie above,
