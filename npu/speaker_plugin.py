@@ -107,7 +107,7 @@ class PluginEmbedder:
             found = ", ".join(f"{given.name} {given.type} {given.shape}" for given in inputs)
             wanted = "[1, frames, bins]" if rank == 3 else "[1, n]"
             raise ModelError(
-                f"{self._path}: takes {found}; wanted is one float input {wanted}: see docs/speaker-model.md"
+                f"{self._path}: takes {found}; wanted is one float {wanted}: see docs/speaker-model.md"
             )
         return session
 

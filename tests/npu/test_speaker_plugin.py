@@ -68,7 +68,7 @@ def test_a_folder_with_a_speaker_model_uses_it(tmp_path: Path) -> None:
         ({"window_s": None}, "window_s is None"),
         ({"window_s": 1e9}, "window_s is 1000000000.0"),
         ({"input": "mel"}, "input is 'mel'; write"),
-        ({"input": "samples"}, r"takes feats tensor\(float\) .* wanted is one float input \[1, n\]"),
+        ({"input": "samples"}, r"takes feats tensor\(float\) .* wanted is one float \[1, n\]"),
         ({"bins": 41}, r"fails on \(1, 198, 41\)"),
         ({"bins": 1}, "bins is 1; write a number from 20 to 128"),
     ],
