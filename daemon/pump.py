@@ -198,9 +198,14 @@ class Pump:
         return over or not (self._jobs or self._out or self._awake.is_set())
 
     async def settled(self) -> None:
-        """Wait until it is idle, which is when the engine has answered for all sound that may be decoded now."""
-        while not self.is_idle:
+        """Wait until it is idle, which is when the engine has answered for all sound that may be decoded now.
+
+        What is known of its voices is told then too.
+        """
+        while not self.is_idle or self._listening is not None:
             self._settled.clear()
+            if self._listening is not None:
+                await asyncio.wait({self._listening})
             await asyncio.sleep(0) if not self._jobs else await self._settled.wait()
 
     async def aclose(self) -> None:
@@ -255,11 +260,13 @@ class Pump:
         try:
             answer = await desk.work(job)
         except Exception as error:  # whatever a model of somebody else does, words go on
-            self._listening = None
             self._emit(speakers.failed(str(error)))
         else:
-            self._listening = None
             self._step(lambda: speakers.deliver(job.id, answer))
+        finally:
+            self._listening = None
+            self._awake.set()
+            self._settled.set()
 
     def _note_restarts(self) -> None:
         """Say once when the engine process was replaced while it had a window of this stream."""

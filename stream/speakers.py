@@ -111,7 +111,7 @@ class Speakers:
         self._told: deque[tuple[int, int]] = deque(maxlen=TOLD_TURNS)  # where a turn begins, whose it is
         self._ids = count()
         self._outstanding: VoiceJob | None = None
-        self._settled = 0  # speech before it is settled
+        self._settled = self._told_settled = 0  # speech before it is settled, and that was told
         self._since_merge = 0
         self._heard = 0
         self._utt, self._n_words = 0, 0
@@ -122,7 +122,7 @@ class Speakers:
 
     def _go_on(self, state: SpeakerState) -> None:
         self._book.restore(state.voices, state.n_letters)
-        self._heard = self._settled = state.heard
+        self._heard = self._settled = self._told_settled = state.heard
         self._utt, self._n_words = state.utt, state.n_words
         heard = self._book.numbers
         if state.before is not None and state.before < len(heard):
@@ -145,8 +145,8 @@ class Speakers:
 
     @property
     def settled(self) -> int:
-        """Words that are said before this 16 kHz sample get no other speaker while people talk."""
-        return self._settled
+        """Words that are said before this 16 kHz sample get no other speaker while people talk; that was told."""
+        return self._told_settled
 
     @property
     def n_waiting(self) -> int:
@@ -192,6 +192,8 @@ class Speakers:
         if self._outstanding is not None or self.stopped:
             return None
         self._untold += self._work_off(())
+        if not self._untold:
+            self._told_settled = self._settled
         windows = [item for item in self._waiting if isinstance(item, VoiceWindow)][:BATCH]
         if windows:
             self._outstanding = VoiceJob(next(self._ids), tuple(windows))
@@ -205,13 +207,16 @@ class Speakers:
             return []
         self._outstanding = None
         if answer.clusters is None:
-            return [*self.news(), *self._work_off(answer.vectors)]
-        self._reviewed = True
-        return [*self.news(), *self._review(answer.clusters)]
+            self._untold += self._work_off(answer.vectors)
+        else:
+            self._untold += self._review(answer.clusters)
+            self._reviewed = True
+        return self.news()
 
     def news(self) -> list[Event]:
         """Return what was found out since something was told."""
         news, self._untold = self._untold, []
+        self._told_settled = self._settled
         return news
 
     def failed(self, why: str) -> list[Event]:

@@ -55,6 +55,7 @@ class Voice:
         self.queue = EventQueue(listening.wanted, listening.limits, listening.news, listening.abandoned)
         self._labels = SettledLabels() if listening.settled_labels else None
         self._held_since_s: float | None = None
+        self._settled_ms = 0.0
         session.can_resume = False
         session.hub.clients.add(self.queue)
 
@@ -130,7 +131,9 @@ class Voice:
         is_late = since_s is not None and asyncio.get_running_loop().time() - since_s > MAX_HELD_S
         if speakers is None or speakers.stopped or is_late or self.queue.closing is not None:
             return math.inf
-        return to_ms(speakers.settled)
+        if not self.session.pump.has_untold:  # else what was settled is on its way
+            self._settled_ms = to_ms(speakers.settled)
+        return self._settled_ms
 
     @property
     def is_over(self) -> bool:
