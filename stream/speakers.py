@@ -45,6 +45,7 @@ MAX_REVISED: Final = 500  # words of one event
 TOLD_TURNS: Final = 64
 SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
+JOIN_ABOVE: Final = 0.1  # clusters that are more alike than `same_above` plus this are one voice
 MERGE_EVERY: Final = 8  # pieces
 
 
@@ -366,7 +367,7 @@ class Speakers:
         return in_events(revised)
 
     def _cluster_rules(self) -> ClusterRules:
-        return ClusterRules(self._rules.same_above, most=self._rules.most, exactly=self._rules.exactly)
+        return ClusterRules(self._rules.same_above + JOIN_ABOVE, most=self._rules.most, exactly=self._rules.exactly)
 
 
 def in_events(revised: Sequence[tuple[int, int, str]]) -> list[Event]:
