@@ -1,9 +1,8 @@
 """Who speaks in one stream, told while people talk and put right later. Pure; it never makes a word wait.
 
 Speech is cut into windows; whoever drives the stream has their vectors computed (`due`, `deliver`) when there is time.
-A word says whose it seems to be when it is committed; that is put right at most once while people talk, when the speech
-that it is in is settled, and once at the end, when all is looked at together. Only two voices that turn out to be one
-correct it once more.
+A word says whose it seems to be when it is committed; that is put right at most once when the speech that it is in is
+settled, and at most once whenever all is looked at together: now and then while people talk, and at the end.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from amanuensis.stream.events import (
 )
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_SAMPLES
-from amanuensis.stream.voice_book import VoiceBook, VoiceRules, VoiceState
+from amanuensis.stream.voice_book import VoiceBook, VoiceRules, VoiceState, unit
 from amanuensis.stream.voice_clusters import ClusterRules, Voices
 from amanuensis.stream.voice_jobs import Review, VoiceAnswer, VoiceJob
 from amanuensis.stream.voice_log import PieceLog, WordLog
@@ -46,7 +45,8 @@ TOLD_TURNS: Final = 64
 SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
 JOIN_ABOVE: Final = 0.1  # clusters that are more alike than `same_above` plus this are one voice
-MERGE_EVERY: Final = 8  # pieces
+REVIEW_S: Final = 15.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
+REVIEW_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Speakers:
         self._ids = count()
         self._outstanding: VoiceJob | None = None
         self._settled = self._told_settled = 0  # speech before it is settled, and that was told
-        self._since_merge = 0
+        self._since_review_s = self._total_s = 0.0
         self._heard = 0
         self._utt, self._n_words = 0, 0
         self._untold: list[Event] = []
@@ -196,11 +196,21 @@ class Speakers:
         if not self._untold:
             self._told_settled = self._settled
         windows = [item for item in self._waiting if isinstance(item, VoiceWindow)][:BATCH]
-        if windows:
+        is_last = self._over and words_over and not windows and not self._reviewed
+        if is_last or (self._wants_review and not self._over):
+            self._outstanding = self._review_job()
+        elif windows:
             self._outstanding = VoiceJob(next(self._ids), tuple(windows))
-        elif self._over and words_over and not self._reviewed:
-            self._outstanding = VoiceJob(next(self._ids), review=Review(self._pieces.evidence(), self._cluster_rules()))
         return self._outstanding
+
+    @property
+    def _wants_review(self) -> bool:
+        """Whether so much was said since all was looked at together that it is due again."""
+        return self._since_review_s >= max(REVIEW_S, REVIEW_SHARE * self._total_s)
+
+    def _review_job(self) -> VoiceJob:
+        self._since_review_s = 0.0
+        return VoiceJob(next(self._ids), review=Review(self._pieces.evidence(), self._cluster_rules()))
 
     def deliver(self, job: int, answer: VoiceAnswer) -> list[Event]:
         """Take what came of a job; of another one than is outstanding nothing is taken."""
@@ -210,8 +220,9 @@ class Speakers:
         if answer.clusters is None:
             self._untold += self._work_off(answer.vectors)
         else:
+            self._reviewed = self._over
+            self._settled = self._heard if self._over else self._settled
             self._untold += self._review(answer.clusters)
-            self._reviewed = True
         return self.news()
 
     def news(self) -> list[Event]:
@@ -243,7 +254,9 @@ class Speakers:
             self._waiting.popleft()
         for piece in pieces:
             self._pieces.add(piece)
-        return [*self._settle_words(), *self._tell_turns(pieces), *self._merged(len(pieces))]
+        self._since_review_s += sum(piece.speech_s for piece in pieces)
+        self._total_s += sum(piece.speech_s for piece in pieces)
+        return [*self._settle_words(), *self._tell_turns(pieces)]
 
     # Words
 
@@ -311,23 +324,6 @@ class Speakers:
 
     # Second looks
 
-    def _merged(self, n_pieces: int) -> list[Event]:
-        """Now and then join voices that turned out to be one."""
-        self._since_merge += n_pieces
-        if self._since_merge < MERGE_EVERY:
-            return []
-        self._since_merge = 0
-        joined = self._book.merge()
-        if not joined:
-            return []
-        self._pieces.rename(joined)
-        self._told = deque(((at, joined.get(voice, voice)) for at, voice in self._told), TOLD_TURNS)
-        if self._turns.before is not None:
-            self._turns.before = joined.get(self._turns.before, self._turns.before)
-        return self._give(
-            {k: joined[voice] for k in range(len(self._words)) if (voice := self._words.voice(k)) in joined}
-        )
-
     def _review(self, clusters: Voices) -> list[Event]:
         """Give each piece, and the words in it, to the voice of its cluster."""
         voices = self._named(clusters)
@@ -336,26 +332,31 @@ class Speakers:
         first = self._pieces.first
         if first is None:
             return []
-        self._settled = self._heard
+        words = range(len(self._words)) if self._pieces.is_whole else self._words.since(first)
         changes: dict[int, int] = {}
-        for k in range(len(self._words)) if self._pieces.is_whole else self._words.since(first):
+        for k in words if self._over else range(words.start, self._words.n_settled):
             voice = self._pieces.voice_at(self._words.position(k))
             if voice is not None and voice != self._words.voice(k):
                 changes[k] = voice
-        return self._give(changes)
+        told = self._give(changes)
+        self._turns.reconsider(self._pieces.voice_at(self._heard))
+        self._told = deque(((at, who) for at, who in self._told if who in self._book.numbers), TOLD_TURNS)
+        return told
 
     def _named(self, clusters: Voices) -> dict[int, int]:
         """Return the voice of each cluster: the one that it shares most speech with, a new one where that is taken."""
         shares = self._pieces.shares(clusters)
+        evidence = self._pieces.evidence()
+        weighted = evidence.vectors * evidence.speech_s[:, None]
+        sums = {cluster: weighted[clusters == cluster].sum(axis=0) for cluster in np.unique(clusters).tolist()}
         found: dict[int, int] = {}
         for cluster, voice in sorted(shares, key=lambda pair: -shares[pair]):
             if cluster not in found and voice not in found.values():
                 found[cluster] = voice
-        evidence = self._pieces.evidence()
-        for cluster in np.unique(clusters).tolist():
+        for cluster, total in sums.items():
             if cluster not in found:
-                mine = evidence.vectors[clusters == cluster] * evidence.speech_s[clusters == cluster, None]
-                found[cluster] = self._book.add(mine.sum(axis=0), float(evidence.speech_s[clusters == cluster].sum()))
+                found[cluster] = self._book.found(unit(total), float(np.linalg.norm(total)))
+        self._book.reform({found[cluster]: total for cluster, total in sums.items()})
         return found
 
     def _give(self, changes: Mapping[int, int]) -> list[Event]:

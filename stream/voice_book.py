@@ -32,7 +32,6 @@ class VoiceRules:
         new_s: of speech of it that this takes.
         learn_s: of speech that may move a centroid.
         stay: added to the score of who spoke before, where there is little speech to judge by.
-        merge_above: two voices whose centroids are more alike than `same_above` plus this are one.
 
     """
 
@@ -42,7 +41,6 @@ class VoiceRules:
     new_s: float = 2.0
     learn_s: float = 2.0
     stay: float = 0.2
-    merge_above: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class VoiceBook:
 
     Args:
         rules: how alike voices must be.
-        known: vectors of voices with a name, which are neither moved nor merged.
+        known: vectors of voices with a name, which are not moved.
 
     """
 
@@ -176,6 +174,10 @@ class VoiceBook:
         if weak:
             self._sums[weak[0]], self._speech_s[weak[0]] = vector * np.float32(speech_s), speech_s
             return weak[0]
+        return self.found(vector, speech_s)
+
+    def found(self, vector: Float32, speech_s: float) -> int:
+        """Take a voice that a second look has found; return its number."""
         self._n_letters += 1
         number = self._put(letters(self._n_letters - 1), vector * np.float32(speech_s), speech_s)
         self._heard.add(number)
@@ -205,26 +207,22 @@ class VoiceBook:
             self._n_letters -= 1
         del self._sums[voice], self._speech_s[voice]
 
-    def merge(self) -> dict[int, int]:
-        """Join voices that have become alike; return which became which."""
-        joined: dict[int, int] = {}
-        while (pair := self._closest()) is not None:
-            older, younger = pair
-            self._sums[older] = self._sums[older] + self._sums[younger]
-            self._speech_s[older] += self._speech_s[younger]
-            self.forget(younger)
-            joined = {k: older if v == younger else v for k, v in joined.items()} | {younger: older}
-        return joined
+    def reform(self, sums: Mapping[int, Float32]) -> None:
+        """Let voices be what a second look at all speech says; those that it does not know are forgotten.
 
-    def _closest(self) -> tuple[int, int] | None:
-        free = [voice for voice in self.numbers if voice not in self._fixed]
-        best, found = self.rules.same_above + self.rules.merge_above, None
-        for k, older in enumerate(free):
-            for younger in free[k + 1 :]:
-                score = float(self.centroid(older) @ self.centroid(younger))
-                if score > best:
-                    best, found = score, (older, younger)
-        return found
+        Args:
+            sums: of the vectors of each, each as long as its speech in seconds.
+
+        """
+        for voice in self.numbers:
+            if voice not in sums:
+                self.forget(voice)
+        for voice, total in sums.items():
+            self._heard.add(voice)
+            if voice not in self._fixed:
+                length = max(float(np.linalg.norm(total)), 1e-6)
+                self._sums[voice] = np.asarray(total * min(1.0, MEMORY_S / length), np.float32)
+                self._speech_s[voice] = max(length, self.rules.new_s)
 
     def _put(self, name: str, total: Float32, speech_s: float) -> int:
         number = self._next

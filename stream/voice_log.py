@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -78,11 +78,6 @@ class PieceLog:
         """Yield start, stop and voice of the pieces."""
         for k in range(self.anchors, len(self)):
             yield self._starts[k], self._stops[k], self._voices[k]
-
-    def rename(self, joined: Mapping[int, int]) -> None:
-        """Give pieces of voices that were joined to what they became."""
-        for k, voice in enumerate(self._voices):
-            self._voices[k] = joined.get(voice, voice)
 
     def relabel(self, k: int, voice: int) -> None:
         """Give a piece to another voice."""

@@ -107,6 +107,13 @@ class VoiceTurns:
             return None
         return Guess(segment.start, segment.voice)
 
+    def reconsider(self, before: int | None) -> None:
+        """Take note that the voices of the book have become others, and who spoke last."""
+        self.before = before
+        if self._segment is not None:
+            self._segment.voice, self._segment.made = None, False
+            self._guess()
+
     def hear(self, window: VoiceWindow, vector: Float32) -> list[Piece]:
         """Take the next window; return what is settled now."""
         heard = Heard(window.start, window.stop, window.n_speech / MODEL_RATE, unit(vector))

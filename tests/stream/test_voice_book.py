@@ -74,17 +74,23 @@ def test_a_mistake_is_forgotten_with_its_name() -> None:
     assert (book.name(again), again == mistake) == ("B", False)
 
 
-def test_voices_that_become_alike_are_joined() -> None:
-    """The younger becomes the older one."""
-    book = VoiceBook(RULES)
-    older, younger = book.add(axis(0, 1, 2, 3), 3.0), book.add(axis(0, 1, 2), 3.0)
-    assert book.merge() == {younger: older}
-    assert book.numbers == (older,)
-    assert book.merge() == {}
+def test_a_second_look_forms_the_voices_anew() -> None:
+    """What it does not know is forgotten, what it knows is what it says, and a long past weighs two minutes."""
+    book = VoiceBook(RULES, {"Anna": axis(0)})
+    one, other = book.add(axis(1), 3.0), book.add(axis(2), 3.0)
+    third = book.found(axis(3), 4.0)
+    book.reform({one: axis(1, 4) * 600, third: axis(3) * 4, book.known[0]: axis(5) * 9})
+    assert book.numbers == (book.known[0], one, third)
+    assert book.centroid(one) @ axis(1, 4) == pytest.approx(1)
+    assert book.centroid(book.known[0]) @ axis(0) == pytest.approx(1)
+    for _ in range(60):
+        book.learn(one, axis(1), 4.0)
+    assert book.centroid(one) @ axis(1) > 0.95
+    assert other not in book.numbers
 
 
 def test_known_voices_keep_their_vector_and_are_nobody_until_they_speak() -> None:
-    """One that is not near is no match; one that is gets its name and is never moved or joined."""
+    """One that is not near is no match; one that is gets its name and is never moved."""
     book = VoiceBook(RULES, {"Anna": axis(0), "Ben": axis(1)})
     assert len(book) == 0
     assert book.match(axis(5), 3.0) is None
