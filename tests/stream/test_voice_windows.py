@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanuensis.stream.voice_windows import PAUSE, StretchEnd, VoiceCutter, VoiceItem, VoiceWindow
@@ -47,6 +47,7 @@ def test_a_short_pause_is_left_out_of_a_window() -> None:
     assert kept == [*range(25), *range(25 + PAUSE - 1, 50 + PAUSE - 1)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=400), st.integers(1, 60))
 def test_however_sound_comes_windows_are_the_same(decisions: list[bool], piece: int) -> None:
     """They are in order, at most two seconds, over no pause, and each stretch has one end behind its windows."""
