@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from amanuensis.benchmarks.speaker_scores import Scores, changes, f1, speaker_of, turn_counts
-from amanuensis.benchmarks.speaker_talks import Audience, Heard, SpokenWord, Talk, Turn, load_talks
+from amanuensis.benchmarks.speaker_talks import Audience, Heard, SpokenWord, Talk, load_talks
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.tokenizer import Tokenizer
