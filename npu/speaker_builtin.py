@@ -1,4 +1,4 @@
-"""The built-in speaker embedding: cepstral statistics, pitch and a small network, each a part of one unit vector.
+"""The built-in speaker embedding: cepstral statistics, a mixture of Gaussians, a network and the pitch in one vector.
 
 Trained and calibrated on synthetic voices alone (`python -m amanuensis.training speakers`).
 """
@@ -8,25 +8,25 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from amanuensis.npu.speaker_mixture import Mixture
 from amanuensis.npu.speaker_network import SpeakerNetwork
 from amanuensis.npu.speaker_sound import N_CEPSTRA, Float32, cepstral_statistics, median_pitch_hz, speech_mel
 
 FOLDER: Final = Path(__file__).with_name("builtin")
 NETWORK_FILE: Final = "speakers.onnx"
+MIXTURE_FILE: Final = "speakers.npz"
 CONSTANTS_FILE: Final = "speakers.json"
+FILES: Final = (NETWORK_FILE, MIXTURE_FILE, CONSTANTS_FILE)
 PITCH_DIM: Final = 2
 RADIANS_PER_OCTAVE: Final = 1.2  # from 60 to 400 Hz the pitch turns by less than half a circle
 MIDDLE_PITCH_HZ: Final = 155.0
 # What each part adds to the cosine; where the pitch is unknown it adds nothing.
-CEPSTRA_WEIGHT: Final = 1.0
-NETWORK_WEIGHT: Final = 1.0
-PITCH_WEIGHT: Final = 0.25
+WEIGHTS: Final = (1.0, 2.0, 0.0, 0.5)  # of cepstra, mixture, network and pitch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,27 @@ class Constants:
 
     Attributes:
         mean, spread: of `cepstral_statistics` over windows of many voices and channels, float32 [2 * N_CEPSTRA].
-        whitening: what the normalised statistics are multiplied by, so that they vary alike in every direction while
-            one speaker goes on speaking (WCCN: Hatch et al. 2006), float32 [2 * N_CEPSTRA, 2 * N_CEPSTRA].
         same_above: cosine at the equal-error point on voices kept from the training, at WINDOW_S.
 
     """
 
     mean: Float32
     spread: Float32
-    whitening: Float32
     same_above: float
 
     @classmethod
     def read(cls, path: Path) -> Constants:
         """Read them as `write` wrote them."""
         stored = json.loads(path.read_text())
-        mean, spread, whitening = (np.array(stored[name], np.float32) for name in ("mean", "spread", "whitening"))
+        mean, spread = (np.array(stored[name], np.float32) for name in ("mean", "spread"))
         assert mean.shape == spread.shape == (2 * N_CEPSTRA,)
-        assert whitening.shape == (2 * N_CEPSTRA, 2 * N_CEPSTRA)
-        return cls(mean, spread, whitening, float(stored["same_above"]))
+        return cls(mean, spread, float(stored["same_above"]))
 
     def write(self, path: Path) -> None:
         """Write them as JSON."""
         values = {
             "mean": _rounded(self.mean),
             "spread": _rounded(self.spread),
-            "whitening": _rounded(self.whitening),
             "same_above": round(self.same_above, 4),
         }
         path.write_text(json.dumps(values) + "\n")
@@ -71,10 +66,26 @@ def _rounded(values: Float32) -> list[Any]:
     return list(values.astype(np.float64).round(5).tolist())
 
 
-@cache
-def builtin_constants() -> Constants:
-    """Return the constants of the package."""
-    return Constants.read(FOLDER / CONSTANTS_FILE)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the vector is made of.
+
+    Attributes:
+        constants: of the cepstral statistics.
+        mixture: of Gaussians.
+        network: on log-mel.
+
+    """
+
+    constants: Constants
+    mixture: Mixture
+    network: SpeakerNetwork
+
+    @classmethod
+    def read(cls, folder: Path) -> Parts:
+        """Read the three files of a folder."""
+        mixture, network = Mixture.read(folder / MIXTURE_FILE), SpeakerNetwork(folder / NETWORK_FILE)
+        return cls(Constants.read(folder / CONSTANTS_FILE), mixture, network)
 
 
 class BuiltinEmbedder:
@@ -82,31 +93,29 @@ class BuiltinEmbedder:
 
     window_s = 2.0
 
-    def __init__(self, constants: Constants | None = None, network: SpeakerNetwork | None = None) -> None:
-        """Load the network of the package and its constants, or take others (training measures its own)."""
-        self._constants = constants or builtin_constants()
-        self._network = network or SpeakerNetwork(FOLDER / NETWORK_FILE)
-        self.name = named("builtin", FOLDER / NETWORK_FILE, FOLDER / CONSTANTS_FILE)
-        self.same_above = self._constants.same_above
-        self.dim = 2 * N_CEPSTRA + self._network.dim + PITCH_DIM
+    def __init__(self, folder: Path = FOLDER) -> None:
+        """Load the files of the package, or those that a training wrote."""
+        self._parts = Parts.read(folder)
+        self.name = named("builtin", *(folder / name for name in FILES))
+        self.same_above = self._parts.constants.same_above
+        self.dim = 2 * N_CEPSTRA + self._parts.mixture.dim + self._parts.network.dim + PITCH_DIM
 
     def embed(self, samples: Float32) -> Float32:
         """Return the vector of one speaker; see `SpeakerEmbedder`."""
         check_samples(samples)
-        mel, constants = speech_mel(samples), self._constants
-        cepstra = (cepstral_statistics(mel) - constants.mean) / constants.spread @ constants.whitening
+        mel, constants = speech_mel(samples), self._parts.constants
         return fuse(
-            unit(np.asarray(cepstra, np.float32)),
-            self._network.embed(mel),
+            unit((cepstral_statistics(mel) - constants.mean) / constants.spread),
+            unit(self._parts.mixture.embed(mel)),
+            self._parts.network.embed(mel),
             pitch_point(median_pitch_hz(samples)),
         )
 
 
-def fuse(cepstra: Float32, network: Float32, pitch: Float32) -> Float32:
+def fuse(cepstra: Float32, mixture: Float32, network: Float32, pitch: Float32) -> Float32:
     """Return the parts, each of length 1 or 0, as one vector of length 1; cosines of such add up by the weights."""
-    weights = (CEPSTRA_WEIGHT, NETWORK_WEIGHT, PITCH_WEIGHT)
-    parts = [np.sqrt(weight) * part for weight, part in zip(weights, (cepstra, network, pitch), strict=True)]
-    return unit(np.concatenate(parts).astype(np.float32))
+    weighted = zip(WEIGHTS, (cepstra, mixture, network, pitch), strict=True)
+    return unit(np.concatenate([np.sqrt(weight) * part for weight, part in weighted]).astype(np.float32))
 
 
 def pitch_point(hz: float | None) -> Float32:

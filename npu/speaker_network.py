@@ -30,11 +30,11 @@ class SpeakerNetwork:
 
 
 def normalised(mel: Float32) -> Float32:
-    """Return the features of the network: at most MAX_FRAMES from the middle, each band around its own mean."""
+    """Return the features of the network: at most MAX_FRAMES from the middle, around the mean of them all."""
     excess = max(0, len(mel) - MAX_FRAMES) // 2
     cut = mel[excess : excess + MAX_FRAMES]
     repeated = np.resize(cut, (max(len(cut), MIN_FRAMES), N_MELS))
-    return np.asarray(repeated - repeated.mean(axis=0), np.float32)
+    return np.asarray(repeated - repeated.mean(), np.float32)
 
 
 def open_session(path: Path) -> ort.InferenceSession:

@@ -57,9 +57,14 @@ def _cosines() -> Float32:
     return np.asarray(table, np.float32)
 
 
+def mfcc(mel: Float32) -> Float32:
+    """Return MFCC 1 to N_CEPSTRA of natural log-mel energies, float32 [frames, N_CEPSTRA]."""
+    return np.asarray(mel @ _cosines(), np.float32)
+
+
 def cepstral_statistics(mel: Float32) -> Float32:
     """Return means, then standard deviations, of MFCC 1 to N_CEPSTRA over frames: float32 [2 * N_CEPSTRA]."""
-    cepstra = mel @ _cosines()
+    cepstra = mfcc(mel)
     return np.concatenate([cepstra.mean(axis=0), cepstra.std(axis=0)]).astype(np.float32)
 
 

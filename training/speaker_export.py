@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, NETWORK_FILE, BuiltinEmbedder
+from amanuensis.npu.speaker_builtin import CONSTANTS_FILE, MIXTURE_FILE, NETWORK_FILE, BuiltinEmbedder
 from amanuensis.npu.speaker_graph import write_graph
-from amanuensis.npu.speaker_network import SpeakerNetwork
 from amanuensis.training.speaker_background import background
 from amanuensis.training.speaker_loader import Corpus
+from amanuensis.training.speaker_mixture import fit
 from amanuensis.training.speaker_model import SpeakerNet
 from amanuensis.training.speaker_score import development, equal_error
 from amanuensis.training.speaker_trainer import SIZES
@@ -21,14 +21,16 @@ from amanuensis.training.speech import Float32
 
 
 def export(work: Path, folder: Path) -> None:
-    """Write `speakers.onnx` and `speakers.json` into `folder` and print the errors on the development voices."""
+    """Write the files of the embedder into `folder` and print its error on the development voices."""
     folder.mkdir(parents=True, exist_ok=True)
-    net = averaged(work / "speakers.pt")
-    write_graph(folder / NETWORK_FILE, weights_of(net))
-    constants = background(Corpus.open(work))
-    embedder = BuiltinEmbedder(constants, SpeakerNetwork(folder / NETWORK_FILE))
-    window_length = round(embedder.window_s * SAMPLE_RATE)
-    eer, threshold = equal_error(embedder, development(work / "development", window_length))
+    corpus = Corpus.open(work)
+    write_graph(folder / NETWORK_FILE, weights_of(averaged(work / "speakers.pt")))
+    fit(corpus).write(folder / MIXTURE_FILE)
+    constants = background(corpus)
+    constants.write(folder / CONSTANTS_FILE)
+    embedder = BuiltinEmbedder(folder)
+    length = round(embedder.window_s * SAMPLE_RATE)
+    eer, threshold = equal_error(embedder, development(work / "development", length))
     replace(constants, same_above=threshold).write(folder / CONSTANTS_FILE)
     print(f"development voices: equal-error rate {100 * eer:.2f} % at {embedder.window_s} s, cosine {threshold:.3f}")
 

@@ -77,7 +77,7 @@ def without_pauses(mel: NDArray[np.float16]) -> NDArray[np.float16]:
 
 
 def batches(corpus: Corpus, size: int, rng: np.random.Generator) -> Iterator[tuple[Float32, NDArray[np.int64]]]:
-    """Yield without end: natural log-mel float32 [size, frames, N_MELS] around each window's mean, and speakers."""
+    """Yield without end: natural log-mel float32 [size, frames, N_MELS] around each window's level, and speakers."""
     while True:
         corpus.grow()
         order = rng.permutation(len(corpus.speakers))
@@ -86,7 +86,7 @@ def batches(corpus: Corpus, size: int, rng: np.random.Generator) -> Iterator[tup
             frames = int(rng.integers(*WINDOW_FRAMES))
             mel = np.stack([excerpt(corpus.mels[index], frames, rng) for index in chosen])
             disturb(mel, corpus.noise, rng)
-            mel -= mel.mean(axis=1, keepdims=True)
+            mel -= mel.mean(axis=(1, 2), keepdims=True)
             mel *= np.float32(np.log(10.0))
             yield mel, np.array([corpus.speakers[index] for index in chosen])
 
@@ -118,7 +118,7 @@ def channel(rng: np.random.Generator) -> Float32:
     """Return the gains of a random microphone and line, log10 of power, float32 [N_MELS]."""
     knots = np.linspace(0, N_MELS - 1, N_KNOTS)
     weights = np.exp(-0.5 * ((np.arange(N_MELS)[:, None] - knots) / (0.6 * knots[1])) ** 2)
-    gain = weights / weights.sum(axis=1, keepdims=True) @ rng.normal(0, rng.uniform(0.1, 0.9), N_KNOTS)
+    gain = weights / weights.sum(axis=1, keepdims=True) @ rng.normal(0, rng.uniform(0.05, 0.6), N_KNOTS)
     if rng.random() < BAND_LIMITED:
         edge = rng.uniform(52, 76)  # mel bands: 3.3 to 7 kHz
         gain -= np.maximum(0, np.arange(N_MELS) - edge) * rng.uniform(0.1, 0.5)

@@ -63,7 +63,7 @@ class Pool(nn.Module):
 
 
 class SpeakerNet(nn.Module):
-    """Mean-normalised natural log-mel [batch, frames, N_MELS] to a vector [batch, dim], not yet of unit length."""
+    """Natural log-mel around its level [batch, frames, N_MELS] to a vector [batch, dim], not yet of unit length."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()

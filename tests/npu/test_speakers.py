@@ -88,7 +88,7 @@ def test_what_is_no_sound_is_refused(embedder: SpeakerEmbedder, samples: np.ndar
 def test_a_pitch_that_is_unknown_takes_no_part() -> None:
     """Then the other parts alone make the cosine; a pitch an octave away lowers it."""
     part = unit(np.arange(1, 5, dtype=np.float32))
-    none, low, high = (fuse(part, part, pitch_point(hz)) for hz in (None, 100.0, 200.0))
+    none, low, high = (fuse(part, part, part, pitch_point(hz)) for hz in (None, 100.0, 200.0))
     assert none @ none == pytest.approx(1.0, abs=1e-6)
     assert low @ low == pytest.approx(1.0, abs=1e-6)
     assert low @ high < 0.95
