@@ -65,6 +65,7 @@ class VoiceDesk:
             config.max_speakers or MAX_SPEAKERS,
             config.speakers,
             self._known if config.known_speakers else None,
+            self.embedder.name,
         )
 
     async def work(self, job: VoiceJob) -> VoiceAnswer:

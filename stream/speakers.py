@@ -58,6 +58,7 @@ class SpeakerRules:
         most: voices at most, 1 to MAX_SPEAKERS.
         exactly: how many there are, where that is known.
         known: vectors of voices with a name.
+        model: name of the embedder: vectors of another one say nothing.
 
     """
 
@@ -65,6 +66,7 @@ class SpeakerRules:
     most: int = MAX_SPEAKERS
     exactly: int | None = None
     known: Mapping[str, Float32] | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class SpeakerState:
         n_letters: how many were named A, B ... so far.
         before: number of who spoke last among `voices`.
         utt, n_words: the open utterance, and how many words of it are committed.
+        model: whose vectors these are.
 
     """
 
@@ -86,6 +89,7 @@ class SpeakerState:
     before: int | None
     utt: int
     n_words: int
+    model: str
 
 
 class Speakers:
@@ -122,7 +126,10 @@ class Speakers:
             self._go_on(state)
 
     def _go_on(self, state: SpeakerState) -> None:
-        self._book.restore(state.voices, state.n_letters)
+        voices = (
+            state.voices if state.model == self._rules.model else ()
+        )  # else all are strangers, with names of their own
+        self._book.restore(voices, state.n_letters)
         self._heard = self._settled = self._told_settled = state.heard
         self._utt, self._n_words = state.utt, state.n_words
         heard = self._book.numbers
@@ -137,7 +144,8 @@ class Speakers:
         heard = self._book.numbers
         before = heard.index(self._turns.before) if self._turns.before in heard else None
         voices = self._book.state()
-        return SpeakerState(self._heard, voices, self._book.n_letters, before, self._utt, self._n_words)
+        numbering = self._utt, self._n_words
+        return SpeakerState(self._heard, voices, self._book.n_letters, before, *numbering, self._rules.model)
 
     @property
     def names(self) -> list[str]:

@@ -31,17 +31,22 @@ LOW_HZ, HIGH_HZ = 120.0, 190.0
 WANTED = Config(stream=StreamConfig(max_speakers=5))
 
 
-def dialogue() -> np.ndarray:
+def dialogue(rate: int = RATE) -> np.ndarray:
     """Return the same words four times, said by two voices in turn."""
-    parts = [say(WORDS, pitch_hz=hz, lead_s=1.0) for hz in (LOW_HZ, HIGH_HZ) * 2]
-    return np.concatenate([*parts, np.zeros(RATE, np.float32)])
+    parts = [say(WORDS, rate, pitch_hz=hz, lead_s=1.0) for hz in (LOW_HZ, HIGH_HZ) * 2]
+    return np.concatenate([*parts, np.zeros(rate, np.float32)])
 
 
 async def heard(
-    tmp_path: Path, mode: Mode, config: Config = WANTED, embedder: Any = None, sound: np.ndarray | None = None
+    tmp_path: Path,
+    mode: Mode,
+    config: Config = WANTED,
+    embedder: Any = None,
+    sound: np.ndarray | None = None,
+    rate: int = RATE,
 ) -> list[Event]:
     """Return all events of a file."""
-    soundfile.write(tmp_path / "a.wav", dialogue() if sound is None else sound, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "a.wav", dialogue() if sound is None else sound, rate, subtype="FLOAT")
     with closing(VoiceDesk(embedder or PitchEmbedder())) as desk:
         pipeline = Pipeline(ToneEngine(), cast(Any, ToneTokenizer()), config, desk)
         captioner = Captioner(FileSource(tmp_path / "a.wav"), pipeline, mode=mode)
@@ -56,10 +61,12 @@ def names(events: list[Event]) -> list[str | None]:
     return [word.spk for word in transcript.words]
 
 
-@pytest.mark.parametrize("mode", ["live", "lockstep", "windows"])
-async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode: Mode) -> None:
-    """All words are there, and in the end each has its voice; a first turn is told."""
-    events = await heard(tmp_path, mode)
+@pytest.mark.parametrize(
+    ("mode", "rate"), [("live", RATE), ("lockstep", RATE), ("windows", RATE), ("windows", 8_000), ("windows", 44_100)]
+)
+async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode: Mode, rate: int) -> None:
+    """At any rate all words are there, and in the end each has its voice; a first turn is told."""
+    events = await heard(tmp_path, mode, sound=dialogue(rate), rate=rate)
     text = "".join(word.text for event in events if isinstance(event, Commit) for word in event.words).strip()
     assert text == " ".join([spell(WORDS)] * 4)
     assert names(events) == (["A"] * len(WORDS) + ["B"] * len(WORDS)) * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -136,6 +137,16 @@ def test_a_stream_that_is_taken_up_keeps_its_speakers() -> None:
     names = {voice: {name for who, name in again.ended() if who == voice} for voice in range(3)}
     assert names == {0: {"A"}, 1: {"B"}, 2: {"C"}}
     assert sum(len(voice.packed) for voice in state.voices) == 2 * BandEmbedder().dim
+
+
+def test_another_model_knows_nobody() -> None:
+    """Vectors of another embedder, of whatever length, say nothing: voices are new, and no name is given twice."""
+    state = replace(Talk().play(DIALOGUE).speakers.state(), model="other")
+    again = Talk()
+    again.speakers = Speakers(again.rules, state)
+    again.utt = 1
+    again.play([(1, 4.0)]).end()
+    assert set(again.last) == {"C"}
 
 
 def test_words_never_wait_for_voices() -> None:
