@@ -17,6 +17,7 @@ from amanuensis.daemon.commands.common import (
     add_ca_flag,
     add_engine_flags,
     add_speaker_flags,
+    add_word_times_flag,
     complain,
 )
 
@@ -60,6 +61,7 @@ def add_parser(subparsers: SubParsers) -> None:
         help="the others, track `them`: system, app:NAME or any other input; none (default: system)",
     )
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line, with its track")
+    add_word_times_flag(parser)
     daemon = parser.add_argument_group("daemon")
     daemon.add_argument("--url", help="of a daemon that is to record (default: that of this machine, if one runs)")
     daemon.add_argument("--here", action="store_true", help="record in this process even if a daemon runs")
@@ -89,7 +91,7 @@ async def record(args: argparse.Namespace) -> int:
     tracks = {name: spec for name, spec in inputs.items() if spec != NONE}
     with stop_on_signals() as stop:
         async with door_to(args) as door:
-            printer = MeetingPrinter(sys.stdout, complain, as_json=args.json, hint=HINT)
+            printer = MeetingPrinter(sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint=HINT)
             asked = {"lang": args.language, "speakers": args.speakers, "max_speakers": args.max_speakers}
             options = {name: value for name, value in asked.items() if value is not None}
             recorder = Recorder(door, args.title, printer.show, options)
