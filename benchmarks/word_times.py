@@ -22,6 +22,7 @@ from amanuensis.benchmarks.clips import RATE, Samples, add_clip_arguments, read_
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.poem import Aligner, read_lines
 from amanuensis.benchmarks.streaming_wer import Listener
+from amanuensis.daemon.commands.common import UsageError
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.store import resolve
@@ -135,7 +136,7 @@ def load_timed(folder: Path, limit: int | None = None) -> list[TimedClip]:
     """Read the clips of a folder's `manifest.jsonl` that have `words`: [[text, start_s, end_s], ...], null if unknown.
 
     Raises:
-        ValueError: there are none.
+        UsageError: there are none.
 
     """
     path = folder / "manifest.jsonl"
@@ -149,7 +150,7 @@ def load_timed(folder: Path, limit: int | None = None) -> list[TimedClip]:
                 words = tuple(Said(text, _ms(start_s), _ms(end_s)) for text, start_s, end_s in row["words"])
                 found.append(TimedClip(name, read_samples(folder / row["path"]), words))
     if not clips:
-        raise ValueError(
+        raise UsageError(
             f"{folder}: no clips with words and times; `python -m amanuensis.training word-times --work DIR` makes "
             "them in DIR/word-times, --clips names that folder"
         )

@@ -14,6 +14,7 @@ from amanuensis.benchmarks import word_times
 from amanuensis.benchmarks.poem import line_errors
 from amanuensis.benchmarks.streaming_wer import Listener
 from amanuensis.benchmarks.word_times import TIMED, WAYS, Errors, Said, load_timed, matched, measure, summary
+from amanuensis.daemon.commands.common import UsageError
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.store import resolve
@@ -58,7 +59,7 @@ def test_errors_have_a_sign() -> None:
 def test_a_folder_without_times_is_refused(tmp_path: Path) -> None:
     """The message says how clips with times are made."""
     (tmp_path / "manifest.jsonl").write_text('{"path": "a.flac", "text": "a"}\n')
-    with pytest.raises(ValueError, match=r"no clips with words and times; `python -m amanuensis\.training word-times"):
+    with pytest.raises(UsageError, match=r"no clips with words and times; `python -m amanuensis\.training word-times"):
         load_timed(tmp_path)
 
 
