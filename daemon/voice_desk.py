@@ -20,7 +20,8 @@ from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.speakers import MAX_SPEAKERS, SpeakerRules
 from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceEmbedder, VoiceJob
 
-NICE: Final = 10  # of the thread: what captions need goes first
+NICE: Final = 10  # added to that of the process: what captions need goes first
+MOST_NICE: Final = 19
 
 
 class VoiceDesk:
@@ -85,4 +86,5 @@ class VoiceDesk:
 def _give_way() -> None:
     """Let all other threads go first; on Linux niceness is of a thread."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        nice = os.getpriority(os.PRIO_PROCESS, 0) + NICE
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(nice, MOST_NICE))

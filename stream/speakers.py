@@ -44,7 +44,7 @@ MAX_REVISED: Final = 500  # words of one event
 TOLD_TURNS: Final = 64
 SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
-JOIN_ABOVE: Final = 0.1  # clusters that are more alike than `same_above` plus this are one voice
+JOIN_ABOVE: Final = 0.15  # clusters that are more alike than `same_above` plus this are one voice
 REVIEW_S: Final = 15.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
 REVIEW_SHARE: Final = 0.1
 

@@ -37,7 +37,7 @@ class VoiceRules:
 
     same_above: float
     most: int = 20
-    new_below: float = 0.1
+    new_below: float = 0.15
     new_s: float = 2.0
     learn_s: float = 2.0
     stay: float = 0.2

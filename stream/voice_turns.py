@@ -92,7 +92,7 @@ class VoiceTurns:
 
     """
 
-    def __init__(self, book: VoiceBook, change_below: float = -0.1) -> None:
+    def __init__(self, book: VoiceBook, change_below: float = 0.0) -> None:
         self.book = book
         self._change_below = book.rules.same_above + change_below
         self._context: deque[Heard] = deque(maxlen=CONTEXT)
