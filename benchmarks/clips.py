@@ -70,6 +70,14 @@ def load_clips(folder: Path, limit: int | None = None) -> list[Clip]:
     return [_load(folder, name, row) for name, found in sets.items() for row in _spread(found, limit)]
 
 
+def read_samples(path: Path) -> Samples:
+    """Return a sound file as mono; ValueError when it is not at RATE."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if rate != RATE:
+        raise ValueError(f"{path}: {rate} Hz; clips must be at {RATE} Hz")
+    return np.asarray(samples.mean(axis=1), np.float32)
+
+
 def join(clips: Iterable[Clip], name: str, seed: int = 0) -> Clip:
     """Return clips one after the other with what a long recording has between them.
 
@@ -90,10 +98,7 @@ def join(clips: Iterable[Clip], name: str, seed: int = 0) -> Clip:
 
 
 def _load(folder: Path, set_name: str, row: dict[str, str]) -> Clip:
-    samples, rate = soundfile.read(folder / row["path"], dtype="float32", always_2d=True)
-    if rate != RATE:
-        raise ValueError(f"{folder / row['path']}: {rate} Hz; clips must be at {RATE} Hz")
-    return Clip(row["path"], set_name, row["text"], samples.mean(axis=1))
+    return Clip(row["path"], set_name, row["text"], read_samples(folder / row["path"]))
 
 
 def _spread(rows: Sequence[dict[str, str]], limit: int | None) -> Sequence[dict[str, str]]:

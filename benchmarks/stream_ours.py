@@ -20,6 +20,7 @@ from amanuensis.npu.decode import WindowDecoder
 from amanuensis.npu.devices.cpu import CpuModel
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.token_times import Loudness, from_peaks
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import FRAME_S, WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
@@ -111,7 +112,8 @@ class Streamer:
         spoken = range(first + len(ticket.job.forced), first + len(ticket.job.forced) + len(result.tokens))
         last = ticket.job.features.shape[1] // 2 - 1
         frames = (round(((j + 0.5) / self._script.rate - start_s) / FRAME_S) for j in spoken)
-        return replace(result, frames=tuple(min(max(frame, 0), last) for frame in frames))
+        times = from_peaks([min(max(frame, 0), last) for frame in frames], 0.0, Loudness(ticket.job.features))
+        return replace(result, frames=times.frames, starts_ms=times.starts_ms, ends_ms=times.ends_ms)
 
 
 def packets(audio: NDArray[np.float32]) -> Iterator[bytes]:

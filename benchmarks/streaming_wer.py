@@ -11,16 +11,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from amanuensis.benchmarks.clips import RATE, Clip, add_clip_arguments, join, load_clips
 from amanuensis.benchmarks.common import header, report
-from amanuensis.npu.engine.api import EngineConfig
-from amanuensis.npu.loading import LoadedModel, load_model
+from amanuensis.npu.engine.api import EngineConfig, EngineInfo
+from amanuensis.npu.loading import load_model
 from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.english import normalise_english
 from amanuensis.stream.events import Commit, Event, Partial, Word
@@ -85,10 +86,19 @@ class Score:
         }
 
 
+class Model(Protocol):
+    """What decodes windows."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def decode(self, job: WindowJob) -> WindowResult: ...
+
+
 class Listener:
     """Runs audio through the pipeline with one model."""
 
-    def __init__(self, model: LoadedModel, tokenizer: Tokenizer, config: StreamConfig) -> None:
+    def __init__(self, model: Model, tokenizer: Tokenizer, config: StreamConfig) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._config = config

@@ -14,7 +14,7 @@ from typing import Any, Final
 from amanuensis.daemon.captioner import Captioner, Mode
 from amanuensis.daemon.commands.common import complain
 from amanuensis.daemon.console import notice
-from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, check_place, write_transcript
+from amanuensis.daemon.outputs import OutputError, Transcript, check_place, write_transcript, written
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.progress import Bar, progress_bar
 from amanuensis.daemon.sources.base import Source, SourceError
@@ -43,6 +43,7 @@ class Printing:
     as_json: bool = False  # one JSON object a line
     text: str | None = None  # in this format
     titles: bool = False  # whose text it is stands before it
+    word_times: bool = False  # there and in files
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Batch:
                 check_place(path)
             result = await self._transcribe(job.name, bar)
             for path, chosen in job.outputs:
-                write_transcript(path, chosen, result.transcript.utterances)
+                write_transcript(path, chosen, result.transcript.utterances, word_times=self._printing.word_times)
         except (SourceError, OutputError, WriteError) as error:
             bar.message(f"amanuensis: {error}")
             return False
@@ -146,7 +147,8 @@ class Batch:
             print(json.dumps(as_map(name, result), ensure_ascii=False), flush=True)
         if self._printing.text is not None:
             title = f"{name}:\n" if self._printing.titles else ""
-            print(title + FORMATS[self._printing.text](result.transcript.utterances), end="", flush=True)
+            utterances, word_times = result.transcript.utterances, self._printing.word_times
+            print(title + written(self._printing.text, utterances, word_times=word_times), end="", flush=True)
 
 
 def tell(name: str, event: Event, bar: Bar) -> None:

@@ -49,7 +49,9 @@ class Captioner:
         self._mode: Mode = mode
         self._samples = 0  # of each channel, lost ones included
         config, tokenizer, info = pipeline.config.stream, pipeline.tokenizer, pipeline.engine.info
-        self.session = StreamSession(config, source.format, tokenizer, info, ticks=mode != "windows")
+        self._voices = pipeline.voices
+        rules = self._voices.rules(config, live=mode == "live") if self._voices else None
+        self.session = StreamSession(config, source.format, tokenizer, info, ticks=mode != "windows", voices=rules)
 
     @property
     def heard_ms(self) -> float:
@@ -66,7 +68,9 @@ class Captioner:
 
         """
         stream = self._engine.open_stream()
-        pump = Pump(self.session, self._engine, stream, 0 if self._mode == "lockstep" else MAX_BACKLOG_MS)
+        backlog_ms = 0 if self._mode == "lockstep" else MAX_BACKLOG_MS
+        patient = not self._source.live
+        pump = Pump(self.session, self._engine, stream, backlog_ms, voices=self._voices, patient=patient)
         feeding = asyncio.create_task(self._feed(pump, stop or asyncio.Event()))
         try:
             async for event in pump.events():

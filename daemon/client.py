@@ -56,6 +56,8 @@ class Hello:
     after_seq: int | None = None
     record: bool | None = None
     meeting: Mapping[str, Any] | None = None  # id, title, track, at: a track of a meeting, which is recorded
+    speakers: int | None = None  # how many voices; 0: they are not told apart
+    max_speakers: int | None = None
 
     def message(self) -> Event:
         """Return the first message of the connection."""
@@ -70,6 +72,8 @@ class Hello:
             "hotwords": list(self.hotwords) or None,
             "want": None if self.want is None else list(self.want),
             "events": self.events,
+            "speakers": self.speakers,
+            "max_speakers": self.max_speakers,
             "resume_token": self.resume_token,
             "after_seq": self.after_seq,
             "record": self.record,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, TypeAlias
 
 from amanuensis.daemon.commands.common import CONTROL
+from amanuensis.stream.timed_text import label
+from amanuensis.stream.voice_names import is_letters
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -49,7 +51,7 @@ class Printer(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """Words of one speaker in a row; None: nobody is known."""
+    """A word, or words of one speaker in a row; None: nobody is known."""
 
     spk: str | None
     text: str
@@ -58,11 +60,14 @@ class Run:
 class Captions:
     """What is to be seen: the words of the utterances that are not over, and the lines of those that are.
 
-    A speaker's name stands before the first words of each turn, where events have speakers. Pure: events in, text out.
+    A speaker's name stands before the first words of each turn, where events have speakers; not while all that is known
+    of the only one is a letter. Pure: events in, text out.
     """
 
     def __init__(self) -> None:
-        self._committed: dict[int, list[Run]] = {}
+        self._committed: dict[int, list[Run]] = {}  # word by word
+        self._only: str | None = None  # who spoke, while there was only one
+        self._are_named = False
         self._partial: dict[int, str] = {}
         self._turn: str | None = None  # who speaks now
         self._spk: str | None = None  # of the last line
@@ -72,8 +77,9 @@ class Captions:
         """Words that stay, of the utterances that are not over."""
         text, spk = "", self._spk
         for utt in sorted(self._committed):
-            for run in self._committed[utt]:
-                text += run.text if run.spk in (None, spk) else f" {run.spk}:{run.text}"
+            for run in joined(self._committed[utt]):
+                named = self._are_named and run.spk not in (None, spk)
+                text += f" {run.spk}:{run.text}" if named else run.text
                 spk = run.spk
         return text.lstrip()
 
@@ -93,6 +99,8 @@ class Captions:
             self._partial.pop(event["utt"], None)
         elif kind == "turn":
             self._turn = event["spk"]
+        elif kind == "speaker_revised":
+            self._revise(event["words"])
         elif kind == "final":
             runs = self._committed.pop(event["utt"], [])
             self._partial.pop(event["utt"], None)
@@ -105,15 +113,30 @@ class Captions:
     def _commit(self, runs: list[Run], words: Iterable[Mapping[str, Any]]) -> None:
         for word in words:
             spk = word.get("spk", self._turn)
-            if runs and runs[-1].spk == spk:
-                runs[-1].text += word["text"]
-            else:
-                runs.append(Run(spk, word["text"]))
+            runs.append(Run(spk, word["text"]))
+            self._meet(spk)
+
+    def _revise(self, words: Iterable[Mapping[str, Any]]) -> None:
+        """Give words of utterances that are not over to other speakers; lines that are out stay."""
+        for word in words:
+            runs = self._committed.get(word["utt"], [])
+            self._meet(word["spk"])
+            if word["i"] < len(runs):
+                runs[word["i"]].spk = word["spk"]
+
+    def _meet(self, spk: str | None) -> None:
+        """Take note of who speaks: a letter says something only beside another."""
+        if spk is not None:
+            self._are_named = self._are_named or not is_letters(spk) or self._only not in (None, spk)
+            self._only = spk
 
     def _lines(self, runs: list[Run]) -> str:
-        """Return a line for each turn."""
+        """Return a line for each turn, while speakers are named, else one."""
+        if not self._are_named:
+            self._spk = runs[-1].spk
+            return one_line("".join(run.text for run in runs))
         lines = []
-        for run in runs:
+        for run in joined(runs):
             named = "" if run.spk in (None, self._spk) else f"{one_line(run.spk or '')}: "
             lines.append(named + one_line(run.text))
             self._spk = run.spk
@@ -123,6 +146,17 @@ class Captions:
         for texts in (self._committed, self._partial):
             while len(texts) > MAX_OPEN:
                 del texts[min(texts)]
+
+
+def joined(words: Iterable[Run]) -> list[Run]:
+    """Return words as runs of one speaker each."""
+    runs: list[Run] = []
+    for word in words:
+        if runs and runs[-1].spk == word.spk:
+            runs[-1].text += word.text
+        else:
+            runs.append(Run(word.spk, word.text))
+    return runs
 
 
 class JsonLines:
@@ -160,6 +194,35 @@ class PlainLines:
             print(line, file=self._out, flush=True)
         else:
             self._say(line)
+
+    def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
+        """Nobody looks."""
+
+    def device(self, encoder: str, decoder: str) -> None:
+        """Nobody looks."""
+
+    def close(self) -> None:
+        self._out.flush()
+
+
+class WordLines:
+    """One line for every committed word with its times (`amanuensis.stream.timed_text.label`); notices go elsewhere."""
+
+    def __init__(self, out: TextIO, say: Callable[[str], None]) -> None:
+        self._out = out
+        self._say = say
+        self._spk: str | None = None
+
+    def show(self, event: WireEvent) -> None:
+        if line := notice(event):
+            self._say(line)
+        if event["type"] not in ("commit", "snapshot"):
+            return
+        for word in event["words"]:
+            spk = word.get("spk")
+            named = f"{spk}:{word['text']}" if spk not in (None, self._spk) else word["text"]
+            print(label(word["from"], word["to"], printable(named)), file=self._out, flush=True)
+            self._spk = spk
 
     def status(self, level_dbfs: float | None, lag_ms: float | None, source: str = "") -> None:
         """Nobody looks."""
@@ -245,18 +308,23 @@ class TerminalCaptions:
         return list(text.wrap(self._console, self._console.width)) if text else []
 
 
-def make_printer(out: TextIO, say: Callable[[str], None], *, as_json: bool, hint: str = "") -> Printer:
+def make_printer(
+    out: TextIO, say: Callable[[str], None], *, as_json: bool, word_times: bool = False, hint: str = ""
+) -> Printer:
     """Return the printer for where the output goes.
 
     Args:
         out: standard output.
         say: prints one line for a person elsewhere.
         as_json: a program reads it.
+        word_times: each word is a line of its own, with its times.
         hint: for the status line of a terminal.
 
     """
     if as_json:
         return JsonLines(out)
+    if word_times:
+        return WordLines(out, say)
     if out.isatty():
         return TerminalCaptions(out, hint)
     return PlainLines(out, say)

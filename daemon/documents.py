@@ -11,6 +11,7 @@ from typing import Final
 CSV_HEAD: Final = ("from_ms", "to_ms", "track", "speaker", "kind", "text")
 FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a table program would compute it; the last four: in Japan
 SAID: Final = "said"
+WORD: Final = "word"
 
 
 @dataclass(frozen=True, slots=True)

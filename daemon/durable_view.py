@@ -34,6 +34,10 @@ class DurableView:
         self.committed = 0
         self.untold = 0
         self._words: deque[Event] = deque(maxlen=MAX_WORDS)
+        self._places: deque[tuple[int, int] | None] = deque(
+            maxlen=MAX_WORDS
+        )  # utterance and index; None: from a snapshot
+        self._counts: dict[int, int] = {}  # words of the newest utterances
 
     def take(self, event: Event) -> bool:
         """Take any event; False for a durable one that came before.
@@ -54,9 +58,27 @@ class DurableView:
             raise ViewError(f"event {seq} came after event {self.seq}: the server has left {seq - self.seq - 1} out")
         self.seq = seq
         if event["type"] == "commit":
-            self._words.extend(event["words"])
-            self.committed += len(event["words"])
+            self._commit(event)
+        if event["type"] == "speaker_revised":
+            self._revise({(word["utt"], word["i"]): word["spk"] for word in event["words"]})
         return True
+
+    def _commit(self, commit: Event) -> None:
+        utt = commit["utt"]
+        first = self._counts.get(utt, 0)
+        self._words.extend(commit["words"])
+        self._places.extend((utt, first + k) for k in range(len(commit["words"])))
+        self.committed += len(commit["words"])
+        self._counts = {known: n for known, n in self._counts.items() if known >= utt - 1}
+        self._counts[utt] = first + len(commit["words"])
+
+    def _revise(self, speakers: dict[tuple[int, int] | None, str]) -> None:
+        """Give words to other speakers; those that only a snapshot told of keep theirs."""
+        for k in range(len(self._places) - 1, -1, -1):
+            if not speakers:
+                return
+            if (spk := speakers.pop(self._places[k], None)) is not None:
+                self._words[k] = self._words[k] | {"spk": spk}
 
     def _join(self, snapshot: Event) -> None:
         """Take the words of a snapshot that are not known yet."""
@@ -67,6 +89,8 @@ class DurableView:
         self.untold += max(0, first - self.committed)
         new = snapshot["words"][max(0, self.committed - first) :]
         self._words.extend(new)
+        self._places.extend([None] * len(new))
+        self._counts.clear()
         self.committed = first + len(snapshot["words"])
 
     @property

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from amanuensis.daemon.connection import Route
 from amanuensis.daemon.journal import Journal
-from amanuensis.daemon.outputs import FORMATS
+from amanuensis.daemon.outputs import FORMATS, TIMED_FORMATS, written
 from amanuensis.daemon.page_files import PAGE_POLICY, captions_html, is_captions, meetings_html, page_file
 from amanuensis.daemon.request_target import split_target
 from amanuensis.daemon.tokens import Role
@@ -34,6 +34,7 @@ Utterances: TypeAlias = list[list[Word]]
 Ledger: TypeAlias = dict[str, Any]
 EXPORT: Final = re.compile(rf"/v1/sessions/([^/]{{1,64}})\.({'|'.join(FORMATS)})")
 RESUME: Final = re.compile(r"(?:^|&)resume=([0-9A-Za-z_-]{1,64})(?:&|$)")
+WORD_TIMES: Final = re.compile(r"(?:^|&)word_times=1(?:&|$)")
 WATCH: Final = re.compile(r"/v1/watch/([^/]{1,64})")
 CONTENT_TYPES: Final = {  # of outputs.FORMATS
     "txt": TEXT,
@@ -63,11 +64,12 @@ class Export:
     form: str  # of FORMATS
     words_dropped: int
     ledger: Ledger
+    word_times: bool = False
 
     def page(self) -> Page:
         """Write it."""
         headers = {"X-Words-Dropped": str(self.words_dropped)} if self.words_dropped else {}
-        text = FORMATS[self.form](self.utterances)
+        text = written(self.form, self.utterances, word_times=self.word_times)
         if self.form == "json":
             facts = json.loads(text) | {"ledger": self.ledger}
             text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
@@ -167,7 +169,8 @@ def json_page(status: int, facts: dict[str, Any]) -> Page:
 
 def answer(path: str, site: Site, *, is_admin: bool) -> Page | Written:
     """Answer a GET of somebody who may have this page; what runs here in detail is told to an admin only."""
-    path = split_target(path).path
+    target = split_target(path)
+    path = target.path
     match path:
         case "/healthz":
             return json_page(200, {"status": "ok"} | ({"engine": site.health()} if is_admin else {}))
@@ -179,10 +182,10 @@ def answer(path: str, site: Site, *, is_admin: bool) -> Page | Written:
     if is_captions(path) or path == MEETINGS:
         html = meetings_html() if path == MEETINGS else captions_html()
         return Page(200, HTML, html, {"Content-Security-Policy": PAGE_POLICY})
-    return _file(path, site)
+    return _file(path, site, word_times=WORD_TIMES.search(target.query) is not None)
 
 
-def _file(path: str, site: Site) -> Page | Written:
+def _file(path: str, site: Site, *, word_times: bool) -> Page | Written:
     if (found := page_file(path)) is not None:
         return Page(200, *found)
     if websocket_route(path) is not None:
@@ -190,14 +193,16 @@ def _file(path: str, site: Site) -> Page | Written:
         return text_page(426, f"{path} is a WebSocket{how}", Upgrade="websocket")
     if (match := SOUND.fullmatch(path)) is not None:
         return Sound(site.sound, match[1], int(match[2]))
-    return _export(path, site)
+    return _export(path, site, word_times=word_times)
 
 
-def _export(path: str, site: Site) -> Page | Export:
+def _export(path: str, site: Site, *, word_times: bool) -> Page | Export:
     match = EXPORT.fullmatch(path)
     if match is None:
         return text_page(404, f"{path[:80]}: nothing here; try /captions, /healthz, /readyz, /metrics")
+    if word_times and match[2] not in TIMED_FORMATS:
+        return text_page(400, f"{match[2]} has no times of words; choose {', '.join(TIMED_FORMATS)}")
     journal = site.journal(unquote(match[1]))
     if journal is None:
         return text_page(404, f"no session {match[1]}: it never was, or ended too long ago")
-    return Export(journal.utterances(), match[2], journal.words_dropped, site.ledger(unquote(match[1])))
+    return Export(journal.utterances(), match[2], journal.words_dropped, site.ledger(unquote(match[1])), word_times)

@@ -103,11 +103,7 @@ class Journal:
                 self._next_index.pop(utt, None)
                 self._drop_partial(utt)
             case SpeakerRevised(words=revised):
-                speakers = {(utt, index): spk for utt, index, spk in revised}
-                self._words = deque(
-                    (utt, index, replace(word, spk=speakers.get((utt, index), word.spk)))
-                    for utt, index, word in self._words
-                )
+                self._revise({(utt, index): spk for utt, index, spk in revised})
 
     def _add_words(self, utt: int, words: Iterable[Word]) -> None:
         index = self._next_index.get(utt, 0)
@@ -118,6 +114,15 @@ class Journal:
         while len(self._words) > self._limits.words:
             self._words.popleft()
             self.words_dropped += 1
+
+    def _revise(self, speakers: dict[tuple[int, int], str]) -> None:
+        """Give words to other speakers; most are among the newest."""
+        for k in range(len(self._words) - 1, -1, -1):
+            if not speakers:
+                return
+            utt, index, word = self._words[k]
+            if (spk := speakers.pop((utt, index), None)) is not None:
+                self._words[k] = (utt, index, replace(word, spk=spk))
 
     def _drop_partial(self, utt: int) -> None:
         """Forget a partial whose words may have been committed; the next one says what is left."""

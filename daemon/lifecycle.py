@@ -76,7 +76,7 @@ async def serve(
     ):
         security.check(listener.address for listener in listeners)
         async with started(config, manager.notifier) as pipeline:
-            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper)
+            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices)
             secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:

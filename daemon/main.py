@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "record": "record a meeting: microphone and system sound, with live captions",
     "meetings": "list, read, search and export the meetings that were recorded",
     "watch": "show the captions of a running session",
+    "speakers": "enroll, list and remove voices that are called by their names",
     "tokens": "make, list and revoke the tokens that let clients in",
     "top": "show how the sessions of a running daemon do",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from amanuensis.daemon.documents import Row, paragraphs, table
+from amanuensis.daemon.documents import WORD, Row, paragraphs, table
 from amanuensis.npu.atomic import whole_or_nothing
-from amanuensis.stream.events import Commit, Event, Word
-from amanuensis.stream.subtitles import to_json, to_srt, to_text, to_vtt
+from amanuensis.stream.events import Commit, Event, SpeakerRevised, Word
+from amanuensis.stream.subtitles import named_where_several, to_json, to_srt, to_text, to_vtt
+from amanuensis.stream.timed_text import to_labels, to_timed_vtt, to_word_srt
 
 MAX_WORDS: Final = 1_000_000  # about 100 hours of speech
 MAX_NAME_BYTES: Final = 240  # of 255: while it is written its name is longer
@@ -23,12 +25,22 @@ class OutputError(Exception):
 
 def to_md(utterances: Iterable[Sequence[Word]]) -> str:
     """Return a document with a paragraph for each turn, or for each utterance where no speakers are known."""
-    return "\n\n".join(["# Transcript", *paragraphs(_rows(utterances))]) + "\n"
+    return "\n\n".join(["# Transcript", *paragraphs(_rows(named_where_several(utterances)))]) + "\n"
 
 
 def to_csv(utterances: Iterable[Sequence[Word]]) -> str:
     """Return a table with the columns of a meeting's: one row for each utterance and speaker."""
     return table(_rows(utterances))
+
+
+def to_word_csv(utterances: Iterable[Sequence[Word]]) -> str:
+    """Return the same table with one row a word."""
+    return table(
+        Row(word.start_ms, word.end_ms, word.text.strip(), word.spk or "", kind=WORD)
+        for words in utterances
+        for word in words
+        if word.text.strip()
+    )
 
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
@@ -38,6 +50,13 @@ FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {
     "vtt": to_vtt,
     "json": to_json,
     "csv": to_csv,
+}
+TIMED_FORMATS: Final[Mapping[str, Callable[[Iterable[Sequence[Word]]], str]]] = {  # with times of words; md has none
+    "txt": to_labels,
+    "srt": to_word_srt,
+    "vtt": to_timed_vtt,
+    "json": to_json,
+    "csv": to_word_csv,
 }
 
 
@@ -55,7 +74,9 @@ class Transcript:
         self._n_words = 0
 
     def add(self, event: Event) -> None:
-        """Take any event; only commits carry words."""
+        """Take any event; commits carry words, and who spoke them may be put right later."""
+        if isinstance(event, SpeakerRevised):
+            self._revise(event)
         if not isinstance(event, Commit):
             return
         room = MAX_WORDS - self._n_words
@@ -63,6 +84,12 @@ class Transcript:
         self.dropped += len(event.words) - len(kept)
         self._n_words += len(kept)
         self._utterances.setdefault(event.utt, []).extend(kept)
+
+    def _revise(self, event: SpeakerRevised) -> None:
+        for utt, index, spk in event.words:
+            words = self._utterances.get(utt, [])
+            if index < len(words):
+                words[index] = replace(words[index], spk=spk)
 
     @property
     def shortfall(self) -> str | None:
@@ -98,6 +125,11 @@ def format_for(path: Path, wanted: str | None) -> str:
     return chosen
 
 
+def written(chosen: str, utterances: Iterable[Sequence[Word]], *, word_times: bool = False) -> str:
+    """Return a transcript in a format, with the times of its words if wanted."""
+    return (TIMED_FORMATS if word_times else FORMATS)[chosen](utterances)
+
+
 def _rows(utterances: Iterable[Sequence[Word]]) -> Iterator[Row]:
     for utterance in utterances:
         for spk, turn in groupby(utterance, lambda word: word.spk):
@@ -124,7 +156,9 @@ def check_place(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written (no right to write {place}); name another place")
 
 
-def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word]]) -> None:
+def write_transcript(
+    path: Path, chosen: str, utterances: Iterable[Sequence[Word]], *, word_times: bool = False
+) -> None:
     """Write a transcript; the file appears whole or not at all.
 
     Raises:
@@ -132,7 +166,7 @@ def write_transcript(path: Path, chosen: str, utterances: Iterable[Sequence[Word
         amanuensis.npu.atomic.WriteError: the disk is full or the folder is read-only.
 
     """
-    text = FORMATS[chosen](utterances)
+    text = written(chosen, utterances, word_times=word_times)
     _refuse_folder(path)
     if path.exists() and not path.is_file():
         _write_device(path, text)

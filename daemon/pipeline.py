@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from amanuensis.daemon.commands.common import config_flags
 from amanuensis.daemon.config import Config, load_config
+from amanuensis.daemon.enrolled import VoiceFile
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
 from amanuensis.npu.tokenizer import Tokenizer
 
@@ -18,11 +23,12 @@ RESTARTS: Final = 8  # half a minute: a command that somebody waits for ends the
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A running engine and what a `StreamSession` needs beside it."""
+    """A running engine and what a `StreamSession` needs beside it; without `voices` nobody is told apart."""
 
     engine: Engine
     tokenizer: Tokenizer
     config: Config
+    voices: VoiceDesk | None = None
 
 
 def load(args: argparse.Namespace) -> Config:
@@ -62,9 +68,15 @@ async def open_pipeline(config: Config, *, restarts: int | None = RESTARTS) -> A
     engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
     try:
         config.stream.check_model(engine.info)
-        yield Pipeline(engine, Tokenizer(folder), config)
+        with contextlib.closing(await asyncio.to_thread(_voices, folder, config)) as voices:
+            yield Pipeline(engine, Tokenizer(folder), config, voices)
     finally:
         await engine.aclose()
+
+
+def _voices(folder: Path, config: Config) -> VoiceDesk:
+    known = VoiceFile.of(os.environ) if config.stream.known_speakers else None
+    return VoiceDesk.open(folder, known)
 
 
 def engine_line(info: EngineInfo) -> str:

@@ -15,7 +15,7 @@ import msgpack
 from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.daemon.meetings.label import MeetingLabel, read_label
 from amanuensis.npu.window import Task
-from amanuensis.stream.config import MAX_HOTWORDS, MAX_PROMPT_CHARS
+from amanuensis.stream.config import MAX_HOTWORDS, MAX_PROMPT_CHARS, MAX_SPEAKERS
 from amanuensis.stream.formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat, Encoding
 
 PROTO: Final = "amanuensis.v1"  # subprotocol name and value of hello.proto
@@ -57,7 +57,8 @@ class ProtocolError(Exception):
 class Options:
     """How a session is transcribed; None and empty mean the server's defaults.
 
-    `silence_ms` ends an utterance whatever its text looks like; the native hello does not set it.
+    `silence_ms` ends an utterance whatever its text looks like; the native hello does not set it. `speakers` says how
+    many there are (0: they are not told apart), `max_speakers` how many at most.
     """
 
     lang: str | None = None
@@ -65,6 +66,8 @@ class Options:
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
     silence_ms: int | None = None
+    speakers: int | None = None
+    max_speakers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +157,12 @@ ClientMessage: TypeAlias = Hello | Audio | Flush | Mark | Note | Skip | Configur
 
 HELLO_FIELDS: Final = (
     *("type", "proto", "role", "audio", "lang", "task", "prompt", "hotwords", "want", "events", "auth"),
-    *("session", "resume_token", "after_seq", "record", "meeting"),
+    *("session", "resume_token", "after_seq", "record", "meeting", "speakers", "max_speakers"),
 )
-SPEAKER_ONLY: Final = ("audio", "lang", "task", "prompt", "hotwords", "resume_token", "record", "meeting")
+SPEAKER_ONLY: Final = (
+    *("audio", "lang", "task", "prompt", "hotwords", "resume_token", "record", "meeting"),
+    *("speakers", "max_speakers"),
+)
 
 
 def parse_text(text: str) -> ClientMessage:
@@ -267,6 +273,8 @@ def _options(fields: Fields) -> Options:
         task=fields.choice("task", tasks) if "task" in fields else None,
         prompt=fields.text("prompt", MAX_PROMPT_CHARS) if "prompt" in fields else "",
         hotwords=_hotwords(fields) or (),
+        speakers=fields.integer("speakers", 0, MAX_SPEAKERS) if "speakers" in fields else None,
+        max_speakers=fields.integer("max_speakers", 1, MAX_SPEAKERS) if "max_speakers" in fields else None,
     )
 
 

@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineError, PoisonWindowError, SupersededError
 from amanuensis.npu.window import NO_WORK, WindowResult
 from amanuensis.stream.events import Event, Marked, Speech, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession, Ticket
+from amanuensis.stream.voice_jobs import VoiceJob
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
 FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
@@ -40,6 +42,8 @@ class Pump:
         max_backlog_ms: undecoded audio above which `room` waits.
         on_answer: called with the seconds that each job took, waiting included.
         clock: seconds, for deadlines.
+        voices: computes what tells voices apart; None: the session does not ask for it.
+        patient: `room` waits for that too, because the source is no live one.
 
     Attributes:
         tick_ms: how long the last job took, waiting included.
@@ -60,6 +64,8 @@ class Pump:
         *,
         on_answer: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        voices: VoiceDesk | None = None,
+        patient: bool = False,
     ) -> None:
         self.session = session
         self.tick_ms = 0.0
@@ -74,6 +80,9 @@ class Pump:
         self._max_backlog_ms = max_backlog_ms
         self._on_answer = on_answer
         self._clock = clock
+        self._voices = voices
+        self._patient = patient
+        self._listening: asyncio.Task[None] | None = None  # to voices
         self._out: deque[Event] = deque()
         self._jobs: set[asyncio.Task[None]] = set()
         self._fault: Exception | None = None
@@ -155,6 +164,11 @@ class Pump:
                 return
             self._settled.clear()
             await self._settled.wait()
+        while self._patient and self._fault is None and not self._closed:
+            self._submit_voices()
+            if self._listening is None:
+                return
+            await asyncio.wait({self._listening})
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield the events of the stream until everything after `end` is final.
@@ -199,16 +213,21 @@ class Pump:
         return over or not (self._jobs or self._out or self._awake.is_set())
 
     async def settled(self) -> None:
-        """Wait until it is idle, which is when the engine has answered for all sound that may be decoded now."""
-        while not self.is_idle:
+        """Wait until it is idle, which is when the engine has answered for all sound that may be decoded now.
+
+        What is known of its voices is told then too.
+        """
+        while not self.is_idle or self._listening is not None:
             self._settled.clear()
+            if self._listening is not None:
+                await asyncio.wait({self._listening})
             await asyncio.sleep(0) if not self._jobs else await self._settled.wait()
 
     async def aclose(self) -> None:
         """Forget the jobs in the engine."""
         self._closed = True
         self._settled.set()
-        jobs = list(self._jobs)
+        jobs = [*self._jobs, *([self._listening] if self._listening else [])]
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
@@ -238,8 +257,31 @@ class Pump:
         try:
             while self._fault is None and (ticket := self.session.next_job()) is not None:
                 self._jobs.add(asyncio.create_task(self._run(ticket)))
+            if not self._patient or (self.session.ended and not self._jobs):  # else `room` does, in its turn
+                self._submit_voices()
         except Exception as error:
             self._fail(error)
+
+    def _submit_voices(self) -> None:
+        """Have voices told apart; one job at a time."""
+        if self._voices is None or self._listening is not None or self._fault is not None or self._closed:
+            return
+        if (job := self.session.next_voices()) is not None:
+            self._listening = asyncio.create_task(self._listen(self._voices, job))
+
+    async def _listen(self, desk: VoiceDesk, job: VoiceJob) -> None:
+        speakers = self.session.speakers
+        assert speakers is not None  # it gave the job
+        try:
+            answer = await desk.work(job)
+        except Exception as error:  # whatever a model of somebody else does, words go on
+            self._emit(speakers.failed(str(error)))
+        else:
+            self._step(lambda: speakers.deliver(job.id, answer))
+        finally:
+            self._listening = None
+            self._awake.set()
+            self._settled.set()
 
     def _note_restarts(self) -> None:
         """Say once when the engine process was replaced while it had a window of this stream."""

@@ -21,6 +21,7 @@ from amanuensis.stream.events import (
     Warning,  # noqa: A004 - the name on the wire
 )
 from amanuensis.stream.session import StreamSession
+from amanuensis.stream.speakers import SpeakerRules
 from amanuensis.stream.words import WordTokenizer
 
 TAKEN_UP: Final = "the daemon was started again and has taken up this session"
@@ -51,14 +52,21 @@ class Revival:
     events: list[Event]
 
 
-def revive(found: RecoveredSession, config: StreamConfig, tokenizer: WordTokenizer, info: EngineInfo) -> Revival:
+def revive(
+    found: RecoveredSession,
+    config: StreamConfig,
+    tokenizer: WordTokenizer,
+    info: EngineInfo,
+    voices: SpeakerRules | None = None,
+) -> Revival:
     """Return how a session that was found goes on: from its newest checkpoint, or not at all if that is of no use."""
-    fresh = StreamSession(config, found.header.audio, tokenizer, info)
+    voices = None if found.ended else voices
+    fresh = StreamSession(config, found.header.audio, tokenizer, info, voices=voices)
     if found.step is None:
         return Revival(fresh, None, [_taken_up(found)])
     try:
         checkpoint = Checkpoint.from_plain(found.step.checkpoint)
-        stream = StreamSession.restore(config, found.header.audio, tokenizer, info, checkpoint)
+        stream = StreamSession.restore(config, found.header.audio, tokenizer, info, checkpoint, voices=voices)
     except (CheckpointError, StreamConfigError) as error:
         fresh.end()
         if found.ended:

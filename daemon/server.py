@@ -45,6 +45,7 @@ from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
 from amanuensis.daemon.sessions import Sessions
 from amanuensis.daemon.unread_bodies import HttpConnection
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine
 from amanuensis.stream.words import WordTokenizer
 
@@ -70,6 +71,7 @@ class Daemon:
         tokenizer: of the engine's model.
         security: None: as the configuration says.
         keeper: keeps the sessions; None: they live as long as the daemon.
+        voices: tells speakers apart; None: nobody does.
 
     Attributes:
         urls: where clients find it, once it listens.
@@ -86,11 +88,13 @@ class Daemon:
         tokenizer: WordTokenizer,
         security: Security | None = None,
         keeper: Keeper | None = None,
+        *,
+        voices: VoiceDesk | None = None,
     ) -> None:
         self.config = config
         self.metrics = Metrics()
         poison = PoisonKeeper(poison_folder(os.environ), lambda: engine.info)
-        self.sessions = Sessions(engine, tokenizer, config, self.metrics, keeper=keeper, poison=poison)
+        self.sessions = Sessions(engine, tokenizer, config, self.metrics, keeper=keeper, poison=poison, voices=voices)
         self.urls: list[str] = []
         self.security = security or Security.load(config.server, os.environ)
         self.gate = Gate(

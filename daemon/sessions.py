@@ -19,11 +19,13 @@ from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.live_session import FAULT, SHUTDOWN, SPEAKER_LEFT, Detached, Ending, Identity, LiveSession
+from amanuensis.daemon.meetings.label import MeetingLabel
 from amanuensis.daemon.metrics import Gauges, Metrics
 from amanuensis.daemon.poison import PoisonKeeper
 from amanuensis.daemon.protocol import Hello, Options, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.recovery import lose_downtime, play_again, restored_cursor, revive
+from amanuensis.daemon.session_config import session_config
 from amanuensis.daemon.session_store import SessionStore
 from amanuensis.daemon.session_watch import BeginWatcher, nobody_watches
 from amanuensis.daemon.spool.clock import Stamp
@@ -31,11 +33,12 @@ from amanuensis.daemon.spool.header import SessionHeader, Source
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.recovered import RecoveredSession
 from amanuensis.daemon.spool.spool_folder import SpoolFolder
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineBusyError
-from amanuensis.stream.config import StreamConfig, StreamConfigError
+from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Ready
-from amanuensis.stream.segmenter import SegmenterConfig
 from amanuensis.stream.session import StreamSession
+from amanuensis.stream.speakers import SpeakerRules
 from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,7 @@ class Sessions:
         config: defaults and limits.
         metrics: what is counted.
         poison: keeps windows that killed the engine; None: they are not kept.
+        voices: tells speakers apart; None: nobody does.
         clock: seconds, for how long ended sessions are kept, and others wait for their speaker.
         wall_clock: seconds since the epoch, for what clients are told.
 
@@ -101,12 +105,14 @@ class Sessions:
         *,
         keeper: Keeper | None = None,
         poison: PoisonKeeper | None = None,
+        voices: VoiceDesk | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._keeper = keeper or Keeper()
         self._poison = poison
+        self._voices = voices
         self._tokenizer = tokenizer
         self._config = config
         self._metrics = metrics
@@ -149,7 +155,7 @@ class Sessions:
 
         """
         assert hello.audio is not None
-        config = self._stream_config(hello.options)
+        config = self._stream_config(hello.options, hello.meeting)
         recorded = self._keeper.is_recorded(hello)
         if (full := self.refusal(client)) is not None:
             raise FullError(full)
@@ -157,22 +163,23 @@ class Sessions:
             stream = self._engine.open_stream()
         except EngineBusyError:
             raise FullError(Full(ENGINE_FULL, self._admission.retry_after_s(self._clock()))) from None
-        pump = self._pump(StreamSession(config, hello.audio, self._tokenizer, self._engine.info), stream)
+        info = self._engine.info
+        pipeline = StreamSession(config, hello.audio, self._tokenizer, info, voices=self._voice_rules(config))
+        pump = self._pump(pipeline, stream)
         identity, journal = Identity(), Journal(self._journal_limits)
         header = SessionHeader(
             id=identity.id,
             resume_token=identity.resume_token,
             audio=hello.audio,
             options=hello.options,
-            model=self._engine.info.model,
+            model=info.model,
             source=source,
             recorded=recorded,
             opened=self._keeper.clock(),
             meeting=hello.meeting,
         )
         store = self._keeper.keep(header, journal, pump.tell)
-        info, cursor = self._engine.info, Cursor(hello.audio)
-        session = LiveSession(pump, cursor, info, journal, self._metrics, identity=identity, store=store)
+        session = LiveSession(pump, Cursor(hello.audio), info, journal, self._metrics, identity=identity, store=store)
         self._begin(session, stream, client)
         self._metrics.sessions.inc()
         self.on_begin(header)
@@ -195,7 +202,8 @@ class Sessions:
 
     def _recover(self, folder: SpoolFolder, found: RecoveredSession) -> None:
         header, info = found.header, self._engine.info
-        revival = revive(found, self._stream_config_again(header), self._tokenizer, info)
+        config = self._stream_config_again(header)
+        revival = revive(found, config, self._tokenizer, info, self._voice_rules(config))
         stream = self._engine.open_stream()
         pump = self._pump(revival.stream, stream)
         try:
@@ -223,7 +231,7 @@ class Sessions:
     def _stream_config_again(self, header: SessionHeader) -> StreamConfig:
         """Return the settings that a session was opened with, as far as the model of today can do them."""
         try:
-            return self._stream_config(header.options)
+            return self._stream_config(header.options, header.meeting)
         except ProtocolError as error:
             log.warning("session %s: goes on with the settings of the daemon: %s", header.id, error)
             return self._config.stream
@@ -244,7 +252,11 @@ class Sessions:
 
     def _pump(self, pipeline: StreamSession, stream: int) -> Pump:
         backlog_ms = 1000 * self._config.limits.backlog_s
-        return Pump(pipeline, self._engine, stream, backlog_ms, on_answer=self._metrics.tick_s.observe)
+        on_answer = self._metrics.tick_s.observe
+        return Pump(pipeline, self._engine, stream, backlog_ms, on_answer=on_answer, voices=self._voices)
+
+    def _voice_rules(self, config: StreamConfig) -> SpeakerRules | None:
+        return self._voices.rules(config, live=True) if self._voices else None
 
     def _begin(self, session: LiveSession, stream: int, client: str | None = None) -> None:
         self._live[session.id] = session
@@ -290,20 +302,8 @@ class Sessions:
         """Raise ProtocolError where the model cannot do what is asked for."""
         self._stream_config(asked)
 
-    def _stream_config(self, asked: Options) -> StreamConfig:
-        try:
-            config = replace(
-                self._config.stream,
-                language=asked.lang or self._config.stream.language,
-                task=asked.task or self._config.stream.task,
-                prompt=asked.prompt or self._config.stream.prompt,
-                hotwords=asked.hotwords or self._config.stream.hotwords,
-                endpoint=_endpoint(self._config.stream.endpoint, asked.silence_ms),
-            )
-            config.check_model(self._engine.info)
-        except StreamConfigError as error:
-            raise ProtocolError("bad_hello", f"hello: {error}", BAD_HELLO) from None
-        return config
+    def _stream_config(self, asked: Options, meeting: MeetingLabel | None = None) -> StreamConfig:
+        return session_config(self._config.stream, asked, self._engine.info, meeting)
 
     async def _run(self, session: LiveSession, stream: int) -> None:
         if self._poison is not None:
@@ -435,13 +435,6 @@ class Sessions:
 def _goes_on(session: LiveSession) -> bool:
     """Whether another process may take a session up: its speaker would find it there."""
     return session.store.survives and session.can_resume and session.ending is None
-
-
-def _endpoint(usual: SegmenterConfig, silence_ms: int | None) -> SegmenterConfig:
-    """Return the endpoint rules of a session that may have asked for a silence of its own."""
-    if silence_ms is None:
-        return usual
-    return replace(usual, silence_ms=silence_ms, finished_silence_ms=silence_ms, unfinished_silence_ms=silence_ms)
 
 
 def _admission_limits(config: Config) -> AdmissionLimits:

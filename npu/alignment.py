@@ -2,7 +2,8 @@
 
 Source of the statistics: openai/whisper `whisper/timing.py` (`find_alignment`): softmax over frames, normalised over
 tokens, median filter over frames, mean over heads; the row that counts for a token is that of the position which
-predicts it. Where openai/whisper warps time afterwards, we want one frame a token: the best non-decreasing path.
+predicts it. Two readings of them: the frame that each token listens to most, by the best non-decreasing path, and, as
+openai/whisper does it, a warping of time that gives every frame to one token.
 """
 
 from __future__ import annotations
@@ -44,14 +45,13 @@ class AttentionRows:
             scores = (scores - mean) / (deviation + TINY)
         return int(median_filter(scores).mean(axis=0).argmax())
 
-    def frames(self, start: int) -> tuple[int, ...]:
-        """Return the frame of each row from `start` on, non-decreasing, judged by all rows."""
+    def scores(self, start: int) -> Float32:
+        """Return how much each row from `start` on listens to each frame, float32 [n, frames], judged by all rows."""
         rows = self._rows[:, : self._length]
-        if self._length <= start:
-            return ()
         if self._length >= MIN_ROWS:
             rows = (rows - rows.mean(axis=1, keepdims=True)) / (rows.std(axis=1, keepdims=True) + TINY)
-        return monotone_path(median_filter(rows[:, start:]).mean(axis=0))
+        scores: Float32 = median_filter(rows[:, start:]).mean(axis=0)
+        return scores
 
 
 class RunningMoments:
@@ -119,6 +119,8 @@ def _without_extremes(planes: list[Float32]) -> list[Float32]:
 
 def monotone_path(scores: Float32) -> tuple[int, ...]:
     """Return one frame for each row of scores [n, frames], non-decreasing, with the greatest sum."""
+    if not len(scores):
+        return ()
     totals = scores[:1].astype(np.float64)
     for row in scores[1:]:
         totals = np.concatenate([totals, (np.maximum.accumulate(totals[-1]) + row)[None]])
@@ -128,3 +130,25 @@ def monotone_path(scores: Float32) -> tuple[int, ...]:
         limit = int(row[:limit].argmax()) + 1
         path.append(limit - 1)
     return tuple(reversed(path))
+
+
+def warped_path(scores: Float32) -> tuple[int, ...]:
+    """Return the first frame of each row of scores [n, frames], where every frame belongs to one row, in order.
+
+    The rows are those with the greatest sum of the scores of their frames; a row may have none.
+    """
+    if not len(scores):
+        return ()
+    sums = np.zeros((scores.shape[0], scores.shape[1] + 1))
+    np.cumsum(scores, axis=1, dtype=np.float64, out=sums[:, 1:])
+    totals = sums[0]  # of the rows so far, by the frame at which they end
+    splits = []
+    for row in sums[1:]:
+        gains = totals - row
+        best = np.maximum.accumulate(gains)
+        splits.append(np.maximum.accumulate(np.where(gains == best, np.arange(len(gains)), 0)))
+        totals = best + row
+    begins, end = [0] * len(scores), scores.shape[1]
+    for k in range(len(splits), 0, -1):
+        begins[k] = end = int(splits[k - 1][end])
+    return tuple(begins)

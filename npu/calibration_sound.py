@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files as package_files
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import soundfile
@@ -29,11 +30,40 @@ def demo_windows(tokenizer: Tokenizer, n_mels: int, which: slice = CALIBRATION) 
         which: windows of WINDOW_S or less, each cut before an utterance.
 
     """
+    utterances, samples = _clip()
+    return [_window(samples, group, tokenizer, n_mels) for group in _groups(utterances)[which]]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWindow:
+    """Speech whose words have known times.
+
+    Attributes:
+        features: log-mel, float32 [n_mels, n].
+        tokens: from <|startoftranscript|> to the end of the text.
+        first_row: the row that predicts the first token of the text.
+        starts: for each word the row, counted from there, that predicts its first token, and where it begins.
+
+    """
+
+    features: NDArray[np.float32]
+    tokens: tuple[int, ...]
+    first_row: int
+    starts: tuple[tuple[int, float], ...]
+
+
+def timed_windows(tokenizer: Tokenizer, n_mels: int) -> list[TimedWindow]:
+    """Return windows of the demo clip with the times of their words, in lower case and without punctuation."""
+    utterances, samples = _clip()
+    return [_timed_window(samples, group, tokenizer, n_mels) for group in _groups(utterances)]
+
+
+def _clip() -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
     folder = package_files(CLIP_PACKAGE) / CLIP_FOLDER
     utterances = json.loads((folder / f"{CLIP}.json").read_text(encoding="utf-8"))
     with (folder / f"{CLIP}.flac").open("rb") as file:
         samples, _ = soundfile.read(file, dtype="float32")
-    return [_window(samples, group, tokenizer, n_mels) for group in _groups(utterances)[which]]
+    return utterances, samples
 
 
 def _groups(utterances: Sequence[dict[str, object]]) -> list[list[dict[str, object]]]:
@@ -53,8 +83,29 @@ def _seconds(utterance: dict[str, object], key: str) -> float:
 def _window(
     samples: NDArray[np.float32], group: Sequence[dict[str, object]], tokenizer: Tokenizer, n_mels: int
 ) -> Window:
-    start_s, end_s = _seconds(group[0], "start_s") - 0.5, _seconds(group[-1], "end_s") + 0.5
-    sound = samples[max(0, round(start_s * SAMPLE_RATE)) : round(end_s * SAMPLE_RATE)]
+    features, _ = _features(samples, group, n_mels)
     text = "".join(f" {utterance['text']}" for utterance in group)
     start = tokenizer.sot_sequence("en", "transcribe", timestamps=False)
-    return Window(log_mel_spectrogram(sound, n_mels), (*start, *tokenizer.encode(text), tokenizer.eot))
+    return Window(features, (*start, *tokenizer.encode(text), tokenizer.eot))
+
+
+def _timed_window(
+    samples: NDArray[np.float32], group: Sequence[dict[str, Any]], tokenizer: Tokenizer, n_mels: int
+) -> TimedWindow:
+    features, begin_s = _features(samples, group, n_mels)
+    start = tokenizer.sot_sequence("en", "transcribe", timestamps=False)
+    text: list[int] = []
+    starts = []
+    for word, start_s, _ in (word for utterance in group for word in utterance["words"]):
+        starts.append((len(text), 1000 * (start_s - begin_s)))
+        text += tokenizer.encode(f" {word}")
+    return TimedWindow(features, (*start, *text), len(start) - 1, tuple(starts))
+
+
+def _features(
+    samples: NDArray[np.float32], group: Sequence[dict[str, object]], n_mels: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return the log-mel features of some utterances, and where in the clip they begin, in seconds."""
+    start_s, end_s = max(0.0, _seconds(group[0], "start_s") - 0.5), _seconds(group[-1], "end_s") + 0.5
+    sound = samples[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)]
+    return log_mel_spectrogram(sound, n_mels), start_s

@@ -18,6 +18,7 @@ from amanuensis.npu.hypothesis import MAX_COMPRESSION_RATIO, Hypothesis, compres
 from amanuensis.npu.language import detect_language
 from amanuensis.npu.row_rules import RowScores
 from amanuensis.npu.rules import Ask, Rules, make_rules, make_selection
+from amanuensis.npu.token_times import Loudness, TokenTimes
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import MAX_PROMPT_TOKENS, DecodeOptions, WindowJob, WindowResult
 from amanuensis.npu.window_pass import Prefix, WindowPass
@@ -37,7 +38,7 @@ class _Scored:
     """A hypothesis with what the gates look at."""
 
     hypothesis: Hypothesis
-    frames: tuple[int, ...]
+    times: TokenTimes
     temperature: float
     ratio: float
 
@@ -70,6 +71,20 @@ class WindowDecoder:
         decode_ms = 1000 * (time.perf_counter() - encoded)
         return replace(result, encode_ms=1000 * (encoded - started), decode_ms=decode_ms)
 
+    def align(self, job: WindowJob) -> TokenTimes:
+        """Encode a window and return when each token of its draft is said, taken for what was said.
+
+        Raises:
+            EngineError: the job does not fit the model: features, tokens, language, task or options.
+
+        """
+        check_job(job, self._model)
+        encoding = self._model.encode(job.features)
+        decoder = self._model.decoder(encoding)
+        window = self._window(job, decoder, encoding.n_frames, self._language(decoder, job.options))
+        window.prefill(job.draft, BEST)
+        return window.times(len(job.draft))
+
     def decode_encoded(self, job: WindowJob, n_frames: int, decoder: Decoder) -> WindowResult:
         """Decode a window that passed `check_job` and is encoded; the times of the result are 0.
 
@@ -89,7 +104,9 @@ class WindowDecoder:
         return WindowResult(
             tokens=hypothesis.tokens,
             logprobs=hypothesis.logprobs,
-            frames=scored.frames,
+            frames=scored.times.frames,
+            starts_ms=scored.times.starts_ms,
+            ends_ms=scored.times.ends_ms,
             accepted=hypothesis.accepted,
             complete=hypothesis.complete,
             no_speech_prob=no_speech_prob,
@@ -124,6 +141,8 @@ class WindowDecoder:
             rules=self._job_rules(job),
             limit=min(room, limit),
             edge=None if job.edge_frames is None else n_frames - job.edge_frames,
+            loudness=Loudness(job.features),
+            lag_ms=self._model.generation.attention_lag_ms,
         )
 
     def _prefix(self, job: WindowJob, language: str) -> Prefix:
@@ -152,7 +171,7 @@ class WindowDecoder:
                 draft, rows = (), (window.restart(_ask(window, job, temperature)),)
             hypothesis = _decode(window, rows, draft, temperature, job)
             ratio = compression_ratio(self._tokenizer.decode(hypothesis.tokens))
-            scored = _Scored(hypothesis, window.frames(len(hypothesis.tokens)), temperature, ratio)
+            scored = _Scored(hypothesis, window.times(len(hypothesis.tokens)), temperature, ratio)
             if not needs_fallback(ratio, hypothesis.avg_logprob, no_speech_prob):
                 return scored, no_speech_prob
             failed.append(scored)

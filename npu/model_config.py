@@ -12,6 +12,8 @@ from amanuensis.npu.window import FRAME_S
 
 FETCH_AGAIN = "fetch or export the model again"
 MULTILINGUAL_VOCABULARY = 51865  # openai/whisper: the vocabularies from this size on are multilingual
+GUIDED_LAG_MS = 8.0  # of heads that `amanuensis.training` guided to the sound of each token; docs/benchmarks.md
+MAX_LAG_MS = 500.0
 MAX_INITIAL_TIMESTAMP_INDEX = 50  # 1 s, openai/whisper's default
 Head = tuple[int, int]  # decoder layer, head
 
@@ -44,6 +46,8 @@ class Generation:
     multilingual: bool
     languages: tuple[str, ...]  # codes such as "en", in the order of their tokens
     max_initial_timestamp_index: int
+    heads_named: bool = True  # the config has alignment heads; else all of the decoder's last half count as such
+    attention_lag_ms: float | None = None  # from where a token sets in to its peak of attention; of the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Manifest:
     name: str
     audio_context: Literal["free", "padded"]
     window_s: float
+    attention_lag_ms: float | None  # of the alignment heads; None: nobody measured it
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -138,6 +143,7 @@ def read_generation(path: Path, dimensions: Dimensions) -> Generation:
         multilingual=bool(multilingual),
         languages=codes or ("en",),
         max_initial_timestamp_index=first_timestamps,
+        heads_named=bool(config.get("alignment_heads")),
     )
 
 
@@ -181,4 +187,10 @@ def read_manifest(path: Path, folder_name: str, dimensions: Dimensions) -> Manif
     window_s = config.get("window_s", longest_s)
     if not isinstance(window_s, int | float) or not 1 <= window_s <= longest_s:
         raise ModelError(f"{path}: window_s is {shown(window_s)}, allowed is 1 to {longest_s:g}; correct the file")
-    return Manifest(str(config.get("name", folder_name)), context, float(window_s))
+    lag_ms = config.get("attention_lag_ms", GUIDED_LAG_MS if path.exists() else None)
+    if lag_ms is not None and (not isinstance(lag_ms, int | float) or not -MAX_LAG_MS <= lag_ms <= MAX_LAG_MS):
+        raise ModelError(
+            f"{path}: attention_lag_ms is {shown(lag_ms)}, allowed is {-MAX_LAG_MS:g} to {MAX_LAG_MS:g}, "
+            "or null where it is not known; correct the file"
+        )
+    return Manifest(str(config.get("name", folder_name)), context, float(window_s), lag_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amanuensis.npu.model_config import (
@@ -53,6 +53,7 @@ class ModelFiles:
         dimensions = read_dimensions(folder / "config.json")
         generation = read_generation(folder / "generation_config.json", dimensions)
         manifest = read_manifest(folder / "amanuensis.json", folder.resolve().name, dimensions)
+        generation = replace(generation, attention_lag_ms=manifest.attention_lag_ms)
         weights = Weights.find(folder)
         _check_shapes(weights, dimensions)
         _check_vocabulary(folder / "tokenizer.json", dimensions)

@@ -24,8 +24,9 @@ BUILTIN_ARCHIVE = Path(__file__).with_name("builtin") / "builtin.model"
 MODEL_FILE = re.compile(
     r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|README\.md|LICENSE"
     r"|(config|generation_config|preprocessor_config|amanuensis|tokenizer|tokenizer_config|special_tokens_map"
-    r"|vocab|added_tokens|normalizer|origin)\.json|merges\.txt"
+    r"|vocab|added_tokens|normalizer|origin|speakers)\.json|merges\.txt|speakers\.onnx"
 )
+SPEAKER_MODEL = "speakers.onnx"
 ORIGIN = "origin.json"  # where a pulled model came from
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -221,6 +222,10 @@ def check_model(folder: Path) -> None:
     """Open what a folder holds; EngineError in one line when it is no usable model."""
     ModelFiles.load(folder)
     Tokenizer(folder)
+    if (folder / SPEAKER_MODEL).is_file():
+        from amanuensis.npu.speaker_plugin import PluginEmbedder  # only here: listing models needs no ONNX Runtime
+
+        PluginEmbedder(folder)
 
 
 def _folder(name: str) -> Path:

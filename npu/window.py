@@ -119,6 +119,7 @@ class WindowResult:
         tokens: sampled tokens after `forced`: text tokens, and timestamp tokens where options asked for them.
         logprobs: natural log-probability of each token, after the decoding rules.
         frames: attention peak of each token in encoder frames (20 ms) from the window's start, non-decreasing.
+        starts_ms, ends_ms: when each token is said, from the window's start; it ends before the next one begins.
         accepted: how many tokens of `draft` the verification kept.
         complete: True when <|endoftext|> ended the text; False at max_tokens or at the AlignAtt edge.
         no_speech_prob: probability of <|nospeech|> at <|startoftranscript|>.
@@ -135,6 +136,8 @@ class WindowResult:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     frames: tuple[int, ...]
+    starts_ms: tuple[int, ...]
+    ends_ms: tuple[int, ...]
     accepted: int
     complete: bool
     no_speech_prob: float

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amanuensis.npu.alignment import AttentionRows
+from amanuensis.npu.alignment import AttentionRows, monotone_path, warped_path
 from amanuensis.npu.devices.api import Decoder
 from amanuensis.npu.row_rules import Row, RowRules, RowScores
 from amanuensis.npu.rules import Ask, Rules
+from amanuensis.npu.token_times import Loudness, TokenTimes, from_peaks, from_warping
 
 NO_SPEECH = RowRules(candidates=0, no_speech=True)
 
@@ -38,6 +39,8 @@ class WindowPass:
         rules: of decoding.
         limit: most tokens to sample.
         edge: first encoder frame of the AlignAtt edge; None: decode to the end.
+        loudness: of the sound.
+        lag_ms: how long after a token sets in the alignment heads listen to it most; None: not known.
 
     """
 
@@ -47,6 +50,8 @@ class WindowPass:
     rules: Rules
     limit: int
     edge: int | None
+    loudness: Loudness
+    lag_ms: float | None
 
     def prefill(self, draft: Sequence[int], ask: Ask) -> tuple[float, tuple[RowScores, ...]]:
         """Run prefix and draft in one forward.
@@ -86,7 +91,11 @@ class WindowPass:
         """Return whether the token after `sampled` tokens is heard too near the end of the sound (AlignAtt)."""
         return self.edge is not None and self.attention.peak(self.prefix.first_row + sampled) >= self.edge
 
-    def frames(self, sampled: int) -> tuple[int, ...]:
-        """Return the frame of each of the first `sampled` tokens; forced tokens hold the path but are not told."""
-        start = self.prefix.first_row - self.prefix.forced
-        return self.attention.frames(start)[self.prefix.forced : self.prefix.forced + sampled]
+    def times(self, sampled: int) -> TokenTimes:
+        """Return when each of the first `sampled` tokens is said; forced tokens hold the path but are not told."""
+        told = slice(self.prefix.forced, self.prefix.forced + sampled)
+        scores = self.attention.scores(self.prefix.first_row - self.prefix.forced)
+        frames = monotone_path(scores)[told]
+        if self.lag_ms is None:
+            return from_warping(frames, warped_path(scores)[told], self.loudness)
+        return from_peaks(frames, self.lag_ms, self.loudness)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowResult
@@ -15,6 +16,14 @@ __all__ = ["CaptionState", "CaptionWriter"]
 
 UNSHOWN_REVS = 1_000  # more partials than can have been shown since the state was taken: a commit is due in 8 s
 NO_ENGINE = EngineUse("none", "none", "none")
+
+
+class Labeller(Protocol):
+    """Who says whose words are."""
+
+    def commit(self, commit: Commit) -> list[Event]:
+        """Return a commit with speakers, and what is to be told before it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,12 @@ class CaptionWriter:
     after any word past all of it; what follows gets the next number.
     """
 
-    def __init__(self, max_utterance: int, state: CaptionState | None = None) -> None:
-        """Begin, or go on from a state; then the next partial is shown even if it says the same or nothing."""
+    def __init__(self, max_utterance: int, state: CaptionState | None = None, speakers: Labeller | None = None) -> None:
+        """Begin, or go on from a state; then the next partial is shown even if it says the same or nothing.
+
+        `speakers` says of each commit who speaks.
+        """
+        self._speakers = speakers
         self._max_utterance = max_utterance
         resumed, state = state is not None, state or CaptionState()
         self._shown = None if resumed else ""
@@ -87,7 +100,8 @@ class CaptionWriter:
             self._start = words[0].start
         self._text += text_of(words)
         self._end = max(self._end, words[-1].end)
-        events: list[Event] = [Commit(self._utt, tuple(word.event() for word in words))]
+        commit = Commit(self._utt, tuple(word.event() for word in words))
+        events: list[Event] = [commit] if self._speakers is None else self._speakers.commit(commit)
         if self._is_long(words[-1].text):
             events += self.final("length")
         return events

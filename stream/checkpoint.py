@@ -12,12 +12,13 @@ from amanuensis.stream.counters import Counters
 from amanuensis.stream.intake import IntakeState
 from amanuensis.stream.marks import Mark
 from amanuensis.stream.plain import PlainError, from_plain, to_plain
+from amanuensis.stream.speakers import SpeakerState
 from amanuensis.stream.utterance_state import UtteranceState
 from amanuensis.stream.words import WordTokenizer
 
 __all__ = ["Checkpoint", "CheckpointError"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class CheckpointError(ValueError):
@@ -46,6 +47,7 @@ class Checkpoint:
         warned: warnings about the sound that were given.
         marks: those that wait.
         utterances: those that are not final, in order; only the last one may be open.
+        speakers: who was heard; None: nobody was told apart.
 
     Raises:
         ValueError: its parts contradict each other.
@@ -65,6 +67,7 @@ class Checkpoint:
     warned: tuple[str, ...]
     marks: tuple[Mark, ...]
     utterances: tuple[UtteranceState, ...]
+    speakers: SpeakerState | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.settings) - set(CHANGEABLE)):

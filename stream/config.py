@@ -20,6 +20,7 @@ FALLBACK_TEMPERATURES: Final = (0.0, 0.4, 0.8)  # half of the steps of openai/wh
 MAX_HOTWORDS: Final = 100
 MAX_HOTWORD_CHARS: Final = 100
 MAX_PROMPT_CHARS: Final = 1000
+MAX_SPEAKERS: Final = 20
 MAX_TEXT_TOKENS: Final = 224  # half of the decoder's 448 positions
 LIVE_WINDOW_S: Final = 15.0  # whisper_streaming's bound; every tick pays for the whole window
 LONGEST_WINDOW_S: Final = 30.0  # Whisper's positions end here
@@ -45,6 +46,9 @@ class StreamConfig:
         prompt: text that the speech is likely to follow; names and terms in it are spelt as in it.
         hotwords: words to prefer, at most 100.
         hotword_bonus: nats added to the logit of a token that continues a hotword.
+        speakers: how many voices there are; None: that is found out, in what is live; 0: they are not told apart.
+        max_speakers: voices that are told apart at most, 1 to 20; None: 20. For a recording it says that they are.
+        known_speakers: voices that were enrolled (`amanuensis speakers`) are called by their names.
         beam_size: beams of the last decode of an utterance; ticks are always greedy.
         temperatures: fallback ladder of the last decode of an utterance.
         edge_ms: words whose attention peak is nearer to the newest audio are not committed yet.
@@ -67,6 +71,9 @@ class StreamConfig:
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
     hotword_bonus: float = 2.0
+    speakers: int | None = None
+    max_speakers: int | None = None
+    known_speakers: bool = False
     beam_size: int = 1
     temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
     edge_ms: float = 400.0
@@ -81,6 +88,10 @@ class StreamConfig:
         _in_range("beam_size", self.beam_size, 1, 16)
         _in_range("hotword_bonus", self.hotword_bonus, 0, 20)
         _in_range("edge_ms", self.edge_ms, 0, 3000)
+        if self.speakers is not None:
+            _in_range("speakers", self.speakers, 0, MAX_SPEAKERS)
+        if self.max_speakers is not None:
+            _in_range("max_speakers", self.max_speakers, 1, MAX_SPEAKERS)
         if self.max_window_s is not None:
             _in_range("max_window_s", self.max_window_s, 4, LONGEST_WINDOW_S)
         _one_of("policy", self.policy, get_args(Policy))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd, lcm
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ __all__ = ["BLOCK_S", "Intake", "IntakeState"]
 BLOCK_S: Final = 1.0  # audio is taken in pieces of at most so long
 RING_MARGIN_S: Final = 4.0  # pre-roll, resampler's delay, one block
 CALM_FACTOR: Final = 2  # times the memory of the detector: then it has forgotten all but silence
+FrameListener: TypeAlias = Callable[[int, NDArray[np.float32], Sequence[bool]], None]
 WARM_UP: Final = 3 * MODEL_RATE  # samples heard again before those that are needed: the window of the noise floor
 
 
@@ -55,6 +57,7 @@ class IntakeState:
 class Intake:
     """The front of a stream. All positions are 16 kHz samples from its start.
 
+    A `listener` is given each frame of 16 kHz sound with what was decided of it, once: position, float32, decisions.
     Made from a state, it is *replaying* until all has come again that had come before: `replay_left` samples.
 
     Attributes:
@@ -65,7 +68,13 @@ class Intake:
 
     """
 
-    def __init__(self, config: StreamConfig, fmt: AudioFormat, state: IntakeState | None = None) -> None:
+    def __init__(
+        self,
+        config: StreamConfig,
+        fmt: AudioFormat,
+        state: IntakeState | None = None,
+        listener: FrameListener | None = None,
+    ) -> None:
         start = to_position(state.needs_from, fmt.rate) if state else 0
         self.ledger = AudioLedger.restore(fmt.rate, state.ledger) if state else AudioLedger(fmt.rate)
         self.ring = SampleRing(round((config.max_pending_s + RING_MARGIN_S) * MODEL_RATE), start)
@@ -81,6 +90,7 @@ class Intake:
         self._mute = 0  # source samples that were skipped since sound was heard last
         self._calm_s = CALM_FACTOR * max(config.vad.floor_window_s, config.vad.steady_s)
         self._state = state
+        self._listener = listener
 
     def state(self, needed_from: int, settled: int, *, ended: bool) -> IntakeState:
         """Return what another intake needs to go on from here.
@@ -227,6 +237,9 @@ class Intake:
     def _decide(self, decisions: list[bool], end: int | None = None) -> list[SegmentEvent]:
         n_known = min(self._n_known, len(decisions))
         self._n_known -= n_known
+        if self._listener is not None and (whole := decisions[n_known : len(decisions) - (end is not None)]):
+            start = self.voices.stop_frame * FRAME_SAMPLES
+            self._listener(start, self.ring.view(start, start + len(whole) * FRAME_SAMPLES), whole)
         self.voices.push(decisions[n_known:])
         return self._segmenter.push(decisions[n_known:], end)
 

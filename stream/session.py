@@ -20,7 +20,7 @@ from amanuensis.stream.counters import Counters
 from amanuensis.stream.events import Event, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.intake import Intake
-from amanuensis.stream.jobs import JobKind, Ticket
+from amanuensis.stream.jobs import Ticket
 from amanuensis.stream.ledger import AudioLedger, Span
 from amanuensis.stream.marks import MAX_MARKS, MarkQueue
 from amanuensis.stream.prompt import PromptMemory
@@ -28,7 +28,9 @@ from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.segmenter import SegmentEvent
 from amanuensis.stream.settlement import Settlement
 from amanuensis.stream.sound_check import SoundCheck
+from amanuensis.stream.speakers import SpeakerRules, Speakers
 from amanuensis.stream.utterances import UtteranceQueue
+from amanuensis.stream.voice_jobs import VoiceJob
 from amanuensis.stream.words import ENCODER_FRAME, WordTokenizer, to_ms
 
 __all__ = ["MAX_MARKS", "StreamSession", "Ticket"]
@@ -50,6 +52,10 @@ class StreamSession:
         info: what the engine runs.
         ticks: False for recordings: utterances are decoded once, when they or their window are complete.
         checkpoint: where to go on (see `restore`); None: at the beginning.
+        voices: how speakers are told apart; None: they are not.
+
+    Attributes:
+        speakers: who speaks; its jobs (`next_voices`) are nothing that words wait for.
 
     Raises:
         StreamConfigError: the model cannot do what the settings ask for.
@@ -66,6 +72,7 @@ class StreamSession:
         *,
         ticks: bool = True,
         checkpoint: Checkpoint | None = None,
+        voices: SpeakerRules | None = None,
     ) -> None:
         self._settings: dict[str, Any] = dict(checkpoint.settings) if checkpoint else {}  # that were changed
         config = config.changed(self._settings)
@@ -73,9 +80,12 @@ class StreamSession:
         if checkpoint and checkpoint.rate != fmt.rate:
             raise CheckpointError(f"the checkpoint is of audio at {checkpoint.rate} Hz, not {fmt.rate}")
         past = checkpoint.fitting(info.model, tokenizer) if checkpoint else None
-        self._intake = Intake(config, fmt, past.intake if past else None)
+        self.speakers = Speakers(voices, past.speakers if past else None) if voices else None
+        listener = self.speakers.hear if self.speakers else None
+        self._intake = Intake(config, fmt, past.intake if past else None, listener)
         prompt = PromptMemory(_prompt_tokens(tokenizer, config.prompt), past.said if past else ())
-        captions = CaptionWriter(round(config.max_utterance_s * MODEL_RATE), past.captions if past else None)
+        longest = round(config.max_utterance_s * MODEL_RATE)
+        captions = CaptionWriter(longest, past.captions if past else None, self.speakers)
         self._context = StreamContext(
             config, info, tokenizer, captions, prompt, self._intake.ledger, language=config.language, ticks=ticks
         )
@@ -101,6 +111,7 @@ class StreamSession:
         checkpoint: Checkpoint,
         *,
         ticks: bool = True,
+        voices: SpeakerRules | None = None,
     ) -> StreamSession:
         """Return a session that goes on from a checkpoint.
 
@@ -115,7 +126,7 @@ class StreamSession:
         """
         config.check_model(info)
         try:
-            return cls(config, fmt, tokenizer, info, ticks=ticks, checkpoint=checkpoint)
+            return cls(config, fmt, tokenizer, info, ticks=ticks, checkpoint=checkpoint, voices=voices)
         except StreamConfigError as error:
             raise CheckpointError(f"the settings of the checkpoint do not fit: {error}") from error
 
@@ -140,6 +151,7 @@ class StreamSession:
             warned=self._sound_check.warned,
             marks=self._marks.waiting,
             utterances=self._utterances.states(),
+            speakers=self.speakers.state() if self.speakers else None,
         )
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
@@ -201,11 +213,17 @@ class StreamSession:
             return None
         job, window = head.job(kind, self._intake.newest)
         self._covered = window.stop
-        self._count(kind)
+        self._context.counters.finals += kind.final
+        self._context.counters.ticks += not kind.final
         self._outstanding = Ticket(
             next(self._ids), job, kind.final, to_ms(window.start), to_ms(window.stop), to_ms(window.lead)
         )
         return self._outstanding
+
+    def next_voices(self) -> VoiceJob | None:
+        """Return the work on voices that is due now, if any; `speakers` takes what comes of it."""
+        over = self._ended and not self._utterances
+        return self.speakers.due(words_over=over) if self.speakers and not self._intake.replay_left else None
 
     def deliver(self, ticket_id: int, result: WindowResult, taken_ms: float = 0.0) -> list[Event]:
         """Take the engine's answer; an answer to a stale ticket changes nothing.
@@ -296,7 +314,10 @@ class StreamSession:
             return []
         self._check_replayed()
         self._ended = True
-        return self._segment(self._intake.finish())
+        segments = self._intake.finish()
+        if self.speakers:
+            self.speakers.end()
+        return self._segment(segments)
 
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Change settings while the session runs.
@@ -327,7 +348,7 @@ class StreamSession:
     @property
     def done(self) -> bool:
         """Whether everything is final after `end`; the ledger's totals then equal what was received."""
-        return self._ended and not self._utterances
+        return self._ended and not self._utterances and (self.speakers is None or self.speakers.done)
 
     @property
     def rate(self) -> int:
@@ -396,6 +417,8 @@ class StreamSession:
         self._utterances.restore(past.utterances)
         self._context.counters = replace(past.counters)
         self._ended = past.intake.ended
+        if self._ended and self.speakers:
+            self.speakers.end()
         if past.language in self._context.info.languages:
             self._context.language = past.language
         if self._utterances:
@@ -420,12 +443,6 @@ class StreamSession:
         events = self._utterances.advance(ended=self._ended)
         self._forget_stale()
         return [*events, *self._marks.answer(lambda at: self._utterances.is_final_before(at, ended=self._ended))]
-
-    def _count(self, kind: JobKind) -> None:
-        if kind.final:
-            self._context.counters.finals += 1
-        else:
-            self._context.counters.ticks += 1
 
     def _current(self, ticket_id: int) -> Ticket | None:
         return self._outstanding if self._outstanding and self._outstanding.id == ticket_id else None

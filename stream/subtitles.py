@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from amanuensis.stream.events import Word
+from amanuensis.stream.voice_names import is_letters
 
-__all__ = ["Cue", "CueRules", "make_cues", "srt_of", "to_json", "to_srt", "to_text", "to_vtt", "vtt_of"]
+__all__ = [
+    "Cue",
+    "CueRules",
+    "Utterance",
+    "clock",
+    "make_cues",
+    "named_where_several",
+    "srt_of",
+    "to_json",
+    "to_srt",
+    "to_text",
+    "to_vtt",
+    "vtt_of",
+]
 
 Utterance: TypeAlias = Sequence[Word]
 SENTENCE_END: Final = (".", "?", "!", "…", "\u3002", "\uff1f", "\uff01")  # the last three: Chinese and Japanese
@@ -45,12 +59,13 @@ class CueRules:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A caption on the screen: whole milliseconds, one or more lines, one speaker or none."""
+    """A caption on the screen: whole milliseconds, one or more lines of words, one speaker or none."""
 
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
     spk: str | None = None
+    words: Utterance = field(default=(), compare=False)
 
 
 def make_cues(utterances: Iterable[Utterance], rules: CueRules | None = None) -> list[Cue]:
@@ -65,13 +80,13 @@ def make_cues(utterances: Iterable[Utterance], rules: CueRules | None = None) ->
         for words in _groups(list(_printable(utterance, rules)), rules):
             begin = max(cues[-1].end_ms if cues else 0, round(words[0].start_ms))
             end = max(begin + 1, min(round(words[-1].end_ms), begin + rules.max_ms))
-            cues.append(Cue(begin, end, _lines(words, rules), words[0].spk))
+            cues.append(Cue(begin, end, _lines(words, rules), words[0].spk, words))
     return _lengthen(cues, rules)
 
 
 def to_srt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a SubRip file; a speaker's name stands before the first words of each turn."""
-    return srt_of(make_cues(utterances, rules))
+    return srt_of(make_cues(named_where_several(utterances), rules))
 
 
 def srt_of(cues: Iterable[Cue]) -> str:
@@ -81,23 +96,23 @@ def srt_of(cues: Iterable[Cue]) -> str:
     for number, cue in enumerate(cues, 1):
         text = SRT_MARKUP.sub(lambda match: match[0] + WORD_JOINER, _named("\n".join(cue.lines), cue.spk, spk))
         spk = cue.spk
-        blocks.append(f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{text}\n")
+        blocks.append(f"{number}\n{clock(cue.start_ms, ',')} --> {clock(cue.end_ms, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
 def to_vtt(utterances: Iterable[Utterance], rules: CueRules | None = None) -> str:
     """Return a WebVTT file; speakers are voice tags."""
-    return vtt_of(make_cues(utterances, rules))
+    return vtt_of(make_cues(named_where_several(utterances), rules))
 
 
-def vtt_of(cues: Iterable[Cue]) -> str:
-    """Return a WebVTT file of cues, which may overlap."""
+def vtt_of(cues: Iterable[Cue], text_of: Callable[[Cue], str] | None = None) -> str:
+    """Return a WebVTT file of cues, which may overlap; with the text that is given for each, if any."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
-        text = "\n".join(line.translate(VTT_ENTITIES) for line in cue.lines)
+        text = (text_of or _escaped)(cue)
         if cue.spk is not None:
             text = f"<v {_one_line(cue.spk).translate(VTT_ENTITIES)}>{text}"
-        blocks.append(f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n")
+        blocks.append(f"{clock(cue.start_ms, '.')} --> {clock(cue.end_ms, '.')}\n{text}\n")
     return "\n".join(blocks)
 
 
@@ -105,7 +120,7 @@ def to_text(utterances: Iterable[Utterance]) -> str:
     """Return one line an utterance and speaker; a speaker's name stands before the first words of each turn."""
     lines = []
     spk: str | None = None
-    for utterance in utterances:
+    for utterance in named_where_several(utterances):
         for turn in _turns(utterance):
             text = _one_line("".join(word.text for word in turn))
             if text:
@@ -130,6 +145,10 @@ def to_json(utterances: Iterable[Utterance]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
+def _escaped(cue: Cue) -> str:
+    return "\n".join(cue.lines).translate(VTT_ENTITIES)
+
+
 def _word_json(word: Word) -> dict[str, str | float]:
     item: dict[str, str | float] = {
         "text": word.text,
@@ -142,6 +161,15 @@ def _word_json(word: Word) -> dict[str, str | float]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def named_where_several(utterances: Iterable[Utterance]) -> Iterable[Utterance]:
+    """Leave the one voice of a text unnamed, if all that is known of it is a letter."""
+    utterances = list(utterances)
+    voices = {word.spk for words in utterances for word in words} - {None}
+    if len(voices) != 1 or not is_letters(voices.pop() or ""):
+        return utterances
+    return [[replace(word, spk=None) for word in words] for words in utterances]
 
 
 def _named(text: str, spk: str | None, spk_before: str | None) -> str:
@@ -228,7 +256,8 @@ def _lengthen(cues: list[Cue], rules: CueRules) -> list[Cue]:
     ]
 
 
-def _clock(ms: int, separator: str) -> str:
+def clock(ms: int, separator: str) -> str:
+    """Return a time as HH:MM:SS with milliseconds behind the separator."""
     seconds, ms = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -183,10 +183,11 @@ class Transcriber:
         context.captions.computed(result, context.info)
         self._decoded_end = max(self._decoded_end, window.stop)
         low = max(window.start, context.captions.end)
-        words = timed_words(
-            result, context.tokenizer, window.start - window.lead, (low, max(low, window.stop)), result.language
-        )
         voiced = self._audio.voiced_spans(min(low, window.stop), window.stop)
+        bounds = low, max(low, window.stop)
+        words = timed_words(
+            result, context.tokenizer, window.start - window.lead, bounds, result.language, voiced=voiced
+        )
         judgement = judge(result, words, _seconds(voiced), context.config.gates, follows=self._wrote_words)
         self._note(result, judgement, voiced)
         if window.kind is JobKind.TICK:

@@ -1,4 +1,4 @@
-"""Tokens with attention peaks to words with times."""
+"""Tokens with their times to words."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from amanuensis.stream.resample import MODEL_RATE
 __all__ = ["ENCODER_FRAME", "TimedWord", "WordTokenizer", "text_of", "timed_words", "to_ms", "tokens_of"]
 
 ENCODER_FRAME: Final = 320  # samples at 16 kHz: 20 ms
-LEAD: Final = 640  # samples, 40 ms: how long before its first attention peak a word begins
-REACH: Final = 4_800  # samples, 300 ms: how long after its last attention peak a word goes on when nothing follows
+MS: Final = MODEL_RATE // 1000  # samples
+VOTE_LAG: Final = (
+    960  # samples, 60 ms: the voice detector has three of its frames vote before it says that speech began
+)
 
 
 class WordTokenizer(Protocol):
@@ -54,12 +56,18 @@ class TimedWord:
 
 
 def timed_words(
-    result: WindowResult, tokenizer: WordTokenizer, window_start: int, bounds: tuple[int, int], language: str | None
+    result: WindowResult,
+    tokenizer: WordTokenizer,
+    window_start: int,
+    bounds: tuple[int, int],
+    language: str | None,
+    *,
+    voiced: Sequence[tuple[int, int]],
 ) -> list[TimedWord]:
-    """Return the words of a hypothesis in order, their times monotone and inside `bounds`.
+    """Return the words of a hypothesis in order, their times monotone, inside `bounds` and inside speech.
 
-    Attention peaks where the sound of a token sets in. So a word begins LEAD before its first peak, and ends where the
-    next one begins, but not more than REACH after its last peak.
+    A word is said from the start of its first token to the end of its last one, less what the voice detector calls
+    silence on either side; a word without any speech is left where the attention puts it.
 
     Args:
         result: the hypothesis.
@@ -67,6 +75,7 @@ def timed_words(
         window_start: position of the window's first sample, 16 kHz.
         bounds: first and last position that a word may have: the end of the word before, and of the audio.
         language: code, for languages that are written without spaces.
+        voiced: the parts of the audio that are speech, in order.
 
     """
     words = [
@@ -74,7 +83,13 @@ def timed_words(
         for part in tokenizer.split_words(result.tokens, language)
         if part.text.strip()
     ]
-    return [_with_times(words, k, bounds) for k in range(len(words))]
+    low, timed = bounds[0], []
+    for word in words:
+        start, end = _inside_speech(word.start, word.end, voiced)
+        start = min(max(start, low), bounds[1])
+        low = min(max(end, start), bounds[1])
+        timed.append(replace(word, start=start, end=low))
+    return timed
 
 
 def text_of(words: Sequence[TimedWord]) -> str:
@@ -97,20 +112,17 @@ def _word(result: WindowResult, part: TokenWord, window_start: int, high: int) -
         min(window_start + frame * ENCODER_FRAME + ENCODER_FRAME // 2, high)
         for frame in (result.frames[part.start], result.frames[part.stop - 1])
     )
+    start = window_start + result.starts_ms[part.start] * MS
+    end = window_start + result.ends_ms[part.stop - 1] * MS
     logprobs = result.logprobs[part.start : part.stop]
     conf = math.exp(min(0.0, sum(logprobs) / len(logprobs)))
-    return TimedWord(part.text, tuple(result.tokens[part.start : part.stop]), first, max(first, last), 0, 0, conf)
+    tokens = tuple(result.tokens[part.start : part.stop])
+    return TimedWord(part.text, tokens, first, max(first, last), start, end, conf)
 
 
-def _with_times(words: Sequence[TimedWord], k: int, bounds: tuple[int, int]) -> TimedWord:
-    word, (low, high) = words[k], bounds
-    start = _begin(words, k)
-    end = word.last + REACH
-    if k + 1 < len(words):
-        end = min(end, _begin(words, k + 1))
-    return replace(word, start=min(max(start, low), high), end=min(max(end, start, low), high))
-
-
-def _begin(words: Sequence[TimedWord], k: int) -> int:
-    """Return where a word begins, not before the last peak of the one before it."""
-    return max(words[k].first - LEAD, words[k - 1].last) if k else words[k].first - LEAD
+def _inside_speech(start: int, end: int, voiced: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the part of [start, end) from its first speech to its last, all of it when there is none."""
+    spans = [(first, last) for first, last in voiced if first < end and start < last]
+    if not spans:
+        return start, end
+    return max(start, spans[0][0] - VOTE_LAG), min(end, spans[-1][1])

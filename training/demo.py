@@ -35,19 +35,27 @@ TEXTS = frozenset(normal_form(line) for _, line in DEMO)
 
 
 def make_demo(flac: Path, turns: Path, seed: int) -> None:
-    """Write the demo conversation (a woman and a man, pauses between) and its turns [{start_s, end_s, voice, text}]."""
+    """Write the demo conversation (a woman and a man, pauses between) and its turns.
+
+    A turn is {start_s, end_s, voice, text, words: [[word in normal form, start_s, end_s], ...]}.
+    """
     rng = np.random.default_rng((seed, 9))
     pieces, rows, at_s = [np.zeros(int(0.8 * SAMPLE_RATE), np.float32)], [], 0.8
     for voice, text in DEMO:
         speech = cast.perform(text, Part(voice, Manner(tempo=1.0)))
         samples = augment.level(speech.samples, -22.0)
         begin_s, end_s = at_s + speech.words[0][0], at_s + speech.words[-1][1]
-        row = {"start_s": round(begin_s, 2), "end_s": round(end_s, 2), "voice": voice, "text": text}
-        rows.append(row)
+        words = [
+            [normal_form(word), round(at_s + start_s, 3), round(at_s + stop_s, 3)]
+            for word, (start_s, stop_s) in zip(text.split(), speech.words, strict=True)
+        ]
+        span = {"start_s": round(begin_s, 2), "end_s": round(end_s, 2)}
+        rows.append(span | {"voice": voice, "text": text, "words": words})
         pause = np.zeros(int(rng.uniform(0.4, 1.1) * SAMPLE_RATE), np.float32)
         pieces += [samples, pause]
         at_s += (len(samples) + len(pause)) / SAMPLE_RATE
     sound = np.concatenate(pieces)
     sound += rng.standard_normal(len(sound)).astype(np.float32) * 10 ** (-66 / 20)
     soundfile.write(flac, sound, SAMPLE_RATE, subtype="PCM_16")
-    turns.write_text(json.dumps(rows, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    turns.write_text(f"[\n{lines}\n]\n")

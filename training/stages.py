@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHARDS_BEFORE_TRAINING = 6
+SPEAKER_SHARDS = 48  # of 40 virtual speakers
 SHARDS_PER_MINUTE = 1.5  # of training time: about half an hour of speech each
 _POLL_S = 2.0
 
@@ -71,6 +72,13 @@ def synth(job: Job) -> None:
     stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed), job.jobs)
 
 
+def word_times(job: Job) -> None:
+    """Write test clips with the time of every word, for `amanuensis bench word-times`."""
+    from amanuensis.training.timed_clips import N_CLIPS, make
+
+    make(job.work / "word-times", job.text, job.seed, N_CLIPS)
+
+
 def demo(job: Job) -> None:
     """Write the bundled conversation, `demo.flac` and `demo.json`, into the work folder."""
     from amanuensis.training.demo import make_demo
@@ -117,6 +125,22 @@ def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -
             print(f"\n{folder}\n\n{stage.table(forms[folder.name])}", flush=True)
     if not as_json:
         print(f"\n{comparison(forms)}", flush=True)
+
+
+def speakers(job: Job) -> None:
+    """Train the speaker embedding: synthesise virtual speakers, train, export and print the development error."""
+    from amanuensis.training import speaker_data, speaker_export, speaker_trainer
+
+    if job.text is None:
+        raise RuntimeError(
+            "no text folder given (--text or AMANUENSIS_TEXT_DIR): the virtual speakers read its sentences"
+        )
+    work = job.work / "speakers"
+    plan = speaker_data.Plan(work, job.text, job.shards or SPEAKER_SHARDS, job.seed)
+    speaker_data.run(plan, job.jobs)
+    voices = plan.n_shards * speaker_data.SPEAKERS_PER_SHARD
+    speaker_trainer.run(speaker_trainer.Settings(work, job.minutes, job.seed, job.threads, voices))
+    speaker_export.export(work, work / "builtin")
 
 
 def run(job: Job) -> None:

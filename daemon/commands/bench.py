@@ -19,10 +19,12 @@ MEASUREMENTS: Final = {
     ),
     "startup": ("startup", "time from start to captions, and memory"),
     "wer": ("streaming_wer", "word errors of live captions against those of whole recordings"),
+    "word-times": ("word_times", "how exact the times of words are, against synthetic speech whose times are known"),
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
     "spool": ("spool_cost", "cost of keeping a session, in the spool and as a recording"),
+    "speakers": ("speakers", "who speaks: voices told apart, on recordings with known speakers"),
     "meetings": ("meeting_search", "time to find a phrase in 1,000 hours of meetings"),
 }
 EXAMPLES: Final = """\

@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEVICES: Final = ("auto", "cpu", "npu", "sim")
 TASKS: Final = ("transcribe", "translate")
 FORMATS: Final = ("txt", "md", "srt", "vtt", "json", "csv")
+UNTIMED: Final = "md"  # has no place for the times of words
 ENCODINGS: Final = ("s16le", "f32le", "mulaw")
 POLICIES: Final = ("agreement", "alignatt")
 MAX_THREADS: Final = 256
 MAX_BEAMS: Final = 16
+MAX_SPEAKERS: Final = 20
 SETTINGS: Final = {  # flag: key of the configuration
     "model": "engine.model",
     "device": "engine.device",
@@ -34,6 +36,9 @@ SETTINGS: Final = {  # flag: key of the configuration
     "beam_size": "stream.beam_size",
     "policy": "stream.policy",
     "tick_ms": "stream.tick_ms",
+    "speakers": "stream.speakers",
+    "max_speakers": "stream.max_speakers",
+    "known_speakers": "stream.known_speakers",
     "listen": "server.listen",
     "token": "server.token",
     "log_format": "log.format",
@@ -130,6 +135,46 @@ def add_stream_flags(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="decode again after so much new sound (default: 500)",
     )
+
+
+def add_speaker_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say whose words they are."""
+    group = parser.add_argument_group("speakers")
+    group.add_argument(
+        "--speakers",
+        type=bounded_int("speakers", 0, MAX_SPEAKERS),
+        metavar="N",
+        help="how many speak; 0: do not tell them apart (default: found out, of live sound)",
+    )
+    group.add_argument(
+        "--max-speakers",
+        type=bounded_int("max speakers", 1, MAX_SPEAKERS),
+        metavar="N",
+        help="tell at most so many apart (default: 20), in recordings too",
+    )
+    group.add_argument(
+        "--known-speakers",
+        action="store_const",
+        const=True,
+        help="call voices that were enrolled by their names (see: amanuensis speakers)",
+    )
+
+
+def add_word_times_flag(group: argparse._ActionsContainer) -> None:
+    """Add --word-times."""
+    group.add_argument(
+        "--word-times",
+        action="store_true",
+        help="one line a word with its start and end in seconds (txt), a cue a word (srt), a timestamp before each "
+        "word (vtt), a row a word (csv); json has them anyway",
+    )
+
+
+def check_word_times(formats: Iterable[str]) -> None:
+    """Refuse --word-times for a format that has no place for them."""
+    if UNTIMED in formats:
+        timed = ", ".join(each for each in FORMATS if each != UNTIMED)
+        raise UsageError(f"--word-times: {UNTIMED} has no times of words; choose {timed}")
 
 
 def bounded_int(name: str, low: int, high: int) -> Callable[[str], int]:

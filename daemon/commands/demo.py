@@ -19,6 +19,7 @@ from amanuensis.daemon.commands.common import (
     SubParsers,
     UsageError,
     add_engine_flags,
+    add_word_times_flag,
     bounded_float,
     complain,
     say,
@@ -58,6 +59,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     parser.add_argument("--play", action="store_true", help="also play the sound, if this machine can")
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line, the summary last")
+    add_word_times_flag(parser)
     add_engine_flags(parser)
 
 
@@ -80,7 +82,7 @@ async def demo(args: argparse.Namespace) -> int:
         async with serving(serve_flags(args)) as url, connect(url, Hello("speak", source.format)) as client:
             greet(url, client, source)
             player = play(args.play)
-            summary = await captions(client, source, stop, as_json=args.json)
+            summary = await captions(client, source, stop, args)
             player.close()
     await source.aclose()
     complete = summary.sent_ms >= 1000 * (source.duration_s or 0)
@@ -91,11 +93,11 @@ async def demo(args: argparse.Namespace) -> int:
     return 0
 
 
-async def captions(client: Client, source: FileSource, stop: asyncio.Event, *, as_json: bool) -> Summary:
+async def captions(client: Client, source: FileSource, stop: asyncio.Event, args: argparse.Namespace) -> Summary:
     """Speak and show what comes back until everything is final."""
     from amanuensis.daemon.console import make_printer
 
-    printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to stop")
+    printer = make_printer(sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint="Ctrl-C to stop")
     summary = Summary(source.speed)
     speaking = asyncio.create_task(speak(client, source, stop, summary))
     try:

@@ -61,4 +61,5 @@ async def dictate(args: argparse.Namespace) -> int:
 
     typist, tool = await open_typist(args.tool, os.environ, complain)
     complain(f"typing with {tool.name} into the window that has the focus")
+    args.speakers = 0  # one person dictates
     return await listen(args, typist.take)

@@ -13,9 +13,12 @@ from amanuensis.daemon.commands.common import (
     SubParsers,
     add_engine_flags,
     add_raw_flags,
+    add_speaker_flags,
     add_stream_flags,
     add_text_flags,
+    add_word_times_flag,
     bounded_float,
+    check_word_times,
     complain,
     raw_format,
 )
@@ -56,6 +59,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
+    add_speaker_flags(parser)
 
 
 def add_sound_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +86,7 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the words go."""
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    add_word_times_flag(output)
     output.add_argument(
         "-o",
         "--output",
@@ -119,6 +124,8 @@ async def listen(args: argparse.Namespace, on_event: OnEvent | None = None) -> i
     from amanuensis.daemon.sources.choose import InputRequest, open_source
 
     files = [(path, format_for(path, None)) for path in args.output]
+    if args.word_times:
+        check_word_times(chosen for _, chosen in files)
     for path in args.output:
         check_place(path)
     config = load(args)
@@ -128,14 +135,14 @@ async def listen(args: argparse.Namespace, on_event: OnEvent | None = None) -> i
     with stop_on_signals() as stop:
         async with open_source(request, complain) as source, open_pipeline(config) as pipeline:
             complain(engine_line(pipeline.engine.info))
-            printer = make_printer(sys.stdout, complain, as_json=args.json, hint=HINT)
+            printer = make_printer(sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint=HINT)
             printer.device(pipeline.engine.info.encoder, pipeline.engine.info.decoder)
             mode: Mode = "lockstep" if args.speed == 0 else "live"
             captioner = Captioner(source, pipeline, status_of(source, printer), mode)
             try:
                 await show(captioner.events(stop), printer, transcript, on_event)
             finally:
-                write(transcript, files)
+                write(transcript, files, word_times=args.word_times)
     return 0
 
 
@@ -172,7 +179,7 @@ def status_of(source: Source, printer: Printer) -> Callable[[float | None, float
     return on_sound
 
 
-def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
+def write(transcript: Transcript, files: Sequence[tuple[Path, str]], *, word_times: bool) -> None:
     """Write the transcript to each file, in its format; one that fails does not keep the others from being written."""
     from amanuensis.daemon.outputs import OutputError, write_transcript
     from amanuensis.npu.atomic import WriteError
@@ -180,7 +187,7 @@ def write(transcript: Transcript, files: Sequence[tuple[Path, str]]) -> None:
     failed: list[OutputError | WriteError] = []
     for path, chosen in files:
         try:
-            write_transcript(path, chosen, transcript.utterances)
+            write_transcript(path, chosen, transcript.utterances, word_times=word_times)
         except (OutputError, WriteError) as error:
             failed.append(error)
     if files and transcript.shortfall:

@@ -16,7 +16,9 @@ from amanuensis.daemon.commands.common import (
     SubParsers,
     UsageError,
     add_engine_flags,
+    add_word_times_flag,
     bounded_int,
+    check_word_times,
     complain,
 )
 
@@ -61,6 +63,7 @@ def add_parser(subparsers: SubParsers) -> None:
     export = _add(actions, "export", "write a meeting to a file", "amanuensis meetings export latest -o monday.md")
     export.add_argument("-f", "--format", choices=FORMATS, help="default: what FILE ends in, else txt")
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    add_word_times_flag(export)
     rename = _add(
         actions, "rename-speaker", "call a speaker by a name", "amanuensis meetings rename-speaker latest me 'Kim'"
     )
@@ -162,13 +165,16 @@ def search(_: Library, store: Store, args: argparse.Namespace) -> None:
 def export(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Write a meeting to a file."""
     from amanuensis.daemon.meetings.export import FORMATS as WRITERS
+    from amanuensis.daemon.meetings.export import TIMED_FORMATS
     from amanuensis.npu.atomic import whole_or_nothing
 
     ending = args.output.suffix.removeprefix(".").lower() if args.output else ""
     chosen = args.format or ("json" if args.json else ending if ending in FORMATS else None)
     if chosen is None and args.output is not None:
         raise UsageError(f"{args.output}: its name says no format: end it in .{', .'.join(FORMATS)}, or add -f FORMAT")
-    text = WRITERS[chosen or "txt"](store.record(args.meeting))
+    if args.word_times:
+        check_word_times([chosen or "txt"])
+    text = (TIMED_FORMATS if args.word_times else WRITERS)[chosen or "txt"](store.record(args.meeting))
     if args.output is None:
         print(CONTROL.sub("?", text) if sys.stdout.isatty() else text, end="")
         return

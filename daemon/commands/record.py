@@ -17,6 +17,8 @@ from amanuensis.daemon.commands.common import (
     UsageError,
     add_ca_flag,
     add_engine_flags,
+    add_speaker_flags,
+    add_word_times_flag,
     complain,
 )
 
@@ -65,12 +67,14 @@ def add_parser(subparsers: SubParsers) -> None:
         help="the others, track `them`: system, app:NAME or any other input; none (default: system)",
     )
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line, with its track")
+    add_word_times_flag(parser)
     daemon = parser.add_argument_group("daemon")
     daemon.add_argument("--url", help="of a daemon that is to record (default: that of this machine, if one runs)")
     daemon.add_argument("--here", action="store_true", help="record in this process even if a daemon runs")
     add_ca_flag(daemon)  # type: ignore[arg-type]  # a group takes flags as a parser does
     add_engine_flags(parser)
     parser.add_argument("--language", metavar="CODE", help="language of the speech, such as en (default: detected)")
+    add_speaker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,8 +97,9 @@ async def record(args: argparse.Namespace) -> int:
     tracks = {name: spec for name, spec in inputs.items() if spec != NONE}
     with stop_on_signals() as stop:
         async with door_to(args) as door:
-            printer = MeetingPrinter(sys.stdout, complain, as_json=args.json, hint=HINT)
-            options = {"lang": args.language} if args.language else {}
+            printer = MeetingPrinter(sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint=HINT)
+            asked = {"lang": args.language, "speakers": args.speakers, "max_speakers": args.max_speakers}
+            options = {name: value for name, value in asked.items() if value is not None}
             recorder = Recorder(door, args.title, printer.show, options)
             complain(f"recording meeting {recorder.id}")
             try:

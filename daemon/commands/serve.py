@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from amanuensis.daemon.commands.common import (
     SubParsers,
     add_engine_flags,
+    add_speaker_flags,
     add_stream_flags,
     add_text_flags,
     complain,
@@ -69,6 +70,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
+    add_speaker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,8 +15,11 @@ from amanuensis.daemon.commands.common import (
     UsageError,
     add_engine_flags,
     add_raw_flags,
+    add_speaker_flags,
     add_stream_flags,
     add_text_flags,
+    add_word_times_flag,
+    check_word_times,
     raw_format,
 )
 
@@ -28,6 +31,7 @@ examples:
   amanuensis transcribe talk.wav                     the text on standard output
   amanuensis transcribe talk.flac -o talk.srt        subtitles
   amanuensis transcribe *.ogg -f srt -f txt -o out/  two files for each input, in the folder out
+  amanuensis transcribe talk.wav --word-times        one line a word: start and end in seconds, text
   amanuensis transcribe --json talk.wav              one JSON object a line, with words and times
   ffmpeg -i talk.mp4 -f wav -ac 1 - | amanuensis transcribe -"""
 
@@ -53,6 +57,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     output.add_argument("-o", "--output", metavar="FILE|FOLDER", help="write there instead of standard output")
     output.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
+    add_word_times_flag(output)
     parser.add_argument(
         "--stream",
         action="store_true",
@@ -62,6 +67,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_engine_flags(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
+    add_speaker_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--json and -f both want standard output: add -o FILE or -o FOLDER")
     jobs = plan(args.files, args.formats or [], args.output)
     text = None if args.json or args.output else (args.formats or ["txt"])[0]
-    printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1)
+    if args.word_times:
+        check_word_times([text or "", *(chosen for job in jobs for _, chosen in job.outputs)])
+    printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1, word_times=args.word_times)
     batch = Batch(
         partial(open_pipeline, load(args)), raw_format(args), printing, "lockstep" if args.stream else "windows"
     )

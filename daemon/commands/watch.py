@@ -9,7 +9,14 @@ import sys
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from amanuensis.daemon.commands.common import TOKEN_VARIABLE, SubParsers, UsageError, add_ca_flag, complain
+from amanuensis.daemon.commands.common import (
+    TOKEN_VARIABLE,
+    SubParsers,
+    UsageError,
+    add_ca_flag,
+    add_word_times_flag,
+    complain,
+)
 
 if TYPE_CHECKING:
     from amanuensis.daemon.client import Client
@@ -38,26 +45,29 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add_ca_flag(parser)
     parser.add_argument("--json", action="store_true", help="print every event as a JSON line")
+    add_word_times_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until the session ends."""
     from amanuensis.daemon.dial import usual_address
 
-    asyncio.run(watch(watch_url(args.url or usual_address(os.environ)), args.ca, as_json=args.json))
+    asyncio.run(watch(watch_url(args.url or usual_address(os.environ)), args))
     return 0
 
 
-async def watch(url: str, ca: str | None, *, as_json: bool) -> None:
+async def watch(url: str, args: argparse.Namespace) -> None:
     """Print the events of a session until it ends."""
     from amanuensis.daemon.client import connect
     from amanuensis.daemon.console import make_printer
     from amanuensis.daemon.signals import stop_on_signals
 
     with stop_on_signals() as stop:
-        async with connect(url, token=os.environ.get(TOKEN_VARIABLE), ca=ca) as client:
+        async with connect(url, token=os.environ.get(TOKEN_VARIABLE), ca=args.ca) as client:
             complain(f"watching session {client.session}")
-            printer = make_printer(sys.stdout, complain, as_json=as_json, hint="Ctrl-C to leave")
+            printer = make_printer(
+                sys.stdout, complain, as_json=args.json, word_times=args.word_times, hint="Ctrl-C to leave"
+            )
             engine = client.ready["engine"]
             printer.device(engine["encoder"], engine["decoder"])
             leaving = asyncio.create_task(leave(client, stop))

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import uuid
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
@@ -47,6 +48,7 @@ from amanuensis.stream.formats import AudioFormat, FormatError
 log = logging.getLogger(__name__)
 
 SILENT_S: Final = 10.0  # as Deepgram: without audio or KeepAlive for so long the connection is closed
+LABEL_S: Final = 0.2  # how often is looked whether a speaker is settled
 MAX_ERRORS: Final = 16  # wrong messages that a connection survives
 POLICY: Final = 1008  # close code of what cannot be taken, RFC 6455
 NO_SOUND: Final = "NET-0001: neither audio nor a message came for {0:g} s; send KeepAlive while there is none"
@@ -141,8 +143,14 @@ class DeepgramClient:
                 continue
             if self._is_over:
                 return None
-            await self._news.wait()
+            await self._wait()
         return None
+
+    async def _wait(self) -> None:
+        """Wait for news; a label may settle without any."""
+        holds = any(voice.holds for voice, _ in self._voices)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), LABEL_S if holds else None)
 
     def abandon(self, code: int, reason: str) -> None:
         """Take nothing more and forget what waits."""
@@ -193,7 +201,7 @@ class DeepgramClient:
         """Open a session for each channel that is heard by itself, all or none."""
         self._channels = Channels(fmt, split=self._request.multichannel)
         hidden = {"partial"} if self._request.interim_results else set()
-        listening = Listening(frozenset(hidden), self._limits, self._news, self.abandoned)
+        listening = Listening(frozenset(hidden), self._limits, self._news, self.abandoned, self._request.diarize)
         n = self._channels.n_sessions
         try:
             for index in range(n):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
-from amanuensis.daemon.documents import Row, clock, markdown, paragraphs, table
+from amanuensis.daemon.documents import WORD, Row, clock, markdown, paragraphs, table
 from amanuensis.daemon.meetings.model import Line, Meeting, Record
+from amanuensis.daemon.meetings.overlaps import overlaps
 from amanuensis.stream.events import Word
-from amanuensis.stream.subtitles import Cue, make_cues, srt_of, vtt_of
+from amanuensis.stream.subtitles import Cue, Utterance, make_cues, srt_of, vtt_of
+from amanuensis.stream.timed_text import stamped, to_labels, word_cues
 
 SCHEMA: Final = "amanuensis.meeting.v1"
 
@@ -48,10 +50,23 @@ def to_json(record: Record) -> str:
 
 def to_csv(record: Record) -> str:
     """Return a table: one row an utterance, note or gap."""
-    rows = [_row(line) for line in record.lines]
-    rows += [Row(remark.at_ms, remark.at_ms, remark.text, kind="note") for remark in record.remarks]
-    rows += [Row(hole.start_ms, hole.end_ms, hole.why, track=track, kind="gap") for track, hole in record.holes]
-    return table(rows)
+    return _table(record, [_row(line) for line in record.lines])
+
+
+def to_word_csv(record: Record) -> str:
+    """Return the same table with one row a word in the place of those of utterances."""
+    words = [
+        Row(word.start_ms, word.end_ms, word.text.strip(), line.speaker, line.track, WORD)
+        for line in record.lines
+        for word in line.utterance.words
+    ]
+    return _table(record, words)
+
+
+def _table(record: Record, rows: list[Row]) -> str:
+    notes = [Row(remark.at_ms, remark.at_ms, remark.text, kind="note") for remark in record.remarks]
+    gaps = [Row(hole.start_ms, hole.end_ms, hole.why, track=track, kind="gap") for track, hole in record.holes]
+    return table([*rows, *notes, *gaps])
 
 
 FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
@@ -61,6 +76,13 @@ FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
     "vtt": lambda record: vtt_of(_cues(record)),
     "json": to_json,
     "csv": to_csv,
+}
+TIMED_FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {  # with times of words; md has none
+    "txt": lambda record: to_labels(map(_words, record.lines)),
+    "srt": lambda record: srt_of(_cues(record, word_cues)),
+    "vtt": lambda record: vtt_of(_cues(record), stamped),
+    "json": to_json,
+    "csv": to_word_csv,
 }
 
 
@@ -98,6 +120,10 @@ def as_map(record: Record) -> dict[str, Any]:
             {"track": track, "from_ms": round(hole.start_ms), "to_ms": round(hole.end_ms), "why": hole.why}
             for track, hole in record.holes
         ],
+        "overlaps": [
+            {"from_ms": round(one.start_ms), "to_ms": round(one.end_ms), "tracks": list(one.tracks)}
+            for one in overlaps(record.lines)
+        ],
     }
 
 
@@ -120,10 +146,10 @@ def _row(line: Line) -> Row:
     return Row(line.start_ms, line.end_ms, line.utterance.text, line.speaker, line.track)
 
 
-def _cues(record: Record) -> list[Cue]:
+def _cues(record: Record, cues_of: Callable[[Iterable[Utterance]], list[Cue]] = make_cues) -> list[Cue]:
     """Return the cues of each track by themselves: who speaks while another does is seen beside them, not after."""
     tracks = {line.track: None for line in record.lines}
-    cues = [make_cues(_words(line) for line in record.lines if line.track == track) for track in tracks]
+    cues = [cues_of(_words(line) for line in record.lines if line.track == track) for track in tracks]
     return sorted(chain.from_iterable(cues), key=lambda cue: cue.start_ms)
 
 

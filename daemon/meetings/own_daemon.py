@@ -48,7 +48,7 @@ async def own_daemon(config: Config) -> AsyncIterator[tuple[Door, str]]:
         with closing(Keeper.open(config, os.environ)) as keeper:
             security = Security(Access(uid=os.geteuid()), None)
             async with open_pipeline(config) as pipeline:
-                daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper)
+                daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices)
                 secretary = Secretary(Library.of(config, os.environ), config.meetings)
                 async with secretary.attending(daemon.sessions), daemon.listening():
                     yield Door(f"unix:{socket}"), engine_line(pipeline.engine.info)

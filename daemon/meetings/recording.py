@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -56,9 +56,7 @@ class Recording:
     def utterances(self) -> Iterator[Utterance]:
         """Yield what was said, cut where the speaker changes."""
         for utt, words in sorted(self.words.items()):
-            for spk, run in groupby(words, lambda word: word.spk):
-                heard = tuple(HeardWord(word.text, word.start_ms, word.end_ms, word.conf) for word in run)
-                yield Utterance(utt, spk, heard)
+            yield from cut_by_speaker(utt, words)
 
     def take(self, event: Event) -> None:
         """Take the next event."""
@@ -85,6 +83,13 @@ class Recording:
         if 0 <= index < len(words):
             word = words[index]
             words[index] = Word(word.text, word.start_ms, word.end_ms, word.conf, spk)
+
+
+def cut_by_speaker(utt: int, words: Iterable[Word]) -> Iterator[Utterance]:
+    """Yield the words of an utterance, cut where the speaker changes."""
+    for spk, run in groupby(words, lambda word: word.spk):
+        heard = tuple(HeardWord(word.text, word.start_ms, word.end_ms, word.conf) for word in run)
+        yield Utterance(utt, spk, heard)
 
 
 def read_recording(folder: Path) -> Recording:

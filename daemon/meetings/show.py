@@ -18,14 +18,15 @@ class MeetingPrinter:
         out: where the words go.
         say: takes a line for a person.
         as_json: print each event as a line, with its track.
+        word_times: print each word as a line, with its times from the start of its track.
         hint: what can be typed.
 
     """
 
-    def __init__(self, out: TextIO, say: Callable[[str], None], *, as_json: bool, hint: str) -> None:
+    def __init__(self, out: TextIO, say: Callable[[str], None], *, as_json: bool, word_times: bool, hint: str) -> None:
         self._out = out
         self._as_json = as_json
-        self._printer = make_printer(out, say, as_json=False, hint=hint)
+        self._printer = make_printer(out, say, as_json=False, word_times=word_times, hint=hint)
         self._tracks: list[str] = []
 
     def show(self, track: str, event: Mapping[str, Any]) -> None:
@@ -51,6 +52,11 @@ def merged(track: str, number: int, event: Mapping[str, Any]) -> dict[str, Any]:
         changed["spk"] = _named(track, changed["spk"])
     if changed["type"] == "commit":
         changed["words"] = [word | {"spk": _named(track, word.get("spk"))} for word in changed["words"]]
+    if changed["type"] == "speaker_revised":
+        changed["words"] = [
+            word | {"utt": word["utt"] * MAX_TRACKS + number, "spk": _named(track, word["spk"])}
+            for word in changed["words"]
+        ]
     return changed
 
 

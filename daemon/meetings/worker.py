@@ -28,6 +28,7 @@ from amanuensis.daemon.meetings.model import MeetingError, Track, Utterance
 from amanuensis.daemon.meetings.sound import RecordedSound
 from amanuensis.daemon.meetings.store import FILE_MODE, Store
 from amanuensis.daemon.pipeline import Pipeline, open_pipeline
+from amanuensis.daemon.session_config import OWN_TRACK
 
 log = logging.getLogger(__name__)
 
@@ -152,8 +153,9 @@ class _Again:
         folder = self._library.folder(track.session)
         if folder is None:
             raise MeetingError(f"meeting {self._meeting.id}: the sound of track {track.name} is gone")
-        before = self._store.utterances(track.session)
-        return await transcribe_again(RecordedSound(folder), before, self._pipeline, self._tell)
+        before = list(self._store.utterances(track.session))
+        one_voice = track.name == OWN_TRACK
+        return await transcribe_again(RecordedSound(folder), before, self._pipeline, self._tell, one_voice=one_voice)
 
     def _tell(self, done_ms: float, *, now: bool = False) -> None:
         if now or time.monotonic() - self._told_s >= TELL_S:

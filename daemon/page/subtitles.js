@@ -11,10 +11,17 @@ const VTT_ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 export const FORMATS = { txt: toText, srt: toSrt, vtt: toVtt, json: toJson };
 
+// The one voice of a text stays unnamed, if all that is known of it is a letter.
+function namedWhereSeveral(utterances) {
+  const voices = new Set(utterances.flat().map((word) => word.spk).filter((spk) => spk !== undefined));
+  if (voices.size !== 1 || !/^[A-Z]{1,2}$/u.test([...voices][0])) return utterances;
+  return utterances.map((words) => words.map(({ spk: _, ...word }) => word));
+}
+
 export function toText(utterances) {
   let spk;
   const lines = [];
-  for (const turn of utterances.flatMap(turnsOf)) {
+  for (const turn of namedWhereSeveral(utterances).flatMap(turnsOf)) {
     const text = textOf(turn);
     if (!text) continue;
     lines.push(named(text, turn[0].spk, spk) + "\n");
@@ -25,7 +32,7 @@ export function toText(utterances) {
 
 export function toSrt(utterances) {
   let spk;
-  const blocks = makeCues(utterances).map((cue, i) => {
+  const blocks = makeCues(namedWhereSeveral(utterances)).map((cue, i) => {
     const text = named(cue.lines.join("\n"), cue.spk, spk).replace(SRT_MARKUP, (found) => found + WORD_JOINER);
     spk = cue.spk;
     return `${i + 1}\n${clock(cue.start, ",")} --> ${clock(cue.end, ",")}\n${text}\n`;
@@ -35,7 +42,7 @@ export function toSrt(utterances) {
 
 export function toVtt(utterances) {
   const escaped = (text) => text.replace(/[&<>]/gu, (c) => VTT_ENTITIES[c]);
-  const blocks = makeCues(utterances).map((cue) => {
+  const blocks = makeCues(namedWhereSeveral(utterances)).map((cue) => {
     const voice = cue.spk === undefined ? "" : `<v ${escaped(oneLine(cue.spk))}>`;
     return `${clock(cue.start, ".")} --> ${clock(cue.end, ".")}\n${voice}${cue.lines.map(escaped).join("\n")}\n`;
   });

@@ -99,6 +99,8 @@ export class TranscriptView {
 
   #name(spk) {
     if (!this.#colours.has(spk)) this.#colours.set(spk, `s${this.#colours.size % COLOURS}`);
+    const isAlone = this.#colours.size === 1 && /^[A-Z]{1,2}$/u.test(spk); // a letter says something only beside another
+    this.root.classList.toggle("alone", isAlone);
     const name = document.createElement("bdi");
     name.className = `speaker ${this.#colours.get(spk)}`;
     name.textContent = `${spk}:`;

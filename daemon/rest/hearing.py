@@ -87,7 +87,7 @@ class Hearing:
         except StreamConfigError as error:
             raise RestError(400, str(error)) from None
         config = replace(pipeline.config, stream=stream)
-        self._pipeline = Pipeline(PatientEngine(pipeline.engine), pipeline.tokenizer, config)
+        self._pipeline = Pipeline(PatientEngine(pipeline.engine), pipeline.tokenizer, config, pipeline.voices)
         self._longest_s = longest_s
         self._transcript = Transcript()
         self._language: str | None = None

@@ -110,8 +110,10 @@ def result_of(message: Message) -> WindowResult:
     values = message["result"]
     works = {name: _checked(DeviceWork(**values[name])) for name in ("encode_work", "decode_work")}
     result = _checked(WindowResult(**(values | works)))
-    if not len(result.tokens) == len(result.logprobs) == len(result.frames):
-        raise ValueError(f"{len(result.tokens)} tokens, {len(result.logprobs)} logprobs, {len(result.frames)} frames")
+    parts = ("tokens", "logprobs", "frames", "starts_ms", "ends_ms")
+    lengths = {part: len(getattr(result, part)) for part in parts}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(", ".join(f"{n} {part}" for part, n in lengths.items()))
     return result
 
 

@@ -113,6 +113,16 @@ async def test_files_are_written_and_nothing_is_printed(tmp_path: Path, capsys: 
     assert all(path.stat().st_size for path, _ in outputs)
 
 
+async def test_words_come_with_their_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With word times each word is a line, printed and in a file."""
+    name, output = recording(tmp_path, "a.wav", (0, 1, 2)), tmp_path / "a.txt"
+    printing = Printing(text="txt", word_times=True)
+    assert await Batch(Starter(), None, printing).run([Job(name, ((output, "txt"),))]) == 0
+    printed = capsys.readouterr().out
+    assert output.read_text() == printed
+    assert " ".join(line.split("\t")[2] for line in printed.splitlines()) == spell((0, 1, 2))
+
+
 async def test_a_full_disk_is_one_line_and_the_other_files_are_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from amanuensis.daemon.console import (
     JsonLines,
     PlainLines,
     TerminalCaptions,
+    WordLines,
     make_printer,
     meter,
     status_line,
@@ -110,6 +111,22 @@ def test_a_speaker_is_named_before_the_first_words_of_a_turn() -> None:
     assert captions.apply(final(2, " well")) == "well"
 
 
+def test_a_lone_letter_is_not_named() -> None:
+    """A speaker without a name is named once there is another; words of an open utterance are put right."""
+    captions = Captions()
+    captions.apply(
+        {"type": "commit", "utt": 1, "words": [{"text": " hello", "spk": "A"}, {"text": " you", "spk": "A"}]}
+    )
+    assert captions.committed == "hello you"
+    assert captions.apply(final(1, " hello you")) == "hello you"
+    captions.apply({"type": "commit", "utt": 2, "words": [{"text": " well", "spk": "A"}, {"text": " yes", "spk": "A"}]})
+    captions.apply(
+        {"type": "speaker_revised", "seq": 9, "words": [{"utt": 2, "i": 1, "spk": "B"}, {"utt": 1, "i": 0, "spk": "B"}]}
+    )
+    assert captions.committed == "well B: yes"
+    assert captions.apply(final(2, " well yes")) == "well\nB: yes"
+
+
 def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     """Standard output holds the text of utterances and nothing else."""
     out, said = io.StringIO(), []
@@ -119,6 +136,23 @@ def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     printer.status(-20.0, 100.0)
     assert out.getvalue() == "hello you\n"
     assert len(said) == 1
+
+
+def test_words_come_with_their_times() -> None:
+    """Each committed word is a line; a speaker's name stands before the first word of a turn, notices go elsewhere."""
+    out, said = io.StringIO(), list[str]()
+    printer = make_printer(out, said.append, as_json=False, word_times=True)
+    words = [
+        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "A\x1b"},
+        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "A\x1b"},
+        {"text": " three", "from": 900, "to": 1000, "conf": 1},
+    ]
+    for event in (partial(1, " one"), {"type": "commit", "utt": 1, "words": words}, GAP, final(1, " one two three")):
+        printer.show(event)
+    printer.close()
+    assert isinstance(printer, WordLines)
+    assert out.getvalue() == "0.100\t0.401\tA: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
+    assert said == ["[2.5 s were not transcribed: the engine stopped]"]
 
 
 def test_programs_get_every_event_as_a_line() -> None:

@@ -61,3 +61,14 @@ def test_who_comes_late_begins_with_a_snapshot() -> None:
     view.take(snapshot(7, 40, " x"))
     view.take(commit(8, " y"))
     assert (view.text, view.committed, view.untold) == ("x y", 42, 40)
+
+
+def test_a_speaker_is_put_right() -> None:
+    """By utterance and index, over commits, but for words that only a snapshot told of."""
+    view = DurableView()
+    view.take(snapshot(3, 0, " s"))
+    for event in (commit(4, " a", " b"), commit(5, " c"), commit(6, " d") | {"utt": 1}):
+        view.take(event)
+    revised = [{"utt": 0, "i": 2, "spk": "B"}, {"utt": 1, "i": 0, "spk": "C"}, {"utt": 9, "i": 0, "spk": "D"}]
+    view.take({"type": "speaker_revised", "seq": 7, "words": revised})
+    assert [word.get("spk") for word in view.words] == [None, None, None, "B", "C"]

@@ -125,6 +125,15 @@ def test_exports(suffix: str, content_type: str, words: str) -> None:
     assert page.headers["X-Words-Dropped"] == "1"
 
 
+def test_words_are_exported_with_their_times() -> None:
+    """With word_times=1 in the query every word has its time."""
+    assert page_at("/v1/sessions/abc.txt?word_times=1", site()).body == (
+        b"0.400\t0.900\ttwo.\n2.000\t2.400\t<three>\n2.400\t2.600\tfour\n"
+    )
+    assert b" --> " in page_at("/v1/sessions/abc.srt?a=b&word_times=1", site()).body
+    assert page_at("/v1/sessions/abc.txt?word_times=0", site()) == page_at("/v1/sessions/abc.txt", site())
+
+
 def test_json_tells_what_became_of_the_audio() -> None:
     """The JSON of a session carries its ledger beside the words."""
     document = json.loads(page_at("/v1/sessions/abc.json", site()).body)

@@ -12,7 +12,7 @@ import pytest
 from amanuensis.daemon import outputs
 from amanuensis.daemon.outputs import FORMATS, OutputError, Transcript, check_place, format_for, write_transcript
 from amanuensis.npu.atomic import WriteError
-from amanuensis.stream.events import Commit, Speech, Word
+from amanuensis.stream.events import Commit, SpeakerRevised, Speech, Word
 
 HELLO = (Word(" hello", 100, 400, 0.9), Word(" there", 400, 900, 0.8))
 BYE = (Word(" bye", 3000, 3300, 0.7),)
@@ -26,6 +26,14 @@ def test_a_transcript_keeps_the_words_of_each_utterance() -> None:
     assert transcript.utterances == [HELLO, BYE]
     assert transcript.words == [*HELLO, *BYE]
     assert transcript.text == "hello there bye"
+
+
+def test_a_speaker_is_put_right() -> None:
+    """Words get another speaker by utterance and index; what is not there is left alone."""
+    transcript = Transcript()
+    for event in (Commit(1, HELLO), SpeakerRevised(((1, 1, "B"), (1, 7, "C"), (4, 0, "D")))):
+        transcript.add(event)
+    assert [word.spk for word in transcript.words] == [None, "B"]
 
 
 def test_a_transcript_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +78,15 @@ def test_files_hold_the_text_in_their_format(tmp_path: Path, chosen: str, beginn
     write_transcript(path, chosen, [HELLO, BYE])
     assert path.read_text(encoding="utf-8").startswith(beginning)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("chosen", ["txt", "json", "srt", "vtt"])
+def test_files_hold_the_times_of_words(tmp_path: Path, chosen: str) -> None:
+    """Every format has a form with word times."""
+    path = tmp_path / f"talk.{chosen}"
+    write_transcript(path, chosen, [(Word(" one", 1000, 1200, 0.9), Word(" two", 1200, 1500, 0.9))], word_times=True)
+    text = path.read_text()
+    assert "1.2" in text or "1,2" in text or "1200" in text
 
 
 def test_json_files_can_be_read_back(tmp_path: Path) -> None:

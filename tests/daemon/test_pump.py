@@ -185,7 +185,12 @@ async def test_restart_is_told_while_the_window_waits() -> None:
 
 async def test_fault_is_raised_and_does_not_hang() -> None:
     """An answer that makes no sense ends the stream with its exception; a source that still feeds is not troubled."""
-    pump = made(Odd(lambda result: replace(result, tokens=(99,), frames=(1,), logprobs=(-0.1,)), first=99))
+    pump = made(
+        Odd(
+            lambda result: replace(result, tokens=(99,), frames=(1,), starts_ms=(20,), ends_ms=(40,), logprobs=(-0.1,)),
+            first=99,
+        )
+    )
     with pytest.raises(IndexError):
         await run(pump)
     pump.feed(SOUND)

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from amanuensis.daemon.config import Address, Config, LimitSettings, ServerSettings
 from amanuensis.daemon.server import Daemon
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.config import StreamConfig
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
@@ -27,7 +28,11 @@ PROTO = "amanuensis.v1"
 
 @asynccontextmanager
 async def running(
-    engine: ToneEngine | None = None, token: str | None = None, stream: StreamConfig | None = None, **limits: float
+    engine: ToneEngine | None = None,
+    token: str | None = None,
+    stream: StreamConfig | None = None,
+    voices: VoiceDesk | None = None,
+    **limits: float,
 ) -> AsyncIterator[tuple[Daemon, Address]]:
     """Run a daemon that reads tones on a port of its own."""
     config = Config(
@@ -35,7 +40,7 @@ async def running(
         stream=stream or StreamConfig(),
         limits=LimitSettings(**limits),  # type: ignore[arg-type]  # whole numbers where they must be
     )
-    daemon = Daemon(config, engine or ToneEngine(), ToneTokenizer())
+    daemon = Daemon(config, engine or ToneEngine(), ToneTokenizer(), voices=voices)
     async with daemon.listening() as address:
         yield daemon, address
 

@@ -23,7 +23,9 @@ def result(tokens: tuple[int, ...]) -> WindowResult:
     """Return a hypothesis of given tokens."""
     zeros = (0.0,) * len(tokens)
     frames = tuple(range(len(tokens)))
-    return WindowResult(tokens, zeros, frames, 0, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
+    return WindowResult(
+        tokens, zeros, frames, frames, frames, 0, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu"
+    )
 
 
 def wait_for_ever() -> NoReturn:

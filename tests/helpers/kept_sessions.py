@@ -19,6 +19,7 @@ from amanuensis.daemon.spool.clock import Clock, machine_clock
 from amanuensis.daemon.spool.event_maps import event_map
 from amanuensis.daemon.spool.places import RecordingMode
 from amanuensis.daemon.spool.spool_folder import SpoolFolder
+from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.config import StreamConfig
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
@@ -34,6 +35,7 @@ async def kept_sessions(
     max_bytes: int = ROOM,
     clock: Clock = machine_clock,
     config: StreamConfig | None = None,
+    voices: VoiceDesk | None = None,
     **limits: Any,
 ) -> AsyncIterator[Sessions]:
     """Give the sessions of a daemon that keeps them in `folder`, those that were left there taken up again."""
@@ -41,7 +43,7 @@ async def kept_sessions(
     recordings = SpoolFolder(folder / "recordings", "recording.max_bytes", max_bytes, clock) if mode != "off" else None
     settings = Config(ServerSettings(), stream=config or StreamConfig(), limits=LimitSettings(**limits))
     keeper = Keeper(spool, recordings, mode, clock)
-    sessions = Sessions(engine or ToneEngine(), ToneTokenizer(), settings, Metrics(), keeper=keeper)
+    sessions = Sessions(engine or ToneEngine(), ToneTokenizer(), settings, Metrics(), keeper=keeper, voices=voices)
     sessions.recover()
     try:
         yield sessions

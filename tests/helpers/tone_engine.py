@@ -20,19 +20,24 @@ from tests.helpers.words import result
 
 VOCABULARY = ("alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf")
 MARKERS_HZ = tuple(1900 + 250 * k for k in range(len(VOCABULARY)))  # below the 4 kHz of telephone sound
+PITCH_HZ = 120.0
 WORD_S, GAP_S = 0.30, 0.10
 MIN_RUN = 8  # frames of 10 ms: less than half a word is not heard
 INFO = EngineInfo("tones", "cpu", "cpu", "a test", "float32", 80, False, ("en",), "free", 12.0)
 
 
 def say(
-    words: Sequence[int], rate: int = 16_000, lead_s: float = 0.6, pauses_s: Sequence[float] = ()
+    words: Sequence[int],
+    rate: int = 16_000,
+    lead_s: float = 0.6,
+    pauses_s: Sequence[float] = (),
+    pitch_hz: float = PITCH_HZ,
 ) -> NDArray[np.float32]:
     """Return the sound of words given by index, float32 at `rate`; `pauses_s` lengthens the gaps after the words."""
     pieces = [_noise(lead_s, rate)]
     for k, word in enumerate(words):
         pause = pauses_s[k % len(pauses_s)] if pauses_s else 0.0
-        pieces += [_word(word, rate), _noise(GAP_S + pause, rate)]
+        pieces += [_word(word, rate, pitch_hz), _noise(GAP_S + pause, rate)]
     return np.concatenate(pieces).astype(np.float32)
 
 
@@ -46,10 +51,11 @@ def _noise(seconds: float, rate: int) -> NDArray[np.float32]:
     return rng.normal(0, 1e-4, round(seconds * rate)).astype(np.float32)
 
 
-def _word(word: int, rate: int) -> NDArray[np.float32]:
+def _word(word: int, rate: int, pitch_hz: float) -> NDArray[np.float32]:
     n = round(WORD_S * rate)
     t = np.arange(n) / rate
-    voice = sum(np.exp(-(((h * 120 - 600) / 300) ** 2)) * np.sin(2 * np.pi * h * 120 * t) for h in range(1, 12))
+    tones = (h * pitch_hz for h in range(1, 12))
+    voice = sum(np.exp(-(((hz - 600) / 300) ** 2)) * np.sin(2 * np.pi * hz * t) for hz in tones)
     marker = np.sin(2 * np.pi * MARKERS_HZ[word] * t)
     envelope = np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.01 * rate))
     sound: NDArray[np.float32] = ((0.06 * voice + 0.05 * marker) * envelope).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from amanuensis.npu.window import WindowResult
 from amanuensis.stream.words import TimedWord
 
@@ -31,6 +33,8 @@ def result(
         tokens=tokens,
         logprobs=(logprob,) * len(tokens),
         frames=frames,
+        starts_ms=tuple(20 * frame for frame in frames),
+        ends_ms=tuple(20 * frame + min(300, 20 * (after - frame)) for frame, after in pairwise((*frames, 10_000))),
         accepted=0,
         complete=True,
         no_speech_prob=no_speech_prob,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from amanuensis.npu.alignment import FILTER_WIDTH, AttentionRows, median_filter, monotone_path
+from amanuensis.npu.alignment import FILTER_WIDTH, AttentionRows, median_filter, monotone_path, warped_path
 
 SCORES = arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.integers(-5, 5))
 
@@ -40,6 +40,32 @@ def test_monotone_path_is_the_best_one(scores: np.ndarray) -> None:
     assert sum(scores[row, frame] for row, frame in enumerate(path)) == best
 
 
+@given(SCORES)
+def test_warped_path_is_the_best_one(scores: np.ndarray) -> None:
+    """No other way to give every frame to one row, in order, has a greater sum."""
+    rows, frames = scores.shape
+
+    def total(begins: tuple[int, ...]) -> float:
+        ends = (*begins[1:], frames)
+        return float(
+            sum(scores[row, first:last].sum() for row, (first, last) in enumerate(zip(begins, ends, strict=True)))
+        )
+
+    path = warped_path(scores)
+    assert list(path) == sorted(path)
+    assert path[0] == 0
+    others = combinations_with_replacement(range(frames + 1), rows - 1)
+    assert total(path) == max(total((0, *other)) for other in others)
+
+
+def test_warping_follows_the_attention_that_moves() -> None:
+    """Each row gets the frames that it alone attends to."""
+    rows = AttentionRows(2, 20, 120)
+    rows.append(diagonal(10, 120))
+    begins = warped_path(rows.scores(2))
+    assert all(abs(begin - (10 * row + 3)) <= 3 for row, begin in enumerate(begins[1:], start=3))
+
+
 def diagonal(rows: int, frames: int, heads: int = 2) -> np.ndarray:
     """Return attention that moves on by ten frames a row, float32 [heads, rows, frames], over a fixed background."""
     attention = np.full((heads, rows, frames), 0.01, np.float32)
@@ -53,7 +79,7 @@ def test_frames_follow_the_attention_that_moves() -> None:
     """A frame that all rows attend to is normalised away, and each row is placed where it alone attends."""
     rows = AttentionRows(2, 20, 120)
     rows.append(diagonal(10, 120))
-    frames = rows.frames(2)
+    frames = monotone_path(rows.scores(2))
     assert len(frames) == 8
     assert all(10 * row + 3 <= frame < 10 * row + 13 for row, frame in enumerate(frames, start=2))
 
@@ -78,4 +104,4 @@ def test_no_rows_have_no_frames() -> None:
     """A window without tokens has no frames."""
     rows = AttentionRows(1, 4, 10)
     rows.append(np.ones((1, 2, 10), np.float32))
-    assert rows.frames(2) == ()
+    assert monotone_path(rows.scores(2)) == warped_path(rows.scores(2)) == ()

@@ -17,6 +17,7 @@ from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.hypothesis import Hypothesis
 from amanuensis.npu.row_rules import Row, RowRules, RowScores
 from amanuensis.npu.rules import Rules
+from amanuensis.npu.token_times import Loudness
 from amanuensis.npu.window_pass import Prefix, WindowPass
 from tests.helpers.full_logits import allowed_logits, log_sum_exp, make_selection
 
@@ -105,7 +106,8 @@ def continuations(seed: int, size: int, beams: list[tuple[Tokens, float]]) -> di
 
 def search(decoder: MadeUpDecoder, size: int, limit: int) -> Hypothesis:
     """Return what our beam search finds."""
-    window = WindowPass(decoder, AttentionRows(1, 64, 4), Prefix((), 0, 0), RULES, limit, None)
+    silence = Loudness(np.zeros((1, 8), np.float32))
+    window = WindowPass(decoder, AttentionRows(1, 64, 4), Prefix((), 0, 0), RULES, limit, None, silence, None)
     return decode_beam(window, decoder.score((), RULES.row((), offers(size))), size)
 
 

@@ -129,12 +129,24 @@ def test_forced_tokens_are_not_answered_again(english: Bench) -> None:
     assert rest.frames == whole.frames[half:]
 
 
+def test_known_tokens_are_timed_as_heard_ones(english: Bench) -> None:
+    """A text that is given has the times that it has when it is decoded."""
+    said = english.decode(job(3)).tokens
+    heard = english.decode(job(3, draft=said))
+    assert heard.accepted == len(said)
+    times = english.decoder.align(job(3, draft=said))
+    assert (times.frames, times.starts_ms, times.ends_ms) == (heard.frames, heard.starts_ms, heard.ends_ms)
+
+
 def test_results_are_well_formed(english: Bench) -> None:
     """Frames do not decrease and lie in the window, log-probabilities are negative, devices are named."""
     for seed in range(6):
         result = english.decode(job(seed, frames=251))
         assert list(result.frames) == sorted(result.frames)
         assert len(result.frames) == len(result.logprobs) == len(result.tokens)
+        times = [at for span in zip(result.starts_ms, result.ends_ms, strict=True) for at in span]
+        assert times == sorted(times)
+        assert len(times) == 2 * len(result.tokens)
         assert all(0 <= frame < 126 for frame in result.frames)
         assert all(value <= 0 for value in result.logprobs)
         assert 0 <= result.no_speech_prob <= 1

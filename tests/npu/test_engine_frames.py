@@ -53,7 +53,7 @@ def test_job_round_trip(
 def test_result_round_trip(ids: tuple[int, ...], value: float) -> None:
     """A hypothesis comes back equal, tuples as tuples."""
     logprobs = (value,) * len(ids)
-    result = WindowResult(ids, logprobs, ids, 3, True, 0.5, value, 1.5, 0.0, "en", 1.0, 2.0, "cpu", "npu")
+    result = WindowResult(ids, logprobs, ids, ids, ids, 3, True, 0.5, value, 1.5, 0.0, "en", 1.0, 2.0, "cpu", "npu")
     work = DeviceWork(len(ids), 2**40, 64, value, "modelled")
     result = replace(result, decode_work=work, fallback="hung", fallback_kind="timeout")
     (message,) = FrameDecoder().feed(encode_frame(frames.result_message(9, result)))

@@ -104,6 +104,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "audio context": (edit("amanuensis.json", audio_context="any"), "allowed are 'free' and 'padded'"),
     "window": (edit("amanuensis.json", window_s=60), "window_s is 60, allowed is 1 to 30"),
+    "lag": (edit("amanuensis.json", attention_lag_ms=900), "attention_lag_ms is 900, allowed is -500 to 500, or null"),
 }
 
 
@@ -184,6 +185,15 @@ def test_defaults_without_optional_files(folder: Path) -> None:
     assert files.generation.suppress == ()
     assert not files.generation.multilingual
     assert (files.manifest.name, files.manifest.audio_context, files.manifest.window_s) == ("model", "padded", 30.0)
+    assert files.generation.attention_lag_ms is None
+
+
+def test_the_lag_of_attention_is_that_of_the_manifest(folder: Path) -> None:
+    """A manifest without one is of a model whose heads were guided; null says that nobody measured it."""
+    assert ModelFiles.load(folder).generation.attention_lag_ms == 8.0
+    for lag_ms in (-12.5, None):
+        edit("amanuensis.json", attention_lag_ms=lag_ms)(folder)
+        assert ModelFiles.load(folder).generation.attention_lag_ms == lag_ms
 
 
 def test_content_hash_follows_the_content(folder: Path, tmp_path: Path) -> None:

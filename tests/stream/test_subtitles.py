@@ -226,3 +226,14 @@ def test_rules_are_checked(values: dict[str, int]) -> None:
     """Rules that allow no cue are refused."""
     with pytest.raises(ValueError, match="is not allowed"):
         CueRules(**values)
+
+
+def test_the_one_voice_of_a_text_is_named_only_by_a_name() -> None:
+    """A letter says something only beside another; JSON has it all the same."""
+    alone, named = [say("good morning", spk="A")], [say("good morning", spk="Ann")]
+    assert to_text(alone) == "good morning\n"
+    assert "A:" not in to_srt(alone)
+    assert "<v" not in to_vtt(alone)
+    assert '"spk": "A"' in to_json(alone)
+    assert to_text(named) == "Ann: good morning\n"
+    assert to_text([*alone, say("hello", 2000, spk="B")]) == "A: good morning\nB: hello\n"

@@ -110,7 +110,7 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
         job, window = asked
         assert (window.kind, window.start, window.stop) == (JobKind.TICK, 0, newest)
         full = answer(engine, replace(job, forced=(), draft=()), window)
-        current = timed_words(full, ScriptedTokenizer(said), -window.lead, (0, newest), "en")
+        current = timed_words(full, ScriptedTokenizer(said), -window.lead, (0, newest), "en", voiced=[(0, newest)])
         old, new = previous[len(plain) :], current[len(plain) :]  # committed words are not compared again
         plain += [word.text for word in new[: before_edge(new, agreed_words(old, new), newest, 6_400)]]
         previous = current

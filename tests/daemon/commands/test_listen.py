@@ -77,8 +77,8 @@ async def test_stopping_makes_the_last_words_final(clip: Path, tmp_path: Path) -
         process.send_signal(signal.SIGINT)
         status, out, _ = await over(process)
     assert status == 0
-    final = json.loads(out.splitlines()[-1])
-    assert (final["type"], final["reason"]) == ("final", "end")
+    *_, final = (event for line in out.splitlines() if (event := json.loads(line))["type"] == "final")
+    assert final["reason"] == "end"
     assert output.read_text().strip() == final["text"].strip()
 
 

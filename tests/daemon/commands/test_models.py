@@ -118,6 +118,20 @@ def test_removal_is_asked_for(
     assert "Remove model tiny.en" in capsys.readouterr().err
 
 
+def test_heads_are_measured_and_remembered(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Heads are looked for where a model names none, or on request; the folder is changed, but not the built-in one."""
+    answer(capsys, "pull", "tiny.en")
+    first = answer(capsys, "align", "tiny.en")
+    assert (first["searched"], first["written"]) == (True, True)
+    assert answer(capsys, "info", "tiny.en")["attention_lag_ms"] == first["lag_ms"]
+    again = answer(capsys, "align", "tiny.en")
+    assert (again["searched"], again["heads"], again["lag_ms"]) == (False, first["heads"], first["lag_ms"])
+    assert answer(capsys, "align", "tiny.en", "--search")["searched"]
+    assert not answer(capsys, "align", "builtin")["written"]
+    assert main(["models", "align", "builtin"]) == 0
+    assert "nothing was changed" in capsys.readouterr().out
+
+
 def test_weights_for_the_npu_are_prepared_and_reported(
     capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

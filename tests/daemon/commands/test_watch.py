@@ -20,11 +20,10 @@ from tests.helpers.tone_engine import ToneEngine, ToneTokenizer, say, spell
 TOKEN = "a token of the test"
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-async def test_a_session_is_shown_to_its_end(as_json: bool) -> None:
-    """What somebody else says is printed, as text or as events; the token comes from the environment."""
+@pytest.mark.parametrize("flags", [["--json"], [], ["--word-times"]])
+async def test_a_session_is_shown_to_its_end(flags: list[str]) -> None:
+    """What somebody else says is printed: text, events, words with times; the token comes from the environment."""
     config = Config(ServerSettings(listen="127.0.0.1:0", token=TOKEN))
-    flags = ["--json"] if as_json else []
     async with Daemon(config, ToneEngine(), cast(Any, ToneTokenizer())).listening() as address:
         hello = Hello("speak", AudioFormat("f32le", 16_000, 1))
         async with (
@@ -37,10 +36,15 @@ async def test_a_session_is_shown_to_its_end(as_json: bool) -> None:
             assert [event async for event in speaker][-1]["type"] == "bye"
             status, out, err = await over(process)
     assert (status, err) == (0, "")
-    if as_json:
+    if "--json" in flags:
         events = [json.loads(line) for line in out.splitlines()]
         assert events[-1] == {"type": "bye", "reason": "end"}
         assert [event["text"].strip() for event in events if event["type"] == "final"] == [spell((0, 1, 2))]
+    elif flags:
+        lines = [line.split("\t") for line in out.splitlines()]
+        assert " ".join(text for _, _, text in lines) == spell((0, 1, 2))
+        times = [float(time) for start, end, _ in lines for time in (start, end)]
+        assert times == sorted(times)
     else:
         assert out == f"{spell((0, 1, 2))}\n"
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from amanuensis.daemon.meetings.export import FORMATS
+from amanuensis.daemon.meetings.export import FORMATS, TIMED_FORMATS
 from amanuensis.daemon.meetings.model import Hole, Record, Remark
 from amanuensis.daemon.meetings.store import Store
 from amanuensis.stream.events import Word
@@ -130,3 +130,19 @@ def said(record: Record) -> list[list[Word]]:
         [Word(word.text, word.start_ms, word.end_ms, word.conf, line.speaker) for word in line.utterance.words]
         for line in record.lines
     ]
+
+
+def test_words_have_their_times(record: Record) -> None:
+    """Every form but Markdown tells when each word was said; notes and gaps stay in the table."""
+    assert set(FORMATS) - set(TIMED_FORMATS) == {"md"}
+    assert TIMED_FORMATS["txt"](record).splitlines()[:3] == [
+        "0.100\t0.200\tme: good",
+        "0.200\t0.300\tmorning",
+        "0.900\t1.000\tthem: =1+1",
+    ]
+    rows = list(csv.reader(TIMED_FORMATS["csv"](record).splitlines()))
+    assert rows[1] == ["100", "200", "me", "me", "word", "good"]
+    assert rows[3] == ["900", "1000", "them", "them", "word", "'=1+1"]
+    assert {row[4] for row in rows[1:]} == {"word", "note", "gap"}
+    assert "<00:00:00.200>morning" in TIMED_FORMATS["vtt"](record)
+    assert "00:00:00,100 --> 00:00:00,200" in TIMED_FORMATS["srt"](record)

@@ -28,7 +28,8 @@ from tests.fuzz.target import Target, check_line
 
 FEATURES: Final = np.zeros((80, 2), np.float32)
 JOB: Final = WindowJob(FEATURES, (1, 2), (3,), (4, 5), 6)
-RESULT: Final = WindowResult((1, 2), (-0.1, -0.2), (3, 4), 1, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
+TIMES: Final = ((3, 4), (60, 80), (70, 90))
+RESULT: Final = WindowResult((1, 2), (-0.1, -0.2), *TIMES, 1, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
 INFO: Final = EngineInfo("model", "cpu", "cpu", "as configured", "int8", 80, False, ("en",), "free", 30.0)
 READERS: Final[dict[str, Callable[[Message], object]]] = {
     "result": result_of,

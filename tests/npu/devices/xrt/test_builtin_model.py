@@ -25,6 +25,7 @@ from amanuensis.npu.float_model import FloatModel
 from amanuensis.npu.log_mel import log_mel_spectrogram
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.row_rules import TEXT, TEXT_BEGIN, Row, RowRules
+from amanuensis.npu.token_times import FRAME_MS
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob
 
@@ -98,8 +99,8 @@ def test_encoder_is_near_float32(model: XrtModel, files: ModelFiles, tokenizer: 
 
 
 def test_text_is_that_of_the_cpu(ours: WindowDecoder, theirs: WindowDecoder, windows: list[Float32]) -> None:
-    """Where the model is sure, greedy decoding gives the tokens of float32 with nearly their probability."""
-    sure = 0
+    """Where the model is sure, greedy decoding gives the tokens of float32, with nearly their probability and times."""
+    sure, apart = 0, []
     for features in windows:
         here, there = (decoder.decode(WindowJob(features)) for decoder in (ours, theirs))
         assert (here.encoder, here.decoder) == ("sim", "sim")
@@ -107,7 +108,9 @@ def test_text_is_that_of_the_cpu(ours: WindowDecoder, theirs: WindowDecoder, win
             sure += 1
             assert here.tokens == there.tokens
             assert here.avg_logprob == pytest.approx(there.avg_logprob, abs=MAX_LOGPROB_DIFFERENCE)
+            apart += [*np.subtract(here.starts_ms, there.starts_ms), *np.subtract(here.ends_ms, there.ends_ms)]
     assert sure >= 0.75 * len(windows)
+    assert np.percentile(np.abs(apart), 90) <= FRAME_MS
 
 
 def test_unsure_text_is_judged_alike(
@@ -151,6 +154,7 @@ def test_what_is_cached_changes_nothing(ours: WindowDecoder, windows: list[Float
     draft = (*scratch.tokens[:kept], *data.draw(st.lists(st.integers(0, 1000), max_size=40)))
     cached = ours.decode(replace(job, draft=draft))
     assert (cached.tokens, cached.logprobs, cached.frames) == (scratch.tokens, scratch.logprobs, scratch.frames)
+    assert (cached.starts_ms, cached.ends_ms) == (scratch.starts_ms, scratch.ends_ms)
     assert cached.accepted >= min(kept, len(draft))
 
 

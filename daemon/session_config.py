@@ -1,0 +1,57 @@
+"""The settings of a session: those of the daemon, with what its speaker asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanuensis.daemon.connection import BAD_HELLO
+from amanuensis.daemon.meetings.label import MeetingLabel
+from amanuensis.daemon.protocol import Options, ProtocolError
+from amanuensis.npu.engine.api import EngineInfo
+from amanuensis.stream.config import StreamConfig, StreamConfigError
+from amanuensis.stream.segmenter import SegmenterConfig
+
+OWN_TRACK: Final = "me"  # a microphone of one person: the track says who speaks there
+
+
+def session_config(
+    usual: StreamConfig, asked: Options, info: EngineInfo, meeting: MeetingLabel | None = None
+) -> StreamConfig:
+    """Return the settings of a session.
+
+    Args:
+        usual: those of the daemon.
+        asked: what the hello says.
+        info: what the engine runs.
+        meeting: of which it is a track.
+
+    Raises:
+        ProtocolError: `bad_hello` (close 4400): the model cannot do it.
+
+    """
+    try:
+        config = replace(
+            usual,
+            language=asked.lang or usual.language,
+            task=asked.task or usual.task,
+            prompt=asked.prompt or usual.prompt,
+            hotwords=asked.hotwords or usual.hotwords,
+            endpoint=_endpoint(usual.endpoint, asked.silence_ms),
+            speakers=usual.speakers if asked.speakers is None else asked.speakers,
+            max_speakers=asked.max_speakers or usual.max_speakers,
+        )
+        config.check_model(info)
+    except StreamConfigError as error:
+        raise ProtocolError("bad_hello", f"hello: {error}", BAD_HELLO) from None
+    nothing_said = config.speakers is None and config.max_speakers is None
+    if meeting is not None and meeting.track == OWN_TRACK and nothing_said:
+        return replace(config, speakers=0)
+    return config
+
+
+def _endpoint(usual: SegmenterConfig, silence_ms: int | None) -> SegmenterConfig:
+    """Return the endpoint rules of a session that may have asked for a silence of its own."""
+    if silence_ms is None:
+        return usual
+    return replace(usual, silence_ms=silence_ms, finished_silence_ms=silence_ms, unfinished_silence_ms=silence_ms)

@@ -1,0 +1,90 @@
+"""Computes what tells voices apart, for all streams, in one thread behind everything else: words never wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.daemon.enrolled import VoiceFile
+from amanuensis.npu.speakers import load_embedder
+from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.speakers import MAX_SPEAKERS, SpeakerRules
+from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceEmbedder, VoiceJob
+
+NICE: Final = 10  # added to that of the process: what captions need goes first
+MOST_NICE: Final = 19
+
+
+class VoiceDesk:
+    """One embedder and the thread in which it works.
+
+    Args:
+        embedder: makes the vectors.
+        known: vectors of voices with a name; used by streams that want them.
+
+    """
+
+    def __init__(self, embedder: VoiceEmbedder, known: Mapping[str, NDArray[np.float32]] | None = None) -> None:
+        self.embedder = embedder
+        self._known = dict(known or {})
+        self._thread = ThreadPoolExecutor(1, "voices", initializer=_give_way)
+
+    @classmethod
+    def open(cls, model_folder: Path, enrolled: VoiceFile | None = None) -> VoiceDesk:
+        """Load the embedder that a model brings, else the built-in one, and the voices that were enrolled for it.
+
+        Raises:
+            amanuensis.npu.model_error.ModelError: the model's own cannot be used.
+            amanuensis.daemon.enrolled.EnrolError: the file of voices cannot be read.
+
+        """
+        embedder = load_embedder(model_folder)
+        return cls(embedder, enrolled.vectors(embedder) if enrolled else None)
+
+    def rules(self, config: StreamConfig, *, live: bool) -> SpeakerRules | None:
+        """Return how the speakers of a stream are told apart; None: they are not.
+
+        Args:
+            config: of the stream.
+            live: somebody speaks now; the speakers of a recording are told apart when that is asked for.
+
+        """
+        asked = config.speakers is not None or config.max_speakers is not None
+        if config.speakers == 0 or not (live or asked):
+            return None
+        return SpeakerRules(
+            self.embedder.same_above,
+            config.max_speakers or MAX_SPEAKERS,
+            config.speakers,
+            self._known if config.known_speakers else None,
+            self.embedder.name,
+        )
+
+    async def work(self, job: VoiceJob) -> VoiceAnswer:
+        """Do a job after those that came before it.
+
+        Raises:
+            ValueError: the embedder gave no vector.
+
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, job.work, self.embedder)
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let all other threads go first; on Linux niceness is of a thread."""
+    with contextlib.suppress(OSError):
+        nice = os.getpriority(os.PRIO_PROCESS, 0) + NICE
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(nice, MOST_NICE))
