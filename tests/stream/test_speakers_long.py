@@ -119,9 +119,7 @@ def test_four_hours_of_eight_voices() -> None:
     for found in (live, final):
         usual = {name for name, _ in Counter(found).most_common(N_VOICES)}
         invented = sum(name not in usual for name in found) / len(found)
-        print(
-            f"{len(set(found))} speakers, {100 * invented:.2f} % of words invented, {share_right(truth, found):.3f}"
-        )
+        print(f"{len(set(found))} speakers, {100 * invented:.2f} % of words invented, {share_right(truth, found):.3f}")
         assert invented <= 0.1
     assert len(set(final)) <= N_VOICES * 1.1
     assert share_right(truth, final) > 0.9
