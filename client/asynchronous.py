@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias, TypedDict, cast
 
 from amanuensis.client.audio import Audio, Sound, open_sound
@@ -67,6 +68,8 @@ class Client:
         hotwords: Sequence[str] = (),
         want: Sequence[Want] | None = None,
         record: bool = False,
+        speakers: int | None = None,
+        max_speakers: int | None = None,
         stop: asyncio.Event | None = None,
     ) -> AsyncIterator[Event]:
         """Speak, and yield the events of the session from `ready` to `bye`.
@@ -83,6 +86,8 @@ class Client:
             hotwords: words to prefer.
             want: events to be sent beside the durable ones; None: all.
             record: ask that the session be recorded.
+            speakers: how many voices there are; 0: they are not told apart; None: as the daemon is set.
+            max_speakers: voices at most.
             stop: once it is set no more is heard; the last words follow.
 
         Raises:
@@ -92,6 +97,7 @@ class Client:
         """
         async with open_sound(audio, fmt, log.info) as sound:
             hello = Hello("speak", sound.format, None, lang, task, prompt, hotwords, want, record=record or None)
+            hello = replace(hello, speakers=speakers, max_speakers=max_speakers)
             async with connect(self._at(SESSION_PATH), hello, **self._access) as client:
                 yield cast(Event, client.ready)
                 speaking = asyncio.create_task(speak(client, sound, stop or asyncio.Event()))

@@ -46,6 +46,8 @@ class BlockingClient:
         hotwords: Sequence[str] = (),
         want: Sequence[Want] | None = None,
         record: bool = False,
+        speakers: int | None = None,
+        max_speakers: int | None = None,
     ) -> Iterator[Event]:
         """Speak, and yield the events of the session; see `Client.listen`.
 
@@ -53,7 +55,16 @@ class BlockingClient:
         """
         return blocked(
             lambda: self._client.listen(
-                audio, fmt, lang=lang, task=task, prompt=prompt, hotwords=hotwords, want=want, record=record
+                audio,
+                fmt,
+                lang=lang,
+                task=task,
+                prompt=prompt,
+                hotwords=hotwords,
+                want=want,
+                record=record,
+                speakers=speakers,
+                max_speakers=max_speakers,
             )
         )
 
