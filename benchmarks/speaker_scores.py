@@ -91,6 +91,11 @@ class Scores:
         }
 
 
+def check_metrics() -> None:
+    """Raise MetricsError where pyannote.metrics is not installed."""
+    _error_metric()
+
+
 def _error_metric() -> Any:
     try:
         from pyannote.metrics.diarization import DiarizationErrorRate

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.speaker_pairs import PairError, load_recordings, measure, through_random_channels
-from amanuensis.benchmarks.speaker_scores import Scores
+from amanuensis.benchmarks.speaker_scores import Scores, check_metrics
 from amanuensis.benchmarks.speaker_talks import Audience, load_talks
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import load_model
@@ -35,12 +35,7 @@ def pair_errors(data: Path, model: Path | None) -> dict[str, dict[str, PairError
 
 
 def turn_scores(data: Path, model: Path | None) -> dict[str, Scores]:
-    """Return how right speakers were told, by the kind that the manifest gives a recording; `all` is all but meetings.
-
-    Raises:
-        MetricsError: pyannote.metrics is not installed.
-
-    """
+    """Return how right speakers were told, by the kind of recording; `all` is all but meetings."""
     folder = model or resolve("builtin")
     loaded = load_model(EngineConfig(folder, threads=1))
     audience = Audience(loaded, Tokenizer(folder), load_embedder(model))
@@ -62,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    if args.only != "pairs":
+        check_metrics()
     lines: list[str] = []
     content: dict[str, Any] = {}
     if args.only != "turns":

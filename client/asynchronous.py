@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
 
 from amanuensis.client.audio import Audio, Sound, open_sound
@@ -68,6 +69,8 @@ class Client:
         want: Sequence[Want] | None = None,
         record: bool = False,
         meeting: Mapping[str, Any] | None = None,
+        speakers: int | None = None,
+        max_speakers: int | None = None,
         stop: asyncio.Event | None = None,
     ) -> AsyncIterator[Event]:
         """Speak, and yield the events of the session from `ready` to `bye`.
@@ -85,6 +88,8 @@ class Client:
             want: events to be sent beside the durable ones; None: all.
             record: ask that the session be recorded.
             meeting: `id`, `title`, `track` and `at`: record the session as a track of a meeting (docs/meetings.md).
+            speakers: how many voices there are; 0: they are not told apart; None: as the daemon is set.
+            max_speakers: voices at most.
             stop: once it is set no more is heard; the last words follow.
 
         Raises:
@@ -95,6 +100,7 @@ class Client:
         async with open_sound(audio, fmt, log.info) as sound:
             text = (lang, task, prompt, hotwords, want)
             hello = Hello("speak", sound.format, None, *text, record=record or None, meeting=meeting)
+            hello = replace(hello, speakers=speakers, max_speakers=max_speakers)
             async with connect(self._at(SESSION_PATH), hello, **self._access) as client:
                 yield cast(Event, client.ready)
                 speaking = asyncio.create_task(speak(client, sound, stop or asyncio.Event()))

@@ -47,6 +47,8 @@ class BlockingClient:
         want: Sequence[Want] | None = None,
         record: bool = False,
         meeting: Mapping[str, Any] | None = None,
+        speakers: int | None = None,
+        max_speakers: int | None = None,
     ) -> Iterator[Event]:
         """Speak, and yield the events of the session; see `Client.listen`.
 
@@ -63,6 +65,8 @@ class BlockingClient:
                 want=want,
                 record=record,
                 meeting=meeting,
+                speakers=speakers,
+                max_speakers=max_speakers,
             )
         )
 

@@ -176,7 +176,7 @@ def enrol(name: str, samples: Float32, embedder: VoiceEmbedder) -> EnrolledVoice
         raise EnrolError(f"{speech_s:.1f} s of speech are too few to know a voice by: give at least {LEAST_S:g} s")
     vectors = np.stack([embedder.embed(window.samples) for window in windows])
     weights = np.array([window.n_speech for window in windows], np.float32)
-    evidence = Evidence(vectors, weights / MODEL_RATE, np.zeros(len(windows), bool))
+    evidence = Evidence(vectors, weights / np.float32(MODEL_RATE), np.zeros(len(windows), bool))
     mine = cluster_voices(evidence, ClusterRules(embedder.same_above))
     largest = mine == np.bincount(mine, weights).argmax()
     odd = 1 - float(weights[largest].sum() / weights.sum())

@@ -26,7 +26,7 @@ PITCH_DIM: Final = 2
 RADIANS_PER_OCTAVE: Final = 1.2  # from 60 to 400 Hz the pitch turns by less than half a circle
 MIDDLE_PITCH_HZ: Final = 155.0
 # What each part adds to the cosine; where the pitch is unknown it adds nothing.
-WEIGHTS: Final = (1.0, 2.0, 0.0, 0.5)  # of cepstra, mixture, network and pitch
+WEIGHTS: Final = (1.0, 2.0, 1.0, 0.5)  # of cepstra, mixture, network and pitch
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,7 @@ class PluginEmbedder:
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != rank:
             found = ", ".join(f"{given.name} {given.type} {given.shape}" for given in inputs)
             wanted = "[1, frames, bins]" if rank == 3 else "[1, n]"
-            raise ModelError(
-                f"{self._path}: takes {found}; wanted is one float {wanted}: see docs/speaker-model.md"
-            )
+            raise ModelError(f"{self._path}: takes {found}; wanted is one float {wanted}: see docs/speaker-model.md")
         return session
 
     def _answer(self, given: Float32) -> Float32:

@@ -31,6 +31,7 @@ from amanuensis.stream.voice_book import VoiceBook, VoiceRules, VoiceState, unit
 from amanuensis.stream.voice_clusters import ClusterRules, Voices
 from amanuensis.stream.voice_jobs import Review, VoiceAnswer, VoiceJob
 from amanuensis.stream.voice_log import PieceLog, WordLog
+from amanuensis.stream.voice_names import letters_after
 from amanuensis.stream.voice_turns import Piece, VoiceTurns
 from amanuensis.stream.voice_windows import PAUSE, VoiceCutter, VoiceItem, VoiceWindow
 from amanuensis.stream.words import to_ms
@@ -76,8 +77,8 @@ class SpeakerState:
     Attributes:
         heard: speech before this 16 kHz sample is known.
         voices: those that have spoken.
-        n_letters: how many were named A, B ... so far.
-        before: number of who spoke last among `voices`.
+        first_letter: letters before it belong to voices that are not known any more.
+        before: name of who spoke last.
         utt, n_words: the open utterance, and how many words of it are committed.
         model: whose vectors these are.
 
@@ -85,8 +86,8 @@ class SpeakerState:
 
     heard: int
     voices: tuple[VoiceState, ...]
-    n_letters: int
-    before: int | None
+    first_letter: int
+    before: str | None
     utt: int
     n_words: int
     model: str
@@ -126,26 +127,25 @@ class Speakers:
             self._go_on(state)
 
     def _go_on(self, state: SpeakerState) -> None:
-        voices = (
-            state.voices if state.model == self._rules.model else ()
-        )  # else all are strangers, with names of their own
-        self._book.restore(voices, state.n_letters)
+        voices, first_letter = state.voices, state.first_letter
+        if state.model != self._rules.model:  # all are strangers, with names of their own
+            first_letter = max(first_letter, letters_after(voice.name for voice in voices))
+            voices = ()
+        self._book.restore(voices, first_letter)
         self._heard = self._settled = self._told_settled = state.heard
         self._utt, self._n_words = state.utt, state.n_words
         heard = self._book.numbers
-        if state.before is not None and state.before < len(heard):
-            self._turns.before = heard[state.before]
+        self._turns.before = next((voice for voice in heard if self._book.name(voice) == state.before), None)
         for voice in heard:
             self._pieces.add(Piece(0, 0, ANCHOR_S, self._book.centroid(voice), voice, goes_on=False))
         self._pieces.anchors = len(heard)
 
     def state(self) -> SpeakerState:
         """Return what another one needs to go on from here; speech that is not settled is not in it."""
-        heard = self._book.numbers
-        before = heard.index(self._turns.before) if self._turns.before in heard else None
-        voices = self._book.state()
+        book, before = self._book, self._turns.before
+        last = book.name(before) if before in book.numbers and before is not None else None
         numbering = self._utt, self._n_words
-        return SpeakerState(self._heard, voices, self._book.n_letters, before, *numbering, self._rules.model)
+        return SpeakerState(self._heard, book.state(), book.first_letter, last, *numbering, self._rules.model)
 
     @property
     def names(self) -> list[str]:

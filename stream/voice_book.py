@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -77,7 +78,7 @@ class VoiceBook:
         self._speech_s: dict[int, float] = {}
         self._fixed: set[int] = set()
         self._heard: set[int] = set()  # those that have spoken
-        self._n_letters = 0
+        self._first_letter = 0
         self._next = 0
         for name, vector in list((known or {}).items())[:MAX_KNOWN]:
             self._put(name, unit(vector), 0.0)
@@ -106,29 +107,26 @@ class VoiceBook:
         return unit(self._sums[voice])
 
     def state(self) -> tuple[VoiceState, ...]:
-        """Return the voices that have spoken and those with a name."""
+        """Return the voices that have spoken."""
         return tuple(
-            VoiceState(self._names[k], pack(self._sums[k]), self._speech_s[k], k in self._fixed)
-            for k in sorted(self._heard | self._fixed)
+            VoiceState(self._names[k], pack(self._sums[k]), self._speech_s[k], k in self._fixed) for k in self.numbers
         )
 
-    def restore(self, voices: Sequence[VoiceState], n_letters: int) -> None:
-        """Go on with voices that were put down, in place of what is there."""
-        self._names, self._sums, self._speech_s = {}, {}, {}
-        self._heard, self._fixed = set(), set()
+    def restore(self, voices: Sequence[VoiceState], first_letter: int) -> None:
+        """Go on with voices that were put down; names before that of the letter `first_letter` are not given again."""
+        fixed = {self._names[number]: number for number in self._fixed}
         for voice in voices:
-            weight = min(voice.speech_s, MEMORY_S) or 1.0
-            number = self._put(voice.name, unpack(voice.packed) * np.float32(weight), voice.speech_s)
-            if voice.known:
-                self._fixed.add(number)
-            if voice.speech_s > 0:
-                self._heard.add(number)
-        self._n_letters = n_letters
+            if voice.known and voice.name in fixed:
+                self._heard.add(fixed[voice.name])
+                continue
+            weight = min(voice.speech_s, MEMORY_S)
+            self._heard.add(self._put(voice.name, unpack(voice.packed) * np.float32(weight), voice.speech_s))
+        self._first_letter = first_letter
 
     @property
-    def n_letters(self) -> int:
-        """How many voices without a name were named so far."""
-        return self._n_letters
+    def first_letter(self) -> int:
+        """Letters before it belong to voices of before, which are not known any more."""
+        return self._first_letter
 
     def match(self, vector: Float32, speech_s: float, before: int | None = None) -> Match | None:
         """Return the voice that is most like a vector; None: there is none, or none with a name that is near.
@@ -178,8 +176,9 @@ class VoiceBook:
 
     def found(self, vector: Float32, speech_s: float) -> int:
         """Take a voice that a second look has found; return its number."""
-        self._n_letters += 1
-        number = self._put(letters(self._n_letters - 1), vector * np.float32(speech_s), speech_s)
+        taken = set(self._names.values())
+        name = next(name for k in count(self._first_letter) if (name := letters(k)) not in taken)
+        number = self._put(name, vector * np.float32(speech_s), speech_s)
         self._heard.add(number)
         return number
 
@@ -199,13 +198,11 @@ class VoiceBook:
         self._sums[voice] = total
 
     def forget(self, voice: int) -> None:
-        """Drop a voice that was a mistake; when it is the one named last, its name is free again."""
+        """Drop a voice that was a mistake; its name is free again."""
         self._heard.discard(voice)
         if voice in self._fixed:
             return
-        if self._names.pop(voice) == letters(self._n_letters - 1):
-            self._n_letters -= 1
-        del self._sums[voice], self._speech_s[voice]
+        del self._names[voice], self._sums[voice], self._speech_s[voice]
 
     def reform(self, sums: Mapping[int, Float32]) -> None:
         """Let voices be what a second look at all speech says; those that it does not know are forgotten.

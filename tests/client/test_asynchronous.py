@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import soundfile
 
 from amanuensis.client import AudioFormat, Client, ClientError, Event, Lost, Patience, Pause, SourceError
+from amanuensis.daemon.voice_desk import VoiceDesk
 from tests.helpers.daemon_client import pcm, running
 from tests.helpers.tone_engine import say, spell
+from tests.helpers.voices import PitchEmbedder
 from tests.helpers.wire import wired
 
 WORDS, MORE = (0, 3, 1, 6), (2, 5)
@@ -50,6 +53,17 @@ async def test_sound_comes_in_any_form(kind: str) -> None:
         events = await collect(Client(f"ws://{address}").listen(audio))
     assert (events[0]["type"], events[-1]["type"]) == ("ready", "bye")
     assert text(events) == spell(WORDS)
+
+
+async def test_the_number_of_speakers_can_be_said() -> None:
+    """With one at most every word is of the same; with 0 of nobody."""
+    with closing(VoiceDesk(PitchEmbedder())) as voices:
+        async with running(voices=voices) as (_, address):
+            client = Client(f"ws://{address}")
+            one = await collect(client.listen(SOUND, max_speakers=1))
+            nobody = await collect(client.listen(SOUND, speakers=0))
+    assert {event["spk"] for event in one if event["type"] == "turn"} == {"A"}
+    assert not [event for event in nobody if event["type"] in ("turn", "speaker_revised")]
 
 
 async def test_a_named_source_brings_its_own_format(tmp_path: Path) -> None:

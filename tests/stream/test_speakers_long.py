@@ -19,11 +19,11 @@ from tests.helpers.voices import share_right
 
 RATE = 16_000
 FRAME = 320
-DIM = 64
-SAME_ABOVE = 0.35
+DIM = 32
+SAME_ABOVE = 0.38  # of the built-in model
 N_VOICES = 8
 HOURS = 4
-OF_TURN, OF_WINDOW = 0.8, 0.65  # spread within a voice from turn to turn, and from window to window
+OF_TURN, OF_WINDOW = 0.5, 0.4  # spread within a voice from turn to turn, and from window to window
 
 
 @dataclass(slots=True)
@@ -49,8 +49,8 @@ class UnsureEmbedder:
 
 def voice_vector(voice: int) -> np.ndarray:
     """Return the middle of a voice: people are not as unlike as chance has it."""
-    common = np.random.default_rng(99).normal(0, 0.45 / np.sqrt(DIM), DIM)
-    own = np.random.default_rng((voice, 3)).normal(0, 1 / np.sqrt(DIM), DIM)
+    common = np.random.default_rng(99).normal(0, 0.55 / np.sqrt(DIM), DIM)
+    own = np.random.default_rng((voice, 3)).normal(0, 0.84 / np.sqrt(DIM), DIM)
     return np.asarray(common + own)
 
 
@@ -71,7 +71,7 @@ def meeting(seed: int) -> Iterator[tuple[int | None, float]]:
 
 
 def test_the_vectors_are_as_unsure_as_real_ones() -> None:
-    """Two windows of 2 s of one voice are taken for two about as often as those of two for one: 3 to 8 %."""
+    """As those of the built-in model on made conversations: about 2.5 % of equal error at 2 s, cosines like its own."""
     embedder = UnsureEmbedder()
     window = np.ones(2 * RATE, np.float32)
     codes = [(turn * N_VOICES + voice, voice) for turn in range(1, 16) for voice in range(N_VOICES)]
@@ -79,9 +79,10 @@ def test_the_vectors_are_as_unsure_as_real_ones() -> None:
     who = np.array([voice for _, voice in codes])
     left, right = np.triu_indices(len(codes), k=1)
     scores = (vectors[left] * vectors[right]).sum(axis=1)
-    rate, threshold = equal_error(scores[who[left] == who[right]], scores[who[left] != who[right]])
-    assert 0.03 < rate < 0.08
-    assert threshold == pytest.approx(SAME_ABOVE, abs=0.05)
+    same, other = scores[who[left] == who[right]], scores[who[left] != who[right]]
+    assert 0.01 < equal_error(same, other)[0] < 0.06
+    assert same.mean() == pytest.approx(0.7, abs=0.05)  # 0.77 is the model's
+    assert other.mean() == pytest.approx(0.18, abs=0.06)
 
 
 @pytest.mark.long
@@ -118,9 +119,7 @@ def test_four_hours_of_eight_voices() -> None:
     for found in (live, final):
         usual = {name for name, _ in Counter(found).most_common(N_VOICES)}
         invented = sum(name not in usual for name in found) / len(found)
-        print(
-            f"{len(set(found))} speakers, {100 * invented:.2f} % of words invented, {share_right(truth, found):.3f} right"
-        )
+        print(f"{len(set(found))} speakers, {100 * invented:.2f} % of words invented, {share_right(truth, found):.3f}")
         assert invented <= 0.1
     assert len(set(final)) <= N_VOICES * 1.1
     assert share_right(truth, final) > 0.9

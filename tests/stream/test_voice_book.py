@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amanuensis.stream.voice_book import Match, VoiceBook, VoiceRules, unit
-from amanuensis.stream.voice_names import is_letters, letters
+from amanuensis.stream.voice_names import is_letters, letters, letters_after
 
 DIM = 16
 RULES = VoiceRules(0.5, most=3)
@@ -105,17 +105,22 @@ def test_a_book_put_down_and_taken_up() -> None:
     """Names, known voices and centroids are as before, but for rounding to a byte."""
     book = VoiceBook(RULES, {"Anna": axis(0)})
     book.add(axis(1, 2), 30.0)
-    again = VoiceBook(RULES)
-    again.restore(book.state(), book.n_letters)
+    again = VoiceBook(RULES, {"Anna": axis(0)})
+    again.restore(book.state(), 0)
     assert [again.name(voice) for voice in (*again.known, *again.numbers)] == ["Anna", "A"]
     match = again.match(axis(1, 2), 3.0)
     assert match is not None
     assert match.score > 0.999
     assert again.name(again.add(axis(3), 3.0)) == "B"
+    stranger = VoiceBook(RULES)
+    stranger.restore((), 5)
+    assert stranger.name(stranger.add(axis(3), 3.0)) == "F"
 
 
 def test_names_go_on_behind_z() -> None:
     """A to Z, then AA; they are told from names that people give."""
     assert [letters(n) for n in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]
     assert all(is_letters(letters(n)) for n in range(100))
+    assert letters_after(["Anna", "B", "AA", "me"]) == 27
+    assert letters_after([]) == 0
     assert not any(map(is_letters, ("", "Anna", "me", "a", "ABC")))
