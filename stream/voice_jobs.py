@@ -51,7 +51,7 @@ class VoiceJob:
     review: Review | None = None
 
     def work(self, embedder: VoiceEmbedder) -> VoiceAnswer:
-        """Do it: some milliseconds for a window, up to seconds for the review of a long meeting.
+        """Do it: some milliseconds for a window, up to 0.2 s for the review of a long meeting.
 
         Raises:
             ValueError: the embedder gave something that is no vector of its dimension.

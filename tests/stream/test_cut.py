@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanuensis.stream.cut import ends_sentence, find_cut
+from amanuensis.stream.cut import INEXACT, REACH, ends_sentence, find_cut, next_word_from
 from tests.helpers.words import word, words
 
 SECOND = 16_000
@@ -54,6 +54,14 @@ def test_all_words_may_leave() -> None:
     assert cut is not None
     assert cut.n_words == 2
     assert cut.position >= found[1].last
+
+
+def test_a_word_that_was_not_heard_is_not_cut() -> None:
+    """Behind a word another may begin a little before it is said to end, and soon after its last peak at the latest."""
+    before = word(" a", 1.0)
+    assert next_word_from(before, before.last + 2_000) == before.last + 2_000 - INEXACT
+    assert next_word_from(before, before.last + 9_000) == before.last + REACH
+    assert next_word_from(before, before.last + 100) == before.last
 
 
 def test_sentences_end() -> None:

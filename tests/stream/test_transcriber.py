@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -130,6 +130,7 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
     p_loop=st.sampled_from([0.0, 0.3]),
     pause=st.sampled_from([0.0, 0.4, 1.5]),
 )
+@example(seed=3025, policy="agreement", window_s=6.0, p_edge=0.7, p_nothing=0.5, p_loop=0.0, pause=1.5)
 def test_no_word_is_lost_or_doubled_at_cuts(
     seed: int, policy: str, window_s: float, p_edge: float, p_nothing: float, p_loop: float, pause: float
 ) -> None:
