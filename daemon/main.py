@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from amanuensis.daemon.commands.common import Parser, SubParsers, UsageError, add_debug_flag, complain
+from amanuensis.daemon.terminal import outlive_terminal
 
 COMMANDS: Final = {
     "serve": "run the daemon: captions for WebSocket clients and the captions page",
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # 50 times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     fill_standard_streams()
+    outlive_terminal()
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None and "--version" in words:

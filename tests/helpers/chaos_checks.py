@@ -24,7 +24,7 @@ from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import EngineUse, Event, Final, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import word_errors
-from tests.helpers.chaos import Answer, OneStream, Outcome, caption
+from tests.helpers.chaos import Answer, OneStream, Outcome, at_once, caption
 from tests.helpers.chaos_faults import MAY_PASS, TOLD_AS, Trouble
 from tests.helpers.drive import check_captions
 
@@ -129,7 +129,8 @@ def replayed(outcome: Outcome, sound: Samples, reference: Reference) -> list[Eve
     """Return the events of the same sound, come as it came, with each window answered by its device, undisturbed."""
     engine = ReplayEngine(reference, deque(answer.result.decoder for answer in outcome.answers))
     session = StreamSession(StreamConfig(), FORMAT, Tokenizer(reference.folder), reference.info)
-    pump, speaker = Pump(session, engine, engine.open_stream(), 0.0), SameSpeaker(sound, outcome.said)
+    pump = Pump(session, engine, engine.open_stream(), 0.0, clock=at_once)
+    speaker = SameSpeaker(sound, outcome.said)
     engine.meanwhile = lambda: speaker.say(pump.feed)
     return asyncio.run(caption(pump, speaker))
 
