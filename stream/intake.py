@@ -167,6 +167,19 @@ class Intake:
         self._mute += n_samples
         return events, self.ledger.settle_rest("gap", start, self._fed)
 
+    def lose(self, n_samples: int, *, may_leap: bool) -> tuple[int, list[SegmentEvent], list[Span]]:
+        """Leap over lost source samples if that `may` and can be, else skip the first of them.
+
+        Returns:
+            How many were taken, at least one, and what `skip` returns.
+
+        """
+        n_taken, spans = self.leap(n_samples) if may_leap else (0, [])
+        if n_taken:
+            return n_taken, [], spans
+        n_taken = min(self.block_samples, n_samples)
+        return n_taken, *self.skip(n_taken)
+
     def leap(self, n_samples: int) -> tuple[int, list[Span]]:
         """Skip at once what can be: in silence that has lasted, only time passes, and hours of it need no work.
 

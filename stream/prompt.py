@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from amanuensis.npu.window import MAX_PROMPT_TOKENS
-from amanuensis.stream.words import TimedWord
+from amanuensis.stream.words import TimedWord, WordTokenizer
 
-__all__ = ["PromptMemory"]
+__all__ = ["PromptMemory", "prompt_tokens"]
 
 MAX_GIVEN_TOKENS: Final = MAX_PROMPT_TOKENS // 2  # terms of the user may not push out the running text
 
@@ -46,3 +46,8 @@ class PromptMemory:
     def tokens(self) -> tuple[int, ...]:
         """The prompt, at most MAX_PROMPT_TOKENS."""
         return self._given + tuple(token for tokens in self._said for token in tokens)
+
+
+def prompt_tokens(tokenizer: WordTokenizer, text: str) -> tuple[int, ...]:
+    """Return the tokens of a user's text, as of a word in a sentence."""
+    return tokenizer.encode(" " + text.strip()) if text.strip() else ()

@@ -23,7 +23,7 @@ from amanuensis.stream.intake import Intake
 from amanuensis.stream.jobs import Ticket
 from amanuensis.stream.ledger import AudioLedger, Span
 from amanuensis.stream.marks import MAX_MARKS, MarkQueue
-from amanuensis.stream.prompt import PromptMemory
+from amanuensis.stream.prompt import PromptMemory, prompt_tokens
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.segmenter import SegmentEvent
 from amanuensis.stream.settlement import Settlement
@@ -83,7 +83,7 @@ class StreamSession:
         self.speakers = Speakers(voices, past.speakers if past else None) if voices else None
         listener = self.speakers.hear if self.speakers else None
         self._intake = Intake(config, fmt, past.intake if past else None, listener)
-        prompt = PromptMemory(_prompt_tokens(tokenizer, config.prompt), past.said if past else ())
+        prompt = PromptMemory(prompt_tokens(tokenizer, config.prompt), past.said if past else ())
         longest = round(config.max_utterance_s * MODEL_RATE)
         captions = CaptionWriter(longest, past.captions if past else None, self.speakers)
         self._context = StreamContext(
@@ -184,19 +184,13 @@ class StreamSession:
         if n_samples < 0:
             raise ValueError(f"{n_samples} samples cannot be skipped: give 0 or more")
         self._check_open()
-        events: list[Event] = []
-        lost: list[Span] = []
-        left = n_samples
-        while left:
+        events, lost = list[Event](), list[Span]()
+        while n_samples:
             events += self._utterances.shed()
-            n_taken, spans = (0, []) if self._utterances else self._intake.leap(left)
-            segments: list[SegmentEvent] = []
-            if not n_taken:
-                n_taken = min(self._intake.block_samples, left)
-                segments, spans = self._intake.skip(n_taken)
+            n_taken, segments, spans = self._intake.lose(n_samples, may_leap=not self._utterances)
             events += self._segment(segments)
             lost += spans
-            left -= n_taken
+            n_samples -= n_taken
         return [*events, *self._utterances.settled.gaps(lost, why)]
 
     def next_job(self) -> Ticket | None:
@@ -273,8 +267,7 @@ class StreamSession:
             return [Warning("engine_failed", f"the engine could not decode a window, trying again: {why}")]
         self._attempts = 0
         self._context.counters.poisoned += poison
-        why = f"poison window: {why}" if poison else why
-        return [*self._utterances.abandon_head(stop, why), *self._advance()]
+        return [*self._utterances.abandon_head(stop, f"poison window: {why}" if poison else why), *self._advance()]
 
     def flush(self, id: str | int | None = None) -> list[Event]:  # noqa: A002 - the name on the wire
         """Make everything heard so far final; with an id, `marked` follows when it is.
@@ -333,7 +326,7 @@ class StreamSession:
         if "language" in changes:
             self._context.language = config.language
         if "prompt" in changes:
-            self._context.prompt.give(_prompt_tokens(self._context.tokenizer, config.prompt))
+            self._context.prompt.give(prompt_tokens(self._context.tokenizer, config.prompt))
 
     @property
     def replay_samples(self) -> int:
@@ -417,8 +410,6 @@ class StreamSession:
         self._utterances.restore(past.utterances)
         self._context.counters = replace(past.counters)
         self._ended = past.intake.ended
-        if self._ended and self.speakers:
-            self.speakers.end()
         if past.language in self._context.info.languages:
             self._context.language = past.language
         if self._utterances:
@@ -457,7 +448,3 @@ class StreamSession:
         """Drop the ticket when its utterance no longer waits for it."""
         if not (self._utterances and self._utterances.head.outstanding):
             self._outstanding = None
-
-
-def _prompt_tokens(tokenizer: WordTokenizer, text: str) -> tuple[int, ...]:
-    return tokenizer.encode(" " + text.strip()) if text.strip() else ()

@@ -81,6 +81,7 @@ class SpeakerState:
         before: name of who spoke last.
         utt, n_words: the open utterance, and how many words of it are committed.
         model: whose vectors these are.
+        over: no more sound comes.
 
     """
 
@@ -91,6 +92,7 @@ class SpeakerState:
     utt: int
     n_words: int
     model: str
+    over: bool = False
 
 
 class Speakers:
@@ -133,7 +135,7 @@ class Speakers:
             voices = ()
         self._book.restore(voices, first_letter)
         self._heard = self._settled = self._told_settled = state.heard
-        self._utt, self._n_words = state.utt, state.n_words
+        self._utt, self._n_words, self._over = state.utt, state.n_words, state.over
         heard = self._book.numbers
         self._turns.before = next((voice for voice in heard if self._book.name(voice) == state.before), None)
         for voice in heard:
@@ -145,7 +147,9 @@ class Speakers:
         book, before = self._book, self._turns.before
         last = book.name(before) if before in book.numbers and before is not None else None
         numbering = self._utt, self._n_words
-        return SpeakerState(self._heard, book.state(), book.first_letter, last, *numbering, self._rules.model)
+        return SpeakerState(
+            self._heard, book.state(), book.first_letter, last, *numbering, self._rules.model, self._over
+        )
 
     @property
     def names(self) -> list[str]:
