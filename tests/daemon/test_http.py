@@ -131,7 +131,10 @@ def test_words_are_exported_with_their_times() -> None:
         b"0.400\t0.900\ttwo.\n2.000\t2.400\t<three>\n2.400\t2.600\tfour\n"
     )
     assert b" --> " in page_at("/v1/sessions/abc.srt?a=b&word_times=1", site()).body
+    assert page_at("/v1/sessions/abc.csv?word_times=1", site()).body.splitlines()[1] == b"400,900,,,word,two."
     assert page_at("/v1/sessions/abc.txt?word_times=0", site()) == page_at("/v1/sessions/abc.txt", site())
+    refused = page_at("/v1/sessions/abc.md?word_times=1", site())
+    assert (refused.status, refused.body) == (400, b"md has no times of words; choose txt, srt, vtt, json, csv\n")
 
 
 def test_json_tells_what_became_of_the_audio() -> None:

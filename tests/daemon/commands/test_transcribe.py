@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon.batch import Job
+from amanuensis.daemon.commands import transcribe
 from amanuensis.daemon.commands.common import UsageError
 from amanuensis.daemon.commands.transcribe import plan
+from amanuensis.daemon.main import build_parser
 
 
 def test_without_an_output_everything_is_printed() -> None:
@@ -53,3 +55,10 @@ def test_plans_that_cannot_be(files: list[str], formats: list[str], output: str 
     """Results that do not fit or would replace each other or an input are refused before any work."""
     with pytest.raises(UsageError, match=expected):
         plan(files, formats, output)
+
+
+def test_a_format_without_times_of_words_is_refused() -> None:
+    """Before any work, with those that have them."""
+    args = build_parser("transcribe", transcribe).parse_args(["transcribe", "a.wav", "-f", "md", "--word-times"])
+    with pytest.raises(UsageError, match="md has no times of words; choose txt, srt, vtt, json, csv"):
+        transcribe.run(args)
