@@ -10,14 +10,14 @@ from itertools import groupby
 from amanuensis.daemon.captioner import Captioner
 from amanuensis.daemon.meetings.model import HeardWord, Utterance
 from amanuensis.daemon.meetings.recording import cut_by_speaker
-from amanuensis.daemon.meetings.sound import RecordedSound
 from amanuensis.daemon.outputs import Transcript
 from amanuensis.daemon.pipeline import Pipeline
+from amanuensis.daemon.sources.base import Source
 from amanuensis.stream.config import MAX_SPEAKERS
 
 
 async def transcribe_again(
-    source: RecordedSound,
+    source: Source,
     before: Sequence[Utterance],
     pipeline: Pipeline,
     tell: Callable[[float], None],
@@ -38,13 +38,13 @@ async def transcribe_again(
         amanuensis.npu.engine.api.EngineError: the engine does nothing more.
 
     """
-    speaks = any(one.spk for one in before)
-    captioner = Captioner(source, pipeline if speaks or one_voice else _telling_apart(pipeline), mode="windows")
+    told_apart = any(one.spk for one in before)
+    captioner = Captioner(source, pipeline if told_apart or one_voice else _telling_apart(pipeline), mode="windows")
     transcript = Transcript()
     async for event in captioner.events():
         transcript.add(event)
         tell(captioner.session.committed_ms)
-    if not speaks:
+    if not told_apart:
         return [one for utt, words in enumerate(transcript.utterances) for one in cut_by_speaker(utt, words)]
     heard = [
         tuple(HeardWord(word.text, word.start_ms, word.end_ms, word.conf) for word in words)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from amanuensis.daemon.meetings.again import with_speakers
+from pathlib import Path
+
+import pytest
+
+from amanuensis.daemon.config import Config
+from amanuensis.daemon.meetings.again import transcribe_again, with_speakers
+from amanuensis.daemon.meetings.model import Utterance
+from amanuensis.daemon.pipeline import open_pipeline
+from amanuensis.daemon.sources.choose import InputRequest, open_source
 from tests.daemon.meetings.conftest import utterance
 
 
@@ -19,3 +27,18 @@ def test_where_nobody_was_told_apart_nobody_is() -> None:
     heard = [utterance("one two").words]
     assert [one.spk for one in with_speakers(heard, [utterance("won too")])] == [None]
     assert [one.spk for one in with_speakers(heard, [])] == [None]
+
+
+@pytest.mark.parametrize(
+    ("before", "one_voice", "expected"),
+    [([], False, {"A", "B"}), ([], True, {None}), ([utterance("good morning", 0, "Kim")], False, {"Kim"})],
+)
+async def test_voices_are_told_apart_where_they_were_not(
+    repository: Path, before: list[Utterance], one_voice: bool, expected: set[str | None]
+) -> None:
+    """In a conversation of two whom nobody knows; not in the track of one person, nor against what is known."""
+    request = InputRequest(f"file:{repository / 'daemon/data/demo.flac'}", None, speed=0.0)
+    async with open_pipeline(Config()) as pipeline, open_source(request, print) as source:
+        again = await transcribe_again(source, before, pipeline, lambda _: None, one_voice=one_voice)
+    assert {one.spk for one in again} == expected
+    assert again[0].text.startswith("good morning")
