@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
-from amanuensis.benchmarks.sound import FRAME, SAMPLE_RATE
+from amanuensis.benchmarks.sound import SAMPLE_RATE, read_sound, spoken
 from amanuensis.npu.speakers import SpeakerEmbedder
-from amanuensis.stream.vad import VoiceDetector
 
 Samples = NDArray[np.float32]
 CHANNEL_DB: Final = 5.0  # standard deviation of a random channel's gain at each of its knots
@@ -58,20 +55,7 @@ def load_recordings(folder: Path, kind: str = "speaker") -> list[Recording]:
     rows = [row for row in rows if row.get("kind") == kind and row.get("speaker")]
     if len({row["speaker"] for row in rows}) < 2:
         raise ValueError(f"{path}: has no rows of kind {kind!r} of two speakers or more; see docs/speaker-model.md")
-    return [Recording(row["speaker"], spoken(read(folder / row["path"]))) for row in rows]
-
-
-def read(path: Path) -> Samples:
-    """Return a recording as float32 mono at 16 kHz."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return np.asarray(soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE), np.float32)
-
-
-def spoken(samples: Samples) -> Samples:
-    """Return the frames that the voice detector of the daemon calls speech, one after the other."""
-    voiced = np.array(VoiceDetector().push(samples), bool)
-    frames = samples[: len(voiced) * FRAME].reshape(-1, FRAME)
-    return np.asarray(frames[voiced].ravel(), np.float32)
+    return [Recording(row["speaker"], spoken(read_sound(folder / row["path"]))) for row in rows]
 
 
 def through_random_channels(recordings: Sequence[Recording], seed: int) -> list[Recording]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from amanuensis.benchmarks.speaker_pairs import Samples, read
+from amanuensis.benchmarks.sound import read_sound
+from amanuensis.benchmarks.speaker_pairs import Samples
 from amanuensis.benchmarks.streaming_wer import FORMAT, pieces
 from amanuensis.npu.loading import LoadedModel
 from amanuensis.npu.tokenizer import Tokenizer
@@ -82,7 +83,7 @@ def load_talks(folder: Path) -> Iterator[Talk]:
         raise ValueError(f"{folder / 'turns.jsonl'}: has no rows with turns; see docs/speakers.md")
     for row in rows:
         turns = tuple((float(start), float(end), str(who)) for start, end, who, *_ in row["turns"])
-        yield Talk(row["path"], kinds.get(row["path"], ""), turns, read(folder / row["path"]))
+        yield Talk(row["path"], kinds.get(row["path"], ""), turns, read_sound(folder / row["path"]))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from amanuensis.daemon.data_folder import data_folder
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_SAMPLES, VoiceDetector
@@ -66,11 +67,8 @@ class VoiceFile:
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> VoiceFile:
-        """Return where it is: with the data of the user, of a service in $STATE_DIRECTORY."""
-        if state := env.get("STATE_DIRECTORY"):
-            return cls(Path(state.split(":")[0]) / FILE)
-        home = Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/")) / ".local" / "share")
-        return cls(home / "amanuensis" / FILE)
+        """Return where it is."""
+        return cls(data_folder(env) / FILE)
 
     def read(self) -> list[EnrolledVoice]:
         """Return the voices in the order in which they were enrolled; none where there is no file.

@@ -38,12 +38,15 @@ def load(args: argparse.Namespace) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def open_pipeline(config: Config, *, restarts: int | None = RESTARTS) -> AsyncIterator[Pipeline]:
+async def open_pipeline(
+    config: Config, *, restarts: int | None = RESTARTS, live: bool = True
+) -> AsyncIterator[Pipeline]:
     """Find the model and start an engine with it, for as many streams as there may be sessions; stop it afterwards.
 
     Args:
         config: what to run.
         restarts: of the engine, in a row without an answer, after which it is lost; None: it is tried for ever.
+        live: False where speakers are told apart only if these settings ask for it: else nothing is loaded for that.
 
     Raises:
         amanuensis.npu.engine.api.EngineError: there is no such model, or it cannot run on this device.
@@ -68,7 +71,10 @@ async def open_pipeline(config: Config, *, restarts: int | None = RESTARTS) -> A
     engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
     try:
         config.stream.check_model(engine.info)
-        with contextlib.closing(await asyncio.to_thread(_voices, folder, config)) as voices:
+        with contextlib.ExitStack() as stack:
+            voices = None
+            if live or config.stream.asks_for_speakers:
+                voices = stack.enter_context(contextlib.closing(await asyncio.to_thread(_voices, folder, config)))
             yield Pipeline(engine, Tokenizer(folder), config, voices)
     finally:
         await engine.aclose()

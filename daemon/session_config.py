@@ -44,8 +44,7 @@ def session_config(
         config.check_model(info)
     except StreamConfigError as error:
         raise ProtocolError("bad_hello", f"hello: {error}", BAD_HELLO) from None
-    nothing_said = config.speakers is None and config.max_speakers is None
-    if meeting is not None and meeting.track == OWN_TRACK and nothing_said:
+    if meeting is not None and meeting.track == OWN_TRACK and not config.asks_for_speakers:
         return replace(config, speakers=0)
     return config
 

@@ -58,8 +58,7 @@ class VoiceDesk:
             live: somebody speaks now; the speakers of a recording are told apart when that is asked for.
 
         """
-        asked = config.speakers is not None or config.max_speakers is not None
-        if config.speakers == 0 or not (live or asked):
+        if config.speakers == 0 or not (live or config.asks_for_speakers):
             return None
         return SpeakerRules(
             self.embedder.same_above,

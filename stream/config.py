@@ -113,6 +113,11 @@ class StreamConfig:
                 f"hotwords are not allowed: give at most {MAX_HOTWORDS} words of 1 to {MAX_HOTWORD_CHARS} characters"
             )
 
+    @property
+    def asks_for_speakers(self) -> bool:
+        """Whether it says how many voices there are, or that none is told apart: for recordings too."""
+        return self.speakers is not None or self.max_speakers is not None
+
     def check_model(self, info: EngineInfo) -> None:
         """Refuse what the model cannot do.
 

@@ -82,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
     if args.word_times:
         check_word_times([text or "", *(chosen for job in jobs for _, chosen in job.outputs)])
     printing = Printing(as_json=args.json, text=text, titles=len(jobs) > 1, word_times=args.word_times)
-    batch = Batch(
-        partial(open_pipeline, load(args)), raw_format(args), printing, "lockstep" if args.stream else "windows"
-    )
+    start = partial(open_pipeline, load(args), live=False)
+    batch = Batch(start, raw_format(args), printing, "lockstep" if args.stream else "windows")
     return asyncio.run(batch.run(jobs))
 
 

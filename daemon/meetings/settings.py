@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from amanuensis.daemon.data_folder import data_folder
+
 MAX_DAYS: Final = 36_500
 MAX_BYTES: Final = 2**50
 DATABASE: Final = "meetings.db"
@@ -43,10 +45,7 @@ class MeetingSettings:
         """Return the file of the index."""
         if self.folder is not None:
             return Path(self.folder).expanduser() / DATABASE
-        if state := env.get("STATE_DIRECTORY"):
-            return Path(state.split(":")[0]) / "meetings" / DATABASE
-        home = Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/")) / ".local" / "share")
-        return home / "amanuensis" / "meetings" / DATABASE
+        return data_folder(env) / "meetings" / DATABASE
 
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:
