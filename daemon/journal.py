@@ -6,7 +6,7 @@ Pure. `seq` counts from 1 without holes and is the same for every client; what h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -128,6 +128,10 @@ class Journal:
         """Forget a partial whose words may have been committed; the next one says what is left."""
         if self._partial is not None and self._partial.utt <= utt:
             self._partial = None
+
+    def said(self) -> Iterator[tuple[int, int, Word]]:
+        """Yield the committed words that are kept, oldest first: utterance, index in it, word."""
+        yield from self._words
 
     def utterances(self) -> list[list[Word]]:
         """Return the committed words that are kept, by utterance, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,11 @@ from amanuensis.stream.events import (
 )
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.speakers import SpeakerRules
+from amanuensis.stream.voice_log import MAX_PIECES
+from amanuensis.stream.voice_memory import KeptPieces, MemoryState
 from amanuensis.stream.words import WordTokenizer
+
+log = logging.getLogger(__name__)
 
 TAKEN_UP: Final = "the daemon was started again and has taken up this session"
 NOT_TAKEN_UP: Final = "the daemon was started again and cannot take up this session"
@@ -72,6 +77,7 @@ def revive(
         if found.ended:
             return Revival(fresh, Ending(found.ended), [])
         return Revival(fresh, FAULT, _given_up(found, error))
+    _recall(found, stream, checkpoint)
     if found.ended:
         if not stream.done:  # it ended in a fault
             stream = fresh
@@ -134,6 +140,24 @@ def _order_again(session: LiveSession, kept: KeptOrder) -> None:
             session.pump.tell(Warning("recovered", f"an order could not be carried out again: {error}"))
 
     session.feeder.after(carry_out)
+
+
+def _recall(found: RecoveredSession, stream: StreamSession, checkpoint: Checkpoint) -> None:
+    """Let second looks reach what was said before, as far as it is there and of the same speaker model."""
+    speakers, state = stream.speakers, checkpoint.speakers
+    if speakers is None or state is None:
+        return
+    if state.model != speakers.model:
+        why = f"it was heard with speaker model {state.model!r}, and this one is {speakers.model!r}"
+        log.warning("session %s: what was said before is not looked at again: %s", found.header.id, why)
+        speakers.recall((), found.journal.said(), MemoryState(is_whole=False))
+        return
+    kept = found.voices(state)
+    speakers.recall(kept, found.journal.said(), state.memory)
+    n_found = sum(len(part.names) for part in kept if isinstance(part, KeptPieces))
+    if n_found < min(state.memory.n_pieces, MAX_PIECES):
+        why = f"{n_found} of {state.memory.n_pieces} pieces of speech are left"
+        log.warning("session %s: what was said before is looked at again in part: %s", found.header.id, why)
 
 
 def _taken_up(found: RecoveredSession) -> Warning:

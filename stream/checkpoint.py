@@ -12,13 +12,13 @@ from amanuensis.stream.counters import Counters
 from amanuensis.stream.intake import IntakeState
 from amanuensis.stream.marks import Mark
 from amanuensis.stream.plain import PlainError, from_plain, to_plain
-from amanuensis.stream.speakers import SpeakerState
+from amanuensis.stream.speaker_state import SpeakerState
 from amanuensis.stream.utterance_state import UtteranceState
 from amanuensis.stream.words import WordTokenizer
 
 __all__ = ["Checkpoint", "CheckpointError"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class CheckpointError(ValueError):

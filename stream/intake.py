@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, lcm
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,18 @@ __all__ = ["BLOCK_S", "Intake", "IntakeState"]
 BLOCK_S: Final = 1.0  # audio is taken in pieces of at most so long
 RING_MARGIN_S: Final = 4.0  # pre-roll, resampler's delay, one block
 CALM_FACTOR: Final = 2  # times the memory of the detector: then it has forgotten all but silence
-FrameListener: TypeAlias = Callable[[int, NDArray[np.float32], Sequence[bool]], None]
 WARM_UP: Final = 3 * MODEL_RATE  # samples heard again before those that are needed: the window of the noise floor
+
+
+class FrameListener(Protocol):
+    """Is given whole frames of 16 kHz sound, in order, with what was decided of each."""
+
+    @property
+    def hears_from(self) -> int:
+        """The first 16 kHz sample of what comes again that it needs, on the grid of frames."""
+        ...
+
+    def hear(self, position: int, samples: NDArray[np.float32], decisions: Sequence[bool]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class IntakeState:
 class Intake:
     """The front of a stream. All positions are 16 kHz samples from its start.
 
-    A `listener` is given each frame of 16 kHz sound with what was decided of it, once: position, float32, decisions.
+    A `listener` is given each frame of 16 kHz sound once, and of those that come again those that it needs.
     Made from a state, it is *replaying* until all has come again that had come before: `replay_left` samples.
 
     Attributes:
@@ -249,12 +259,20 @@ class Intake:
 
     def _decide(self, decisions: list[bool], end: int | None = None) -> list[SegmentEvent]:
         n_known = min(self._n_known, len(decisions))
+        if self._listener is not None:
+            first = self.voices.stop_frame - self._n_known
+            self._tell(self._listener, first, self.voices.instead_of(first, decisions[:n_known]))
+            self._tell(self._listener, first + n_known, decisions[n_known : len(decisions) - (end is not None)])
         self._n_known -= n_known
-        if self._listener is not None and (whole := decisions[n_known : len(decisions) - (end is not None)]):
-            start = self.voices.stop_frame * FRAME_SAMPLES
-            self._listener(start, self.ring.view(start, start + len(whole) * FRAME_SAMPLES), whole)
         self.voices.push(decisions[n_known:])
         return self._segmenter.push(decisions[n_known:], end)
+
+    def _tell(self, listener: FrameListener, first: int, decisions: list[bool]) -> None:
+        """Give frames from frame `first` on to the listener, but those that it does not need."""
+        n_left_out = max(0, -(-max(listener.hears_from, self.ring.start) // FRAME_SAMPLES) - first)
+        if decisions := decisions[n_left_out:]:
+            start = (first + n_left_out) * FRAME_SAMPLES
+            listener.hear(start, self.ring.view(start, start + len(decisions) * FRAME_SAMPLES), decisions)
 
 
 def restart_before(position: int, rate: int) -> int:

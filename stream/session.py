@@ -81,8 +81,7 @@ class StreamSession:
             raise CheckpointError(f"the checkpoint is of audio at {checkpoint.rate} Hz, not {fmt.rate}")
         past = checkpoint.fitting(info.model, tokenizer) if checkpoint else None
         self.speakers = Speakers(voices, past.speakers if past else None) if voices else None
-        listener = self.speakers.hear if self.speakers else None
-        self._intake = Intake(config, fmt, past.intake if past else None, listener)
+        self._intake = Intake(config, fmt, past.intake if past else None, self.speakers)
         prompt = PromptMemory(prompt_tokens(tokenizer, config.prompt), past.said if past else ())
         longest = round(config.max_utterance_s * MODEL_RATE)
         captions = CaptionWriter(longest, past.captions if past else None, self.speakers)

@@ -26,21 +26,23 @@ from amanuensis.stream.events import (
     Word,
 )
 from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.speaker_state import SpeakerState
 from amanuensis.stream.vad import FRAME_SAMPLES
-from amanuensis.stream.voice_book import VoiceBook, VoiceRules, VoiceState, unit
+from amanuensis.stream.voice_book import VoiceBook, VoiceRules, unit
 from amanuensis.stream.voice_clusters import ClusterRules, Voices
 from amanuensis.stream.voice_jobs import Review, VoiceAnswer, VoiceJob
 from amanuensis.stream.voice_log import PieceLog, WordLog
+from amanuensis.stream.voice_memory import Kept, MemoryState, kept_since, recalled
 from amanuensis.stream.voice_names import letters_after
+from amanuensis.stream.voice_queue import VoiceQueue
 from amanuensis.stream.voice_turns import Piece, VoiceTurns
-from amanuensis.stream.voice_windows import PAUSE, VoiceCutter, VoiceItem, VoiceWindow
+from amanuensis.stream.voice_windows import PAUSE, VoiceCutter, VoiceWindow
 from amanuensis.stream.words import to_ms
 
-__all__ = ["MAX_SPEAKERS", "SpeakerRules", "SpeakerState", "Speakers"]
+__all__ = ["MAX_SPEAKERS", "SpeakerRules", "Speakers"]
 
 Float32 = NDArray[np.float32]
 BATCH: Final = 4  # windows of a job: what is told must not wait long for what comes after it
-MAX_WAITING: Final = 48  # windows that may wait for their vectors, 3 MB; more are left out
 MAX_REVISED: Final = 500  # words of one event
 TOLD_TURNS: Final = 64
 SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
@@ -70,31 +72,6 @@ class SpeakerRules:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SpeakerState:
-    """The speakers of a stream put down: some 300 bytes a voice.
-
-    Attributes:
-        heard: speech before this 16 kHz sample is known.
-        voices: those that have spoken.
-        first_letter: letters before it belong to voices that are not known any more.
-        before: name of who spoke last.
-        utt, n_words: the open utterance, and how many words of it are committed.
-        model: whose vectors these are.
-        over: no more sound comes.
-
-    """
-
-    heard: int
-    voices: tuple[VoiceState, ...]
-    first_letter: int
-    before: str | None
-    utt: int
-    n_words: int
-    model: str
-    over: bool = False
-
-
 class Speakers:
     """Tells the speakers of one stream apart.
 
@@ -104,6 +81,7 @@ class Speakers:
 
     Attributes:
         stopped: nobody is told apart any more.
+        hears_from: the first sample that it needs again of what was heard before the state.
 
     """
 
@@ -113,7 +91,7 @@ class Speakers:
         self._book = VoiceBook(VoiceRules(rules.same_above, most), rules.known)
         self._turns = VoiceTurns(self._book)
         self._cutter = VoiceCutter()
-        self._waiting: deque[VoiceItem] = deque()
+        self._waiting = VoiceQueue()
         self._pieces = PieceLog()
         self._words = WordLog()
         self._told: deque[tuple[int, int]] = deque(maxlen=TOLD_TURNS)  # where a turn begins, whose it is
@@ -121,7 +99,8 @@ class Speakers:
         self._outstanding: VoiceJob | None = None
         self._settled = self._told_settled = 0  # speech before it is settled, and that was told
         self._since_review_s = self._total_s = 0.0
-        self._heard = 0
+        self._n_looks = 0
+        self._heard = self.hears_from = 0
         self._utt, self._n_words = 0, 0
         self._untold: list[Event] = []
         self._over = self._reviewed = self.stopped = False
@@ -134,21 +113,74 @@ class Speakers:
             first_letter = max(first_letter, letters_after(voice.name for voice in voices))
             voices = ()
         self._book.restore(voices, first_letter)
-        self._heard = self._settled = self._told_settled = state.heard
+        self._heard = state.heard
+        self._settled = self.hears_from = min(state.settled, state.heard)
+        self._told_settled = min(state.told_settled, self._settled)
         self._utt, self._n_words, self._over = state.utt, state.n_words, state.over
-        heard = self._book.numbers
-        self._turns.before = next((voice for voice in heard if self._book.name(voice) == state.before), None)
-        for voice in heard:
-            self._pieces.add(Piece(0, 0, ANCHOR_S, self._book.centroid(voice), voice, goes_on=False))
-        self._pieces.anchors = len(heard)
+        self._turns.before = self._numbers.get(state.before or "")
+        if (voice := self._numbers.get(state.turn or "")) is not None:
+            self._told.append((state.turn_start, voice))
+        self.recall((), (), MemoryState(is_whole=False))
+
+    def recall(self, kept: Sequence[Kept], words: Iterable[tuple[int, int, Word]], memory: MemoryState) -> None:
+        """Take note of what was said before the stream was taken up, so that second looks reach it; before any sound.
+
+        Args:
+            kept: what `kept` gave for the state, oldest first, as far as it is there and of the same model.
+            words: those that were committed: utterance, index in it, the word.
+            memory: of the state.
+
+        """
+        numbers = self._numbers
+        anchors = {
+            voice: Piece(0, 0, ANCHOR_S, self._book.centroid(voice), voice, goes_on=False) for voice in numbers.values()
+        }
+        self._pieces = recalled(kept, numbers, memory, anchors)
+        self._n_looks = memory.n_looks
+        self._since_review_s, self._total_s = memory.unseen_s, self._pieces.speech_s
+        for utt, index, word in words:
+            self._words.add(utt, index, middle(word), numbers.get(word.spk or ""))
+        self._words.n_settled = len(self._words.before(self._told_settled))
+
+    def kept(self, n_pieces: int, n_looks: int) -> list[Kept]:
+        """Return what has to be kept for `recall` beside what was kept of the first pieces and looks."""
+        names = {voice: self._book.name(voice) for voice in self._book.numbers}
+        return kept_since(self._pieces, names, n_pieces, self._memory, n_looks)
+
+    @property
+    def model(self) -> str:
+        """Whose vectors these are."""
+        return self._rules.model
+
+    @property
+    def _memory(self) -> MemoryState:
+        pieces = self._pieces
+        return MemoryState(pieces.n_ever, self._n_looks, pieces.is_whole, self._since_review_s)
+
+    @property
+    def _numbers(self) -> dict[str, int]:
+        """Those who have spoken, by name."""
+        return {self._book.name(voice): voice for voice in self._book.numbers}
 
     def state(self) -> SpeakerState:
         """Return what another one needs to go on from here; speech that is not settled is not in it."""
         book, before = self._book, self._turns.before
-        last = book.name(before) if before in book.numbers and before is not None else None
-        numbering = self._utt, self._n_words
+        names = {voice: name for name, voice in self._numbers.items()}
+        turn_start, turn = self._told[-1] if self._told else (0, None)
         return SpeakerState(
-            self._heard, book.state(), book.first_letter, last, *numbering, self._rules.model, self._over
+            self._heard,
+            self._settled,
+            self._told_settled,
+            book.state(),
+            book.first_letter,
+            None if before is None else names.get(before),
+            self._utt,
+            self._n_words,
+            self.model,
+            self._memory,
+            None if turn is None else names.get(turn),
+            turn_start,
+            self._over,
         )
 
     @property
@@ -164,7 +196,7 @@ class Speakers:
     @property
     def n_waiting(self) -> int:
         """Windows that wait for their vectors."""
-        return sum(isinstance(item, VoiceWindow) for item in self._waiting)
+        return self._waiting.n_windows
 
     @property
     def done(self) -> bool:
@@ -179,19 +211,14 @@ class Speakers:
 
     def hear(self, position: int, samples: Float32, decisions: Sequence[bool]) -> None:
         """Take whole frames of 16 kHz sound, in order, with the decisions of the voice detector."""
-        self._heard = position + samples.size
+        self._heard = max(self._heard, position + samples.size)
         if not self.stopped:
-            self._take(self._cutter.push(position, samples, decisions))
+            self._waiting.put(self._cutter.push(position, samples, decisions))
 
     def end(self) -> None:
         """Take note that no more sound comes."""
         self._over = True
-        self._take(self._cutter.end())
-
-    def _take(self, items: Iterable[VoiceItem]) -> None:
-        for item in items:
-            if not isinstance(item, VoiceWindow) or self.n_waiting < MAX_WAITING:
-                self._waiting.append(item)
+        self._waiting.put(self._cutter.end())
 
     # Work
 
@@ -204,10 +231,12 @@ class Speakers:
         """
         if self._outstanding is not None or self.stopped:
             return None
+        if self._over:
+            self._waiting.put(self._cutter.end())  # of what was heard again
         self._untold += self._work_off(())
         if not self._untold:
             self._told_settled = self._settled
-        windows = [item for item in self._waiting if isinstance(item, VoiceWindow)][:BATCH]
+        windows = self._waiting.windows(BATCH)
         is_last = self._over and words_over and not windows and not self._reviewed
         if is_last or (self._wants_review and not self._over):
             self._outstanding = self._review_job()
@@ -232,6 +261,7 @@ class Speakers:
         if answer.clusters is None:
             self._untold += self._work_off(answer.vectors)
         else:
+            self._n_looks += 1
             self._reviewed = self._over
             self._settled = self._heard if self._over else self._settled
             self._untold += self._review(answer.clusters)
@@ -253,8 +283,7 @@ class Speakers:
         """Go through what waits as far as vectors are there."""
         pieces: list[Piece] = []
         rest = iter(vectors)
-        while self._waiting:
-            item = self._waiting[0]
+        while (item := self._waiting.next) is not None:
             if isinstance(item, VoiceWindow):
                 if (vector := next(rest, None)) is None:
                     break
@@ -263,7 +292,7 @@ class Speakers:
             else:
                 pieces += self._turns.end(item)
                 self._settled = max(self._settled, item.stop + PAUSE * FRAME_SAMPLES)
-            self._waiting.popleft()
+            self._waiting.pop()
         for piece in pieces:
             self._pieces.add(piece)
         self._since_review_s += sum(piece.speech_s for piece in pieces)
@@ -281,7 +310,7 @@ class Speakers:
             self._utt, self._n_words = commit.utt, 0
         words: list[Word] = []
         for word in commit.words:
-            position = round((word.start_ms + word.end_ms) / 2 * MODEL_RATE / 1000)
+            position = middle(word)
             voice = self._voice_at(position)
             self._words.add(commit.utt, self._n_words, position, voice)
             self._n_words += 1
@@ -381,6 +410,11 @@ class Speakers:
 
     def _cluster_rules(self) -> ClusterRules:
         return ClusterRules(self._rules.same_above + JOIN_ABOVE, most=self._rules.most, exactly=self._rules.exactly)
+
+
+def middle(word: Word) -> int:
+    """Return where a word is said, 16 kHz samples."""
+    return round((word.start_ms + word.end_ms) / 2 * MODEL_RATE / 1000)
 
 
 def in_events(revised: Sequence[tuple[int, int, str]]) -> list[Event]:

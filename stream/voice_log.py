@@ -21,7 +21,14 @@ NOBODY: Final = -1
 
 
 class PieceLog:
-    """The settled pieces, in order."""
+    """The settled pieces, in order.
+
+    Attributes:
+        n_ever: pieces since the beginning of the stream.
+        lost: some of them are not there.
+        anchors: at the beginning stand for voices that were heard in pieces that are lost.
+
+    """
 
     def __init__(self) -> None:
         self._starts = array("q")
@@ -30,14 +37,24 @@ class PieceLog:
         self._goes_on = array("b")
         self._voices = array("q")
         self._vectors: list[bytes] = []  # float16
-        self.anchors = 0  # pieces at the beginning that stand for what was heard before a restart
-        self._dropped = False
+        self.anchors = 0
+        self.n_ever = 0
+        self.lost = False
 
     def __len__(self) -> int:
         return len(self._starts)
 
+    def add_anchor(self, piece: Piece) -> None:
+        """Take what stands for a voice, before any piece."""
+        self._append(piece)
+        self.anchors += 1
+
     def add(self, piece: Piece) -> None:
         """Take the next piece."""
+        self.n_ever += 1
+        self._append(piece)
+
+    def _append(self, piece: Piece) -> None:
         self._starts.append(piece.start)
         self._stops.append(piece.stop)
         self._speech_s.append(piece.speech_s)
@@ -48,7 +65,7 @@ class PieceLog:
             self._drop(MAX_PIECES // DROPPED)
 
     def _drop(self, n: int) -> None:
-        self._dropped = True
+        self.lost = True
         for values in (self._starts, self._stops, self._speech_s, self._goes_on, self._voices):
             del values[:n]
         del self._vectors[:n]
@@ -57,7 +74,12 @@ class PieceLog:
     @property
     def is_whole(self) -> bool:
         """Whether all pieces since the beginning are there."""
-        return not (self._dropped or self.anchors)
+        return not (self.lost or self.anchors)
+
+    @property
+    def speech_s(self) -> float:
+        """How much speech there is in them."""
+        return float(sum(self._speech_s[self.anchors :]))
 
     @property
     def first(self) -> int | None:
@@ -74,9 +96,9 @@ class PieceLog:
             return self._voices[after]
         return self._voices[before]
 
-    def turns(self) -> Iterator[tuple[int, int, int]]:
-        """Yield start, stop and voice of the pieces."""
-        for k in range(self.anchors, len(self)):
+    def turns(self, first: int = 0) -> Iterator[tuple[int, int, int]]:
+        """Yield start, stop and voice of the pieces from the k-th on, anchors left out."""
+        for k in range(max(first, self.anchors), len(self)):
             yield self._starts[k], self._stops[k], self._voices[k]
 
     def relabel(self, k: int, voice: int) -> None:
@@ -90,13 +112,14 @@ class PieceLog:
             found[cluster, voice] = found.get((cluster, voice), 0.0) + speech_s
         return found
 
-    def evidence(self) -> Evidence:
-        """Return all pieces as arrays."""
-        vectors = np.frombuffer(b"".join(self._vectors), np.float16).astype(np.float32)
+    def evidence(self, first: int = 0) -> Evidence:
+        """Return the pieces from the k-th on, anchors included, as arrays."""
+        vectors = np.frombuffer(b"".join(self._vectors[first:]), np.float16).astype(np.float32)
+        n = len(self._vectors[first:])
         return Evidence(
-            vectors.reshape(len(self), -1) if len(self) else np.zeros((0, 1), np.float32),
-            np.array(self._speech_s, np.float32),
-            np.array(self._goes_on, bool),
+            vectors.reshape(n, -1) if n else np.zeros((0, 1), np.float32),
+            np.array(self._speech_s[first:], np.float32),
+            np.array(self._goes_on[first:], bool),
         )
 
 
@@ -137,6 +160,10 @@ class WordLog:
     def position(self, k: int) -> int:
         """Return where the k-th word is said."""
         return self._positions[k]
+
+    def before(self, position: int) -> range:
+        """Return the words that are said before `position`."""
+        return range(bisect_left(self._positions, position))
 
     def voice(self, k: int) -> int | None:
         """Return whose the k-th word was said to be."""

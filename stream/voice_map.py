@@ -62,6 +62,14 @@ class VoiceMap:
         if voiced >= 0:
             self._last_voiced = (self._first + voiced + 1) * FRAME_SAMPLES
 
+    def instead_of(self, first: int, decisions: list[bool]) -> list[bool]:
+        """Return decisions for frames from frame `first` on, those that were made before in place of the new ones."""
+        begin, end = max(first, self._first), first + len(decisions)
+        if begin >= end:
+            return decisions
+        known = self._decisions[begin - self._first : end - self._first]
+        return [*decisions[: begin - first], *map(bool, known)]
+
     @property
     def is_silent(self) -> bool:
         """Whether none of the decisions kept is for speech."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from amanuensis.daemon.journal import Journal, JournalLimits
@@ -15,6 +16,11 @@ from amanuensis.daemon.spool.header import read_header
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import remove_unfinished
 from amanuensis.daemon.spool.session_spool import SessionSpool
+from amanuensis.daemon.spool.vector_log import VectorHistory
+from amanuensis.stream.speaker_state import SpeakerState
+from amanuensis.stream.voice_memory import Kept
+
+log = logging.getLogger(__name__)
 
 
 class RecoveredSession:
@@ -42,6 +48,7 @@ class RecoveredSession:
         self._events = EventHistory(folder, limits)
         self._audio = AudioHistory(folder, self.header.audio.frame_bytes)
         self.step: Step | None = self._events.step
+        self._vectors: VectorHistory | None = None
 
     @property
     def journal(self) -> Journal:
@@ -83,6 +90,15 @@ class RecoveredSession:
         """Yield the sound, holes and orders that the stream has to be given again, in order."""
         return self._audio.replay(self.fed_from, self.step.place.index if self.step else 0)
 
+    def voices(self, state: SpeakerState) -> Sequence[Kept]:
+        """Return what is left of the pieces that belong to a state; they are kept on then. It never fails."""
+        try:
+            self._vectors = VectorHistory.read(self.folder, state)
+        except SpoolError as error:
+            log.warning("session %s: what was said before is not looked at again: %s", self.header.id, error)
+            return ()
+        return self._vectors.kept
+
     def reopen(self, charge: Callable[[int], None], clock: Clock, journal: Journal | None = None) -> SessionSpool:
         """Open its logs for appending.
 
@@ -120,5 +136,14 @@ class RecoveredSession:
         except BaseException:
             audio.close()
             raise
-        journal = self.journal if journal is None else journal
-        return SessionSpool(self.folder, header, journal, audio, events, charge=charge, clock=clock, last=self.step)
+        return SessionSpool(
+            self.folder,
+            header,
+            self.journal if journal is None else journal,
+            audio,
+            events,
+            charge=charge,
+            clock=clock,
+            last=self.step,
+            vectors=self._vectors,
+        )

@@ -23,7 +23,8 @@ from amanuensis.daemon.spool.log_file import (
 log = logging.getLogger(__name__)
 
 LOGS: Final = ("audio-[0-9]*.log", "events-[0-9]*.log")
-OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), "sound-[0-9]*.flac*", "sound-[0-9]*.wav*")
+VECTORS: Final = "voices-[0-9]*.log"  # never copied, nor kept longer than the session goes on
+OURS: Final = ("session.log*", *(f"{pattern}*" for pattern in LOGS), VECTORS, "sound-[0-9]*.flac*", "sound-[0-9]*.wav*")
 
 
 def make_session(folder: Path, header: SessionHeader, charge: Callable[[int], None]) -> None:
@@ -98,6 +99,8 @@ def finish_recording(folder: Path, header: SessionHeader) -> Path:
         SpoolError: it cannot be moved.
 
     """
+    for path in folder.glob(VECTORS):
+        path.unlink(missing_ok=True)
     opened = datetime.fromtimestamp(header.opened.wall_s, UTC)
     target = folder.parent.parent / f"{opened:%Y-%m-%dT%H-%M-%SZ}-{header.id}"
     try:

@@ -20,6 +20,7 @@ from amanuensis.daemon.spool.flac import FlacError, convert, settle
 from amanuensis.daemon.spool.header import SessionHeader
 from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.session_folder import finish_recording, remove_session
+from amanuensis.daemon.spool.vector_log import VectorHistory, VectorLog
 from amanuensis.stream.session import StreamSession
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class SessionSpool:
         charge: told of bytes that are added or taken away.
         clock: for stamps.
         last: the newest step, where there is one.
+        vectors: of voices, that were found with it.
 
     """
 
@@ -59,6 +61,7 @@ class SessionSpool:
         charge: Callable[[int], None],
         clock: Clock,
         last: Step | None = None,
+        vectors: VectorHistory | None = None,
     ) -> None:
         self.folder = folder
         self.header = header
@@ -68,6 +71,7 @@ class SessionSpool:
         self._charge = charge
         self._clock = clock
         self._last = last
+        self._vectors = VectorLog(folder, charge, vectors)
         self._position_at_step = last.place.position if last else 0
         self._synced_chunk = audio.place.next_chunk - 1
         self._synced_from = last.needs_from if last else 0  # source samples
@@ -103,6 +107,8 @@ class SessionSpool:
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
         """Keep durable events before they are told, with the state of the stream after them."""
         checkpoint = stream.checkpoint()
+        if stream.speakers is not None:
+            self._vectors.keep(stream.speakers)  # before the checkpoint that belongs to them
         place, stamp = self._audio.place, self._clock()
         self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, place, stamp))
         self._position_at_step = place.position
@@ -148,6 +154,7 @@ class SessionSpool:
     def abandon(self) -> None:
         """Let go of a session that can be kept no more: a recording is finished as it is, a spool is removed."""
         self.close()
+        self._vectors.remove()
         if not self.header.recorded:
             remove_session(self.folder, self._charge)
             return
@@ -162,6 +169,7 @@ class SessionSpool:
 
     def end(self, reason: str, stream: StreamSession) -> None:
         """Take note that the session is over and everything has been told; the sound is needed no more."""
+        self._vectors.remove()
         place, stamp = self._audio.place, self._clock()
         received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
         try:
@@ -197,6 +205,7 @@ class SessionSpool:
                 self._closed = True
                 self._audio.close()
                 self._events.close()
+                self._vectors.close()
 
     def _write(self, step: Step) -> None:
         self._events.append(step, self.journal)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.stream.events import Commit, Event, SpeakerRevised, Word
+from amanuensis.stream.plain import from_plain, to_plain
+from amanuensis.stream.speaker_state import SpeakerState
 from amanuensis.stream.speakers import SpeakerRules, Speakers
 from amanuensis.stream.vad import FRAME_SAMPLES
+from amanuensis.stream.voice_memory import Kept
 
 Float32 = NDArray[np.float32]
 RATE = 16_000
@@ -97,6 +100,7 @@ class Talk:
     utt: int = 0
     speakers: Speakers = field(init=False)
     _words: list[tuple[float, int]] = field(default_factory=list)
+    _sound: list[tuple[Float32, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.speakers = Speakers(self.rules)
@@ -114,6 +118,7 @@ class Talk:
 
     def _hear(self, samples: Float32, *, is_speech: bool) -> None:
         self.speakers.hear(self.latest, samples, [is_speech] * (samples.size // FRAME_SAMPLES))
+        self._sound.append((samples, is_speech))
         self.latest += samples.size
         self.work()
         self.commit(self.latest * 1000 / RATE - 1000)
@@ -139,6 +144,26 @@ class Talk:
         self.commit(float("inf"))
         self.work(words_over=True)
         return self
+
+    def said(self) -> list[tuple[int, int, Word]]:
+        """Return utterance, index and what is known of each word that was committed."""
+        words = [word for event in self.events if isinstance(event, Commit) for word in event.words]
+        return [
+            (self.utt, k, replace(word, spk=spk)) for k, (word, spk) in enumerate(zip(words, self.last, strict=True))
+        ]
+
+    def taken_up(self, kept: Sequence[Kept], rules: SpeakerRules | None = None) -> None:
+        """Go on in another process: with what was kept and told, and the sound that is not settled."""
+        state = from_plain(SpeakerState, to_plain(self.speakers.state()), "speakers")
+        self.speakers = Speakers(rules or self.rules, state)
+        self.speakers.recall(kept, self.said(), state.memory)
+        at = 0
+        for samples, is_speech in self._sound:
+            skip = max(0, min(samples.size, self.speakers.hears_from - at))
+            if skip < samples.size:
+                frames = [is_speech] * ((samples.size - skip) // FRAME_SAMPLES)
+                self.speakers.hear(at + skip, samples[skip:], frames)
+            at += samples.size
 
     @property
     def first(self) -> list[str | None]:

@@ -10,7 +10,9 @@ import pytest
 
 from amanuensis.stream.events import Commit, SpeakerRevised, Turn, Warning, Word  # noqa: A004 - the name on the wire
 from amanuensis.stream.plain import from_plain, to_plain
-from amanuensis.stream.speakers import MAX_REVISED, MAX_WAITING, SpeakerRules, Speakers, SpeakerState
+from amanuensis.stream.speaker_state import SpeakerState
+from amanuensis.stream.speakers import MAX_REVISED, SpeakerRules, Speakers
+from amanuensis.stream.voice_queue import MAX_WAITING
 from tests.helpers.voices import RATE, SAME_ABOVE, BandEmbedder, Talk, chord, share_right, sound
 
 DIALOGUE = [(0, 4.0), (None, 0.6), (1, 5.0), (None, 0.6), (0, 3.0), (None, 0.5), (1, 3.0), (None, 0.5), (0, 4.0)]
