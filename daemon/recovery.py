@@ -24,7 +24,7 @@ from amanuensis.stream.events import (
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.speakers import SpeakerRules
 from amanuensis.stream.voice_log import MAX_PIECES
-from amanuensis.stream.voice_memory import KeptPieces, MemoryState
+from amanuensis.stream.voice_memory import MemoryState
 from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
@@ -152,11 +152,10 @@ def _recall(found: RecoveredSession, stream: StreamSession, checkpoint: Checkpoi
         log.warning("session %s: what was said before is not looked at again: %s", found.header.id, why)
         speakers.recall((), found.journal.said(), MemoryState(is_whole=False))
         return
-    kept = found.voices(state)
-    speakers.recall(kept, found.journal.said(), state.memory)
-    n_found = sum(len(part.names) for part in kept if isinstance(part, KeptPieces))
-    if n_found < min(state.memory.n_pieces, MAX_PIECES):
-        why = f"{n_found} of {state.memory.n_pieces} pieces of speech are left"
+    left, n_pieces = found.voices(state), state.memory.n_pieces
+    speakers.recall(left.kept, found.journal.said(), state.memory)
+    if left.n_left < min(n_pieces, MAX_PIECES):
+        why = f"{left.n_left} of {n_pieces} pieces of speech are left; {left.why or 'the others are gone'}"
         log.warning("session %s: what was said before is looked at again in part: %s", found.header.id, why)
 
 

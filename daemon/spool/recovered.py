@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from amanuensis.daemon.journal import Journal, JournalLimits
@@ -18,9 +17,6 @@ from amanuensis.daemon.spool.session_folder import remove_unfinished
 from amanuensis.daemon.spool.session_spool import SessionSpool
 from amanuensis.daemon.spool.vector_log import VectorHistory
 from amanuensis.stream.speaker_state import SpeakerState
-from amanuensis.stream.voice_memory import Kept
-
-log = logging.getLogger(__name__)
 
 
 class RecoveredSession:
@@ -90,14 +86,13 @@ class RecoveredSession:
         """Yield the sound, holes and orders that the stream has to be given again, in order."""
         return self._audio.replay(self.fed_from, self.step.place.index if self.step else 0)
 
-    def voices(self, state: SpeakerState) -> Sequence[Kept]:
-        """Return what is left of the pieces that belong to a state; they are kept on then. It never fails."""
+    def voices(self, state: SpeakerState) -> VectorHistory:
+        """Return what is left of the vectors that belong to a state; they are kept on then. It never fails."""
         try:
             self._vectors = VectorHistory.read(self.folder, state)
-        except SpoolError as error:
-            log.warning("session %s: what was said before is not looked at again: %s", self.header.id, error)
-            return ()
-        return self._vectors.kept
+        except (SpoolError, OSError) as error:
+            return VectorHistory(why=str(error))
+        return self._vectors
 
     def reopen(self, charge: Callable[[int], None], clock: Clock, journal: Journal | None = None) -> SessionSpool:
         """Open its logs for appending.

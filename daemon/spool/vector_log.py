@@ -48,6 +48,7 @@ class VectorHistory:
         model: whose vectors these are.
         segments: oldest first.
         n_pieces, n_looks: that were kept.
+        why: more was not read; empty where nothing is known to be missing.
 
     """
 
@@ -56,6 +57,12 @@ class VectorHistory:
     segments: list[VectorSegment] = field(default_factory=list)
     n_pieces: int = 0
     n_looks: int = 0
+    why: str = ""
+
+    @property
+    def n_left(self) -> int:
+        """Pieces that are there: the oldest may be gone."""
+        return sum(segment.n_pieces for segment in self.segments)
 
     @classmethod
     def read(cls, folder: Path, state: SpeakerState) -> VectorHistory:
@@ -66,9 +73,8 @@ class VectorHistory:
 
         """
         history = cls(model=state.model)
-        is_over = False
         for path in vector_files(folder):
-            if is_over:
+            if history.why:
                 path.unlink(missing_ok=True)
                 continue
             segment = VectorSegment(path, 0)
@@ -77,7 +83,7 @@ class VectorHistory:
             repair(path, reader)
             segment.size = reader.good_bytes
             history.segments.append(segment)
-            is_over = bool(reader.torn)
+            history.why = f"{path.name}: {reader.torn}" if reader.torn else ""
         return history
 
     def _take(self, reader: RecordReader, segment: VectorSegment, state: SpeakerState) -> None:
