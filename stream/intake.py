@@ -32,7 +32,12 @@ class FrameListener(Protocol):
 
     @property
     def hears_from(self) -> int:
-        """The first 16 kHz sample of what comes again that it needs, on the grid of frames."""
+        """The first 16 kHz sample of what comes again that it needs."""
+        ...
+
+    @property
+    def needs_from(self) -> int:
+        """The first 16 kHz sample that would have to come again, were it to go on from here."""
         ...
 
     def hear(self, position: int, samples: NDArray[np.float32], decisions: Sequence[bool]) -> None: ...
@@ -106,13 +111,14 @@ class Intake:
         """Return what another intake needs to go on from here.
 
         Args:
-            needed_from: position of the first sample whose sound is still needed.
+            needed_from: position of the first sample whose sound is still needed, by others than the listener.
             settled: source samples before this one have their fate.
             ended: whether `finish` was called.
 
         """
         rate = self.decoder.format.rate
-        over = ended and settled == self._received
+        over = ended and settled == self._received and self.newest - self._listener_needs < FRAME_SAMPLES
+        needed_from = min(needed_from, self._listener_needs)
         return IntakeState(
             needs_from=self._received if over else restart_before(needed_from, rate),
             ended=ended,
@@ -234,7 +240,11 @@ class Intake:
     def drop_before(self, position: int) -> None:
         """Forget sound that is not needed any more."""
         self.ring.drop_before(position)
-        self.voices.drop_before(position)
+        self.voices.drop_before(min(position, self._listener_needs))
+
+    @property
+    def _listener_needs(self) -> int:
+        return self.newest if self._listener is None else self._listener.needs_from
 
     def _take(self, samples: NDArray[np.float32]) -> list[SegmentEvent]:
         replaying = self.replay_left > 0

@@ -48,6 +48,7 @@ TOLD_TURNS: Final = 64
 SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn that they begin
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
 JOIN_ABOVE: Final = 0.15  # clusters that are more alike than `same_above` plus this are one voice
+AGAIN: Final = 30 * MODEL_RATE  # sound at most that is heard again: all that may wait, and what is open
 REVIEW_S: Final = 15.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
 REVIEW_SHARE: Final = 0.1
 
@@ -100,7 +101,7 @@ class Speakers:
         self._settled = self._told_settled = 0  # speech before it is settled, and that was told
         self._since_review_s = self._total_s = 0.0
         self._n_looks = 0
-        self._heard = self.hears_from = 0
+        self._heard = self._latest = self.hears_from = 0
         self._utt, self._n_words = 0, 0
         self._untold: list[Event] = []
         self._over = self._reviewed = self.stopped = False
@@ -114,7 +115,7 @@ class Speakers:
             voices = ()
         self._book.restore(voices, first_letter)
         self._heard = state.heard
-        self._settled = self.hears_from = min(state.settled, state.heard)
+        self._settled = self._latest = self.hears_from = min(state.settled, state.heard)
         self._told_settled = min(state.told_settled, self._settled)
         self._utt, self._n_words, self._over = state.utt, state.n_words, state.over
         self._turns.before = self._numbers.get(state.before or "")
@@ -194,6 +195,15 @@ class Speakers:
         return self._told_settled
 
     @property
+    def needs_from(self) -> int:
+        """Sound before this 16 kHz sample is needed no more, should the stream be taken up from its state."""
+        if self.stopped:
+            return self._heard
+        waiting = self._waiting.next
+        begun = (self._turns.start, waiting.start if waiting else None, self._cutter.start, self._latest)
+        return max(self._heard - AGAIN, min(start for start in begun if start is not None))
+
+    @property
     def n_waiting(self) -> int:
         """Windows that wait for their vectors."""
         return self._waiting.n_windows
@@ -211,7 +221,8 @@ class Speakers:
 
     def hear(self, position: int, samples: Float32, decisions: Sequence[bool]) -> None:
         """Take whole frames of 16 kHz sound, in order, with the decisions of the voice detector."""
-        self._heard = max(self._heard, position + samples.size)
+        self._latest = position + samples.size
+        self._heard = max(self._heard, self._latest)
         if not self.stopped:
             self._waiting.put(self._cutter.push(position, samples, decisions))
 

@@ -107,6 +107,11 @@ class VoiceTurns:
             return None
         return Guess(segment.start, segment.voice)
 
+    @property
+    def start(self) -> int | None:
+        """Where speech begins that is not settled; None: there is none."""
+        return None if self._segment is None else self._segment.start
+
     def reconsider(self, before: int | None) -> None:
         """Take note that the voices of the book have become others, and who spoke last."""
         self.before = before

@@ -68,6 +68,11 @@ class VoiceCutter:
         self._n_new = 0  # frames since its newest window
         self._n_quiet = 0  # frames of silence since its newest speech
 
+    @property
+    def start(self) -> int | None:
+        """Where the open stretch begins; None: there is none."""
+        return self._start if self._frames else None
+
     def push(self, position: int, samples: NDArray[np.float32], decisions: Sequence[bool]) -> list[VoiceItem]:
         """Take whole frames of sound from `position` on, in order.
 

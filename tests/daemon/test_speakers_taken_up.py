@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from amanuensis.daemon.connection import Chunk
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import Hello
 from amanuensis.daemon.spool.places import RecordingMode
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.formats import AudioFormat
+from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceJob
 from tests.daemon.test_session_speakers import WORDS, speakers
 from tests.helpers.daemon_client import Event, cut, pcm
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, speak, told
@@ -105,6 +108,41 @@ async def test_a_talk_whose_daemon_dies_ends_as_an_undisturbed_one(tmp_path: Pat
         assert labels(events) == labels(undisturbed)
         at_work, afterwards = taken.files
         assert (len(at_work) > 0, afterwards) == (True, [])
+
+
+class LateDesk(VoiceDesk):
+    """Has no time for voices until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__(PitchEmbedder())
+        self.opened = asyncio.Event()
+
+    async def work(self, job: VoiceJob) -> VoiceAnswer:
+        await self.opened.wait()
+        return await super().work(job)
+
+
+async def test_voices_that_still_waited_are_heard_again(tmp_path: Path, voices: VoiceDesk) -> None:
+    """Killed when words were final long before there was time for their voices: their sound is kept until then."""
+    folder, n_words = tmp_path / "first", 23
+    with closing(LateDesk()) as late:
+        async with kept_sessions(folder, voices=late) as sessions:
+            session = sessions.open(Hello("speak", AudioFormat()))
+            for n, chunk in enumerate(CHUNKS[: AFTER_23_WORDS + 15]):
+                session.cursor.next_chunk = n + 1
+                session.cursor.position_bytes += len(chunk)
+                session.hear(Chunk(n, 0, chunk))
+            while sum(1 for _ in session.journal.said()) < n_words or session.pump.session.has_utterances:
+                await asyncio.sleep(0)  # a turn of the loop: nothing but the engine's answers is waited for
+            assert all(word.spk is None for _, _, word in session.journal.said())
+            left = as_killed(folder, tmp_path / "left")
+            late.opened.set()
+            await over(session)
+    async with kept_sessions(left, voices=voices) as sessions:
+        session = only(sessions)
+        await speak(session, CHUNKS)
+        await over(session)
+        assert speakers(told(session.journal.replay(0))) == NAMES
 
 
 async def test_a_finished_recording_holds_no_voices(tmp_path: Path, voices: VoiceDesk) -> None:
