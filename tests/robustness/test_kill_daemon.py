@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from amanuensis.daemon.addresses import parse_address
 from amanuensis.stream.wer import word_errors
+from tests.daemon.test_session_speakers import speakers
 from tests.helpers.daemon_client import Event, TestClient, check_invariants, committed_text, connected, cut, hello, pcm
 from tests.helpers.daemon_process import DaemonProcess, caption, run_command, running_daemon, text_of
 
@@ -81,6 +83,18 @@ class Speaker:
         self._hello |= {"after_seq": len(self.events)}
 
 
+def names_apart(one: list[Event], other: list[Event]) -> int:
+    """Return how many of the words that both have, most of them, are of another speaker in the end."""
+    texts = [committed_text(events).lower().split() for events in (one, other)]
+    names = [speakers(events) for events in (one, other)]
+    assert [len(text) for text in texts] == [len(name) for name in names]
+    assert len(set(names[0])) == 2
+    same = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
+    pairs = [(names[0][block.a + k], names[1][block.b + k]) for block in same for k in range(block.size)]
+    assert 2 * len(pairs) > len(texts[0])
+    return sum(left != right for left, right in pairs)
+
+
 def places(folder: Path) -> dict[str, str]:
     """Return the folders that every process of the test uses, as variables."""
     return {
@@ -103,8 +117,11 @@ async def killed_often(
     with running_daemon(model, folder, env=env) as daemon:
         name = await speaker.finish(daemon)
         fates = json.loads(daemon.get(f"/v1/sessions/{name}.json"))["ledger"]["samples"]
-        whole = text_of(await caption(daemon.url, sound))
+        undisturbed = await caption(daemon.url, sound)
+        whole = text_of(undisturbed)
     check_invariants(speaker.events)
+    assert names_apart(undisturbed, speaker.events) <= 2 * kills
+    assert not list((folder / "kept").rglob("voices-*")), "vectors of voices outlive their session"
     assert fates["received"] == len(sound) == fates["transcribed"] + fates["silence"]
     assert sum(event.get("code") == "recovered" for event in speaker.events) == kills
     heard = committed_text(speaker.events)
