@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,16 +68,26 @@ async def open_pipeline(
         settings.encoder,
         settings.decoder,
     )
-    engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
+    async with _loading_voices(folder, config, live=live) as loading:
+        engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
+        try:
+            config.stream.check_model(engine.info)
+            yield Pipeline(engine, Tokenizer(folder), config, await loading)
+        finally:
+            await engine.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _loading_voices(folder: Path, config: Config, *, live: bool) -> AsyncIterator[Awaitable[VoiceDesk | None]]:
+    """Load what tells voices apart, in a thread, while the engine starts; whoever awaits it is told what is wrong."""
+    wanted = live or config.stream.asks_for_speakers
+    loading = asyncio.ensure_future(asyncio.to_thread(_voices, folder, config) if wanted else asyncio.sleep(0))
     try:
-        config.stream.check_model(engine.info)
-        with contextlib.ExitStack() as stack:
-            voices = None
-            if live or config.stream.asks_for_speakers:
-                voices = stack.enter_context(contextlib.closing(await asyncio.to_thread(_voices, folder, config)))
-            yield Pipeline(engine, Tokenizer(folder), config, voices)
+        yield loading
     finally:
-        await engine.aclose()
+        (desk,) = await asyncio.gather(loading, return_exceptions=True)
+        if isinstance(desk, VoiceDesk):
+            desk.close()
 
 
 def _voices(folder: Path, config: Config) -> VoiceDesk:
