@@ -228,6 +228,36 @@ class EventLog:
         return file
 
 
+def forget_checkpoints(folder: Path, charge: Callable[[int], None]) -> None:
+    """Rewrite the log of a session that is over without its checkpoints: they hold what voices are known by.
+
+    Raises:
+        SpoolError: the disk did not take it; the log is as it was.
+
+    """
+    for path in filter(_has_checkpoint, folder.glob(f"{PREFIX}*{SUFFIX}")):
+        target = path.with_name(path.name + UNFINISHED)
+        target.unlink(missing_ok=True)
+        copy = LogFile(target)  # not charged for: it is smaller than what it takes the place of
+        try:
+            with reading(path) as reader:
+                for record in reader:
+                    copy.append({**record, "c": {}} if record.get("k") == "step" else record)
+            copy.sync()
+        except SpoolError:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            copy.close()
+        charge(copy.size - path.stat().st_size)
+        _put_in_place(target)
+
+
+def _has_checkpoint(path: Path) -> bool:
+    with reading(path) as reader:
+        return any(record.get("c") for record in reader)
+
+
 def _put_in_place(path: Path) -> None:
     try:
         path.replace(path.with_name(path.name.removesuffix(UNFINISHED)))

@@ -15,7 +15,7 @@ from amanuensis.daemon.protocol import Configure, End, Flush, Mark, Note
 from amanuensis.daemon.session_store import Order
 from amanuensis.daemon.spool.audio_log import AudioLog, Segment
 from amanuensis.daemon.spool.clock import Clock
-from amanuensis.daemon.spool.event_log import EventLog, Step
+from amanuensis.daemon.spool.event_log import EventLog, Step, forget_checkpoints
 from amanuensis.daemon.spool.flac import FlacError, convert, settle
 from amanuensis.daemon.spool.header import SessionHeader
 from amanuensis.daemon.spool.log_file import SpoolError
@@ -163,6 +163,10 @@ class SessionSpool:
         except (FlacError, SpoolError) as error:
             log.warning("session %s: the last of its sound stays raw for now: %s", self.header.id, error)
         try:
+            forget_checkpoints(self.folder, self._charge)
+        except SpoolError as error:
+            log.warning("session %s: vectors of its voices stay in its recording: %s", self.header.id, error)
+        try:
             finish_recording(self.folder, self.header)
         except SpoolError as error:
             log.error("session %s: %s", self.header.id, error)
@@ -193,6 +197,7 @@ class SessionSpool:
             self._audio.drop_before(self._audio.place.position, unless=self._is_raw)
             self.close()
             self._audio.remove_empty()
+            forget_checkpoints(self.folder, self._charge)
             finish_recording(self.folder, self.header)
         else:
             self.close()

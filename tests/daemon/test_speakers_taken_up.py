@@ -16,7 +16,9 @@ import pytest
 
 from amanuensis.daemon.connection import Chunk
 from amanuensis.daemon.live_session import END, LiveSession
+from amanuensis.daemon.meetings.recording import Recording, read_recording
 from amanuensis.daemon.protocol import Hello
+from amanuensis.daemon.spool.log_file import reading
 from amanuensis.daemon.spool.places import RecordingMode
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.formats import AudioFormat
@@ -88,6 +90,11 @@ async def over(session: LiveSession) -> None:
     await session.task
 
 
+def speakers_of(recording: Recording) -> list[str | None]:
+    """Return whose each word of a recording is."""
+    return [word.spk for _, words in sorted(recording.words.items()) for word in words]
+
+
 def labels(events: list[Event]) -> list[dict[str, Any]]:
     """Return all that was told of speakers, its numbers left out."""
     return [
@@ -150,7 +157,12 @@ async def test_a_finished_recording_holds_no_voices(tmp_path: Path, voices: Voic
     taken = Taken(tmp_path / "one", voices, "asked")
     assert speakers(await taken.through([AFTER_23_WORDS])) == NAMES
     (recording,) = (path for path in (taken.folder / "recordings").iterdir() if path.is_dir() and path.name != "open")
-    assert list(recording.glob("events-*"))
+    checkpoints = []
+    for path in recording.glob("events-*"):
+        with reading(path) as reader:
+            checkpoints += [record["c"] for record in reader if record["k"] == "step"]
+    assert len(checkpoints) > 0 == len([checkpoint for checkpoint in checkpoints if checkpoint])
+    assert speakers_of(read_recording(recording)) == NAMES
     assert not list(taken.folder.rglob("voices-*"))
 
 
