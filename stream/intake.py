@@ -239,7 +239,8 @@ class Intake:
 
     def drop_before(self, position: int) -> None:
         """Forget sound that is not needed any more."""
-        self.ring.drop_before(position)
+        undecided = (self.voices.stop_frame - self._n_known) * FRAME_SAMPLES  # of what comes again: not yet once more
+        self.ring.drop_before(min(position, undecided))
         self.voices.drop_before(min(position, self._listener_needs))
 
     @property

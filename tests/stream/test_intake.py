@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.intake import Intake
 from amanuensis.stream.ledger import Span
 from amanuensis.stream.segmenter import SpeechEnd, SpeechStart
+from amanuensis.stream.vad import FRAME_SAMPLES
 from tests.helpers.talk import cut_in_pieces, pcm, script, speak
 
 
@@ -142,3 +146,51 @@ def test_a_restored_intake_hears_the_same(rate: int) -> None:
     assert np.abs(after.ring.view(needed, after.newest) - whole.ring.view(needed, whole.newest)).max() < 1e-4
     assert after.voices.spans(needed, after.newest) == whole.voices.spans(needed, whole.newest)
     assert after.ledger.totals().received == len(data) // 2
+
+
+class Noted:
+    """A listener that notes what it hears."""
+
+    def __init__(self, hears_from: int = 0) -> None:
+        self.hears_from = self.needs_from = hears_from
+        self.heard: dict[int, tuple[bytes, bool]] = {}
+
+    def hear(self, position: int, samples: NDArray[np.float32], decisions: Sequence[bool]) -> None:
+        for k, decision in enumerate(decisions):
+            at = position + k * FRAME_SAMPLES
+            assert at not in self.heard
+            self.heard[at] = samples[k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES].tobytes(), decision
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_a_listener_hears_again_what_it_needs(rate: int) -> None:
+    """What it has not done with comes again, with the decisions that were made, also where nobody else needs it."""
+    data = pcm(speak(script(16, 3, (0.0, 0.4)), rate=rate))
+    config, fmt = StreamConfig(), AudioFormat("s16le", rate)
+    first, needs_from = Noted(), 3 * 16_000
+    before = Intake(config, fmt, listener=first)
+    cut = 2 * round(6.4321 * rate)
+    for piece in cut_in_pieces(data[:cut], [999]):
+        before.push(piece)
+    first.needs_from = needs_from
+    before.ledger.settle("silence", 0, 6 * rate)
+    before.drop_before(6 * 16_000)
+    state = before.state(6 * 16_000, 6 * rate, ended=False)
+    assert state.needs_from / rate <= needs_from / 16_000
+    again = Noted(needs_from)
+    after = Intake(config, fmt, state, again)
+    at = 2 * state.needs_from
+    while at < cut:
+        n = min(after.max_bytes, cut - at, 1_001)
+        after.push(data[at : at + n])
+        after.drop_before(6 * 16_000)
+        at += n
+    known = {at: heard for at, heard in first.heard.items() if at >= needs_from}
+    assert len(known) > 100
+    assert {at: decision for at, (_, decision) in known.items()} == {
+        at: decision for at, (_, decision) in again.heard.items()
+    }
+    assert all(
+        np.allclose(np.frombuffer(sound, np.float32), np.frombuffer(again.heard[at][0], np.float32), atol=1e-5)
+        for at, (sound, _) in known.items()
+    )
