@@ -104,17 +104,25 @@ def labels(events: list[Event]) -> list[dict[str, Any]]:
     ]
 
 
-async def test_a_talk_whose_daemon_dies_ends_as_an_undisturbed_one(tmp_path: Path, voices: VoiceDesk) -> None:
+@pytest.mark.parametrize(
+    "stops",
+    [
+        [33, 90, 140, 181],
+        *(pytest.param(stops, marks=pytest.mark.long) for stops in ([AFTER_23_WORDS], [60], list(range(20, 225, 17)))),
+    ],
+)
+async def test_a_talk_whose_daemon_dies_ends_as_an_undisturbed_one(
+    tmp_path: Path, voices: VoiceDesk, stops: list[int]
+) -> None:
     """The same names at the end, and the same turns and revisions in between, wherever it dies and how often."""
     undisturbed = await Taken(tmp_path / "undisturbed", voices).through([])
     assert speakers(undisturbed) == NAMES
-    for name, stops in {"once": [AFTER_23_WORDS], "in-a-word": [60], "often": [33, 90, 140, 181]}.items():
-        taken = Taken(tmp_path / name, voices)
-        events = await taken.through(stops)
-        assert speakers(events) == NAMES
-        assert labels(events) == labels(undisturbed)
-        at_work, afterwards = taken.files
-        assert (len(at_work) > 0, afterwards) == (True, [])
+    taken = Taken(tmp_path / "disturbed", voices)
+    events = await taken.through(stops)
+    assert speakers(events) == NAMES
+    assert labels(events) == labels(undisturbed)
+    at_work, afterwards = taken.files
+    assert (len(at_work) > 0, afterwards) == (True, [])
 
 
 class LateDesk(VoiceDesk):
@@ -166,7 +174,9 @@ async def test_a_finished_recording_holds_no_voices(tmp_path: Path, voices: Voic
     assert not list(taken.folder.rglob("voices-*"))
 
 
-@pytest.mark.parametrize("damage", ["junk", "cut", "gone", "unreadable"])
+@pytest.mark.parametrize(
+    "damage", ["cut", *(pytest.param(damage, marks=pytest.mark.long) for damage in ("junk", "gone", "unreadable"))]
+)
 async def test_damaged_vectors_stop_nobody(
     tmp_path: Path, voices: VoiceDesk, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:

@@ -160,10 +160,10 @@ def test_hours_of_talk_take_so_much_room(spool: Spool, monkeypatch: pytest.Monke
     """The oldest segments go once the others hold all that is looked at together."""
     monkeypatch.setattr(vector_log, "SEGMENT_PIECES", 4)
     monkeypatch.setattr(vector_log, "MAX_PIECES", 16)
-    spool.play(20)
+    spool.play(12)
     history = spool.read()
     memory = spool.states[-1].memory
-    assert history.n_pieces == memory.n_pieces > 40
+    assert history.n_pieces == memory.n_pieces > 24
     assert 16 <= n_pieces(history.kept) <= 16 + 2 * 6
     assert spool.charged == spool.size
     spool.talk.taken_up(history.kept)
