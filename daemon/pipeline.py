@@ -18,6 +18,7 @@ from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
 from amanuensis.npu.tokenizer import Tokenizer
 
+HEAD_START_S: Final = 0.05  # of the engine's process: a thread that loads would hold up its start
 RESTARTS: Final = 8  # half a minute: a command that somebody waits for ends then, a daemon does not
 
 
@@ -81,13 +82,18 @@ async def open_pipeline(
 async def _loading_voices(folder: Path, config: Config, *, live: bool) -> AsyncIterator[Awaitable[VoiceDesk | None]]:
     """Load what tells voices apart, in a thread, while the engine starts; whoever awaits it is told what is wrong."""
     wanted = live or config.stream.asks_for_speakers
-    loading = asyncio.ensure_future(asyncio.to_thread(_voices, folder, config) if wanted else asyncio.sleep(0))
+    loading = asyncio.ensure_future(_voices_later(folder, config) if wanted else asyncio.sleep(0))
     try:
         yield loading
     finally:
         (desk,) = await asyncio.gather(loading, return_exceptions=True)
         if isinstance(desk, VoiceDesk):
             desk.close()
+
+
+async def _voices_later(folder: Path, config: Config) -> VoiceDesk:
+    await asyncio.sleep(HEAD_START_S)
+    return await asyncio.to_thread(_voices, folder, config)
 
 
 def _voices(folder: Path, config: Config) -> VoiceDesk:
