@@ -103,8 +103,9 @@ class Percentiles:
         points = np.percentile(values, (50, 95, 99)).tolist() if values else [float("nan")] * 3
         return cls(len(values), *points)
 
-    def __str__(self) -> str:
-        return f"{self.p50:.2f} / {self.p95:.2f} / {self.p99:.2f} s (n {self.n})"
+    def figures(self) -> dict[str, float | int | None]:
+        """Return the figures by name, None where there are none."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}  # noqa: PLR0124 - nan
 
 
 def plain_words(text: str) -> list[str]:
@@ -226,8 +227,8 @@ def normalised_erasure(take: Take) -> float:
     """Return how many shown words were taken back, through the words of the whole text at the end.
 
     With D_k the words shown after the k-th event, committed ones and partial, it is the sum over k of
-    |D_k-1| - lcp(D_k-1, D_k), through |D_n| (Arivazhagan et al. 2020, arXiv 1912.03393). A commit leaves what the
-    partial had beyond it: it takes nothing back.
+    |D_k-1| - lcp(D_k-1, D_k), through |D_n| (Arivazhagan et al. 2020, arXiv 1912.03393). Commits and finals leave what
+    the partial had beyond their words: it may belong to the next utterance, and counts when it is replaced.
     """
     done: list[str] = []
     opened: list[str] = []
@@ -241,10 +242,11 @@ def normalised_erasure(take: Take) -> float:
         elif one.kind == "commit":
             opened, partial = opened + words, partial[len(words) :]
         else:
-            done, opened, partial = done + opened + words[len(opened) :], [], []
+            new = words[len(opened) :]
+            done, opened, partial = done + opened + new, [], partial[len(new) :]
         now = done + opened + partial
         erased += len(before) - _common_prefix(before, now)
-    return erased / max(1, len(committed(take)))
+    return (erased + len(partial)) / max(1, len(committed(take)))
 
 
 def _common_prefix(left: Sequence[str], right: Sequence[str]) -> int:
@@ -302,7 +304,7 @@ class Latencies:
     def figures(self) -> dict[str, Any]:
         """Return the figures by name."""
         named = {"final_s": self.final_s, "commit_s": self.commit_s, "partial_s": self.partial_s}
-        return {name: asdict(Percentiles.of(values)) for name, values in named.items()} | {
+        return {name: Percentiles.of(values).figures() for name, values in named.items()} | {
             "normalised_erasure": float(np.mean(self.erasures)) if self.erasures else 0.0,
             "wer": self.errors.rate,
             "words": self.errors.n,
