@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from amanuensis.benchmarks.clips import load_clips
 from amanuensis.benchmarks.common import Spread, header, report
 from amanuensis.benchmarks.daemon_run import UNLIMITED, DaemonRun, running_daemon
 from amanuensis.benchmarks.live import LiveRun, Speaker, speak_together
-from amanuensis.benchmarks.measures import Latencies, Spoken, streaming_errors
+from amanuensis.benchmarks.measures import Latencies, Spoken, streaming_errors, three
 from amanuensis.benchmarks.simulated_clock import unaware_take
 from amanuensis.benchmarks.streaming_wer import Listener
+from amanuensis.benchmarks.targets import KNOWN
 from amanuensis.benchmarks.timed_speech import TimedSpeech, timed_speech
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
@@ -33,7 +34,8 @@ from amanuensis.stream.config import StreamConfig
 
 SPREAD_S = 4.0  # the starts of streams side by side are spread over so much
 WARM_S = 6.0  # of speech before anything is measured
-KNOWN, ALIGNED = "the synthesiser's", "those of the offline run"
+Load: TypeAlias = tuple[list[LiveRun], float]  # what each stream got, and the CPU seconds of the daemon
+ALIGNED = "those of the offline run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,14 +71,19 @@ def run(args: argparse.Namespace) -> int:
     if args.speech is not None:
         speech["1 stream, recorded"] = [recorded_speech(args.speech, args.seconds, listener)]
     runs = asyncio.run(_measure(args, speech))
-    figures = {name: aware_figures(speech[name], some) for name, some in runs.items()}
+    pooled = {name: all_latencies(speech[name], some) for name, some in runs.items()}
+    figures = {name: pooled[name].figures() | costs(speech[name], some) for name, some in runs.items()}
     for name, figure in figures.items():
         figure["unaware"] = _unaware(model, Tokenizer(folder), speech[name][0])
         figure["wer_offline"] = _offline_wer(listener, speech[name][0])
         figure["word_times"] = ALIGNED if "recorded" in name else KNOWN
-    takes = {name: [one.take.as_json()["shown"] for each in some for one in each[0]] for name, some in runs.items()}
-    report(head, {"latency": figures, "shown": takes if args.json else {}}, readable(figures), as_json=args.json)
+    raw = {"values": {name: each.values() for name, each in pooled.items()}, "shown": _shown(runs)} if args.json else {}
+    report(head, {"latency": figures} | raw, readable(figures), as_json=args.json)
     return 0
+
+
+def _shown(runs: Mapping[str, Sequence[Load]]) -> dict[str, list[Any]]:
+    return {name: [one.take.as_json()["shown"] for done, _ in some for one in done] for name, some in runs.items()}
 
 
 def _conversation(streams: int, seconds: float) -> list[TimedSpeech]:
@@ -96,11 +103,9 @@ def recorded_speech(folder: Path, seconds: float, listener: Listener) -> TimedSp
     return TimedSpeech(samples, tuple(Spoken(word.text, word.start_ms / 1000, word.end_ms / 1000) for word in words))
 
 
-async def _measure(
-    args: argparse.Namespace, speech: Mapping[str, Sequence[TimedSpeech]]
-) -> dict[str, list[tuple[list[LiveRun], float]]]:
+async def _measure(args: argparse.Namespace, speech: Mapping[str, Sequence[TimedSpeech]]) -> dict[str, list[Load]]:
     """Return the runs of each load with the CPU seconds of each, the loads in turn on one warm daemon."""
-    runs: dict[str, list[tuple[list[LiveRun], float]]] = {name: [] for name in speech}
+    runs: dict[str, list[Load]] = {name: [] for name in speech}
     async with running_daemon(args.model, args.threads, UNLIMITED) as daemon:
         await warm(daemon)
         for name in [*speech] * args.rounds:
@@ -116,15 +121,20 @@ async def warm(daemon: DaemonRun) -> None:
     await Speaker(timed_speech(WARM_S).samples, is_live=False).speak(daemon.url)
 
 
-def aware_figures(speech: Sequence[TimedSpeech], runs: Sequence[tuple[Sequence[LiveRun], float]]) -> dict[str, Any]:
-    """Return the computation-aware figures of all runs of one load."""
+def all_latencies(speech: Sequence[TimedSpeech], runs: Sequence[Load]) -> Latencies:
+    """Return the latencies of all streams of all runs of one load."""
     latencies = Latencies.none()
     for done, _ in runs:
         for each, one in zip(speech, done, strict=True):
             latencies.add(one.take, each.words)
+    return latencies
+
+
+def costs(speech: Sequence[TimedSpeech], runs: Sequence[Load]) -> dict[str, Any]:
+    """Return what one load cost and whether anything was late or dropped."""
     seconds = sum(each.seconds for each in speech)
     every = [one for done, _ in runs for one in done]
-    return latencies.figures() | {
+    return {
         "cpu_s_per_s": asdict(Spread.of([cpu_s / seconds for _, cpu_s in runs])),
         "lag_ms_max": max((lag for one in every for _, lag in one.lags_ms), default=0.0),
         "gaps_ms": sum(one.gaps_ms for one in every),
@@ -148,7 +158,7 @@ def readable(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for name, figure in figures.items():
         for way, each in (("", figure), (", clock stopped while computing", figure["unaware"])):
-            shown = "  ".join(f"{key} {_three(each[key + '_s'])}" for key in ("final", "commit", "partial"))
+            shown = "  ".join(f"{key} {three(each[key + '_s'])}" for key in ("final", "commit", "partial"))
             lines.append(f"{name + way:42} {shown}")
         lines.append(
             f"{name:42} erasure {figure['normalised_erasure']:.2f}  WER {100 * figure['wer']:.1f} % "
@@ -157,10 +167,3 @@ def readable(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
             f"word times: {figure['word_times']}"
         )
     return ["P50 / P95 / P99 in seconds, at the client's socket", *lines]
-
-
-def _three(figure: Mapping[str, float | None]) -> str:
-    """Return three percentiles as text."""
-    if not figure["n"]:
-        return "-"
-    return " / ".join(f"{figure[name]:.2f}" for name in ("p50", "p95", "p99")) + f" (n {figure['n']})"

@@ -8,7 +8,7 @@ computation-unaware ones by the same functions. Times are seconds since the firs
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
@@ -106,6 +106,13 @@ class Percentiles:
     def figures(self) -> dict[str, float | int | None]:
         """Return the figures by name, None where there are none."""
         return {name: None if value != value else value for name, value in asdict(self).items()}  # noqa: PLR0124 - nan
+
+
+def three(figure: Mapping[str, float | None]) -> str:
+    """Return the figures of percentiles as text."""
+    if not figure["n"]:
+        return "-"
+    return " / ".join(f"{figure[name]:.2f}" for name in ("p50", "p95", "p99")) + f" (n {figure['n']})"
 
 
 def plain_words(text: str) -> list[str]:
@@ -300,6 +307,11 @@ class Latencies:
         self.partial_s += partial_latencies_s(take, reference)
         self.erasures.append(normalised_erasure(take))
         self.errors += streaming_errors(" ".join(word.text for word in reference), transcript(take))
+
+    def values(self) -> dict[str, list[float]]:
+        """Return all latencies in order, to 1 ms."""
+        named = {"final": self.final_s, "commit": self.commit_s, "partial": self.partial_s}
+        return {name: [round(value, 3) for value in sorted(values)] for name, values in named.items()}
 
     def figures(self) -> dict[str, Any]:
         """Return the figures by name."""
