@@ -2,7 +2,7 @@
 
 `python -m amanuensis.benchmarks.widened_folder` prints its path.
 
-Its vocabulary is that of openai/whisper's English models, 51 864 tokens with special tokens and timestamps at their ids,
+Its vocabulary is that of openai/whisper's English models: 51 864 tokens, special tokens and timestamps at their ids,
 because OpenAI's reference, whisper.cpp and CTranslate2 compute those ids from the size. (The multilingual 51 865 would
 make them put a language and a task before the text, which the built-in model never read.) Text tokens keep their ids;
 the rest of the ids have names that no text is split into, and cannot win: `amanuensis.benchmarks.widened`.
@@ -91,8 +91,8 @@ def write_widened(source: ModelFiles, size: Size, folder: Path, name: str) -> No
         text = _texts(tokenizer)
         tokenizer["model"]["vocab"] = text
         tokenizer["added_tokens"] = list(_added_tokens())
-        for file, content in (("tokenizer.json", tokenizer), ("vocab.json", text | {"<|endoftext|>": TEXT_TOKENS})):
-            (part / file).write_text(json.dumps(content), encoding="utf-8")
+        (part / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+        (part / "vocab.json").write_text(json.dumps(text | {"<|endoftext|>": TEXT_TOKENS}), encoding="utf-8")
         tensors = {f"model.{name}": value.astype(_stored_type(name)) for name, value in model.tensors()}
         save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
 

@@ -1,7 +1,7 @@
 """The widened built-in model in every form that a system of the comparison reads, kept beside its folder.
 
-`python -m amanuensis.benchmarks.widened_forms hugging_face|ctranslate2|ggml|openai` prints a path; the forms of others are
-made by `--python`, the interpreter of an environment that has the other system.
+`python -m amanuensis.benchmarks.widened_forms hugging_face|ctranslate2|ggml|openai` prints a path; the forms of others
+are made by `--python`, the interpreter of an environment that has the other system.
 """
 
 from __future__ import annotations

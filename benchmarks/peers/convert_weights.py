@@ -1,8 +1,8 @@
 """A Whisper folder of Hugging Face's in the forms that other systems read.
 
 Run in the environment of the system, which needs neither transformers nor safetensors nor this package:
-`python convert_weights.py ctranslate2|openai FOLDER TARGET`. CTranslate2's own converter does the same with transformers
-and PyTorch.
+`python convert_weights.py ctranslate2|openai FOLDER TARGET`. CTranslate2's own converter does the same with
+transformers and PyTorch.
 """
 
 from __future__ import annotations
