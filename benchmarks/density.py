@@ -19,6 +19,7 @@ from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.daemon_run import UNLIMITED, DaemonRun, running_daemon
 from amanuensis.benchmarks.latency import warm
 from amanuensis.benchmarks.live import LiveRun, Speaker, speak_together
+from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.sound import SAMPLE_RATE, continuous_speech
 
 PACKET_S = 0.1  # of sound at a time, as clients in a network send it; smaller ones cost the clients more
@@ -36,7 +37,7 @@ class Load:
     streams: int
     lag_p50_ms: float  # once settled
     lag_p95_ms: float
-    growth_ms: float  # median lag of the last third less that of the middle third, of the worst stream
+    growth_ms: float  # median lag of all streams in the last third less that in the middle third
     gaps_ms: float
     late_s: float
     ticks_per_s: float  # windows decoded, for each second of sound
@@ -58,12 +59,7 @@ class Load:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench density`."""
-    parser.add_argument(
-        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads of the engine (default: its choice)"
-    )
+    add_model_arguments(parser)
     parser.add_argument("--seconds", type=float, default=24.0, metavar="S", help="speech of each stream (default: 24)")
     parser.add_argument("--first", type=int, default=8, metavar="N", help="streams to begin with (default: 8)")
     parser.add_argument("--most", type=int, default=128, metavar="N", help="streams to stop at (default: 128)")
@@ -73,8 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    head = header(args.model or "default", args.threads)
-    loads = asyncio.run(_measure(args))
+    folder = chosen_model(args.model)
+    head = header(folder.name, args.threads)
+    loads = asyncio.run(_measure(str(folder), args))
     carried = max((load.streams for load in loads if load.keeps_up), default=0)
     figures = {
         "streams": carried,
@@ -86,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _measure(args: argparse.Namespace) -> list[Load]:
-    async with running_daemon(args.model, args.threads, UNLIMITED) as daemon:
+async def _measure(model: str, args: argparse.Namespace) -> list[Load]:
+    async with running_daemon(model, args.threads, UNLIMITED) as daemon:
         await warm(daemon)
         return await search(lambda n: one_load(daemon, n, args.seconds), args.first, args.most, args.step)
 
@@ -136,20 +133,17 @@ async def one_load(daemon: DaemonRun, streams: int, seconds: float) -> Load:
 
 
 def lags(runs: Sequence[LiveRun], seconds: float) -> tuple[float, float, float]:
-    """Return P50 and P95 of the settled lags, and by how much the lag of the worst stream grew, in ms.
+    """Return P50 and P95 of the settled lags of all streams, and by how much their median grew, in ms.
 
     Counted until the sound ends: after that a stream catches up, or waits for its last words.
     """
-    settled: list[float] = []
-    growths: list[float] = [0.0]
-    for one in runs:
-        middle = [lag for at_s, lag in one.lags_ms if SETTLED * seconds <= at_s < 2 * SETTLED * seconds]
-        last = [lag for at_s, lag in one.lags_ms if 2 * SETTLED * seconds <= at_s <= seconds]
-        settled += middle + last
-        if middle and last:
-            growths.append(float(np.median(last) - np.median(middle)))
-    p50, p95 = np.percentile(settled, (50, 95)).tolist() if settled else (0.0, 0.0)
-    return round(p50, 1), round(p95, 1), round(max(growths), 1)
+    third_s = SETTLED * seconds
+    middle = [lag for one in runs for at_s, lag in one.lags_ms if third_s <= at_s < 2 * third_s]
+    last = [lag for one in runs for at_s, lag in one.lags_ms if 2 * third_s <= at_s <= seconds]
+    if not middle or not last:
+        return 0.0, 0.0, 0.0
+    p50, p95 = np.percentile(middle + last, (50, 95)).tolist()
+    return round(p50, 1), round(p95, 1), round(float(np.median(last) - np.median(middle)), 1)
 
 
 def readable(loads: Sequence[Load], carried: int) -> list[str]:

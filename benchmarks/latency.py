@@ -22,13 +22,13 @@ from amanuensis.benchmarks.common import Spread, header, report
 from amanuensis.benchmarks.daemon_run import UNLIMITED, DaemonRun, running_daemon
 from amanuensis.benchmarks.live import LiveRun, Speaker, speak_together
 from amanuensis.benchmarks.measures import Latencies, Spoken, streaming_errors, three
+from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.simulated_clock import unaware_take
 from amanuensis.benchmarks.streaming_wer import Listener
 from amanuensis.benchmarks.targets import KNOWN
 from amanuensis.benchmarks.timed_speech import TimedSpeech, timed_speech
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
-from amanuensis.npu.store import resolve
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.config import StreamConfig
 
@@ -40,12 +40,7 @@ ALIGNED = "those of the offline run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench latency`."""
-    parser.add_argument(
-        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads of the engine (default: its choice)"
-    )
+    add_model_arguments(parser)
     parser.add_argument(
         "--streams", type=int, nargs="+", default=[1, 16], metavar="N", help="streams at once (default: 1 16)"
     )
@@ -63,14 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    folder = resolve(args.model)
-    head = header(str(args.model or folder.name), args.threads)
+    folder = chosen_model(args.model)
+    head = header(folder.name, args.threads)
     speech = {f"{n} streams" if n > 1 else "1 stream": _conversation(n, args.seconds) for n in args.streams}
     model = load_model(EngineConfig(folder, threads=1))
     listener = Listener(model, Tokenizer(folder), StreamConfig(language="en"))
     if args.speech is not None:
         speech["1 stream, recorded"] = [recorded_speech(args.speech, args.seconds, listener)]
-    runs = asyncio.run(_measure(args, speech))
+    runs = asyncio.run(_measure(folder, args, speech))
     pooled = {name: all_latencies(speech[name], some) for name, some in runs.items()}
     figures = {name: pooled[name].figures() | costs(speech[name], some) for name, some in runs.items()}
     for name, figure in figures.items():
@@ -103,10 +98,12 @@ def recorded_speech(folder: Path, seconds: float, listener: Listener) -> TimedSp
     return TimedSpeech(samples, tuple(Spoken(word.text, word.start_ms / 1000, word.end_ms / 1000) for word in words))
 
 
-async def _measure(args: argparse.Namespace, speech: Mapping[str, Sequence[TimedSpeech]]) -> dict[str, list[Load]]:
+async def _measure(
+    folder: Path, args: argparse.Namespace, speech: Mapping[str, Sequence[TimedSpeech]]
+) -> dict[str, list[Load]]:
     """Return the runs of each load with the CPU seconds of each, the loads in turn on one warm daemon."""
     runs: dict[str, list[Load]] = {name: [] for name in speech}
-    async with running_daemon(args.model, args.threads, UNLIMITED) as daemon:
+    async with running_daemon(str(folder), args.threads, UNLIMITED) as daemon:
         await warm(daemon)
         for name in [*speech] * args.rounds:
             before_s = daemon.cpu_s()

@@ -18,6 +18,7 @@ from amanuensis.benchmarks.common import Spread, header, report
 from amanuensis.benchmarks.daemon_run import DaemonRun, running_daemon
 from amanuensis.benchmarks.live import FORMAT
 from amanuensis.benchmarks.measures import slope_per_hour
+from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.processes import Memory
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.client import Client, Hello, connect
@@ -52,12 +53,7 @@ class Held:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench memory`."""
-    parser.add_argument(
-        "--model", metavar="NAME|PATH", help="model (default: the best installed, else the built-in one)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads of the engine (default: its choice)"
-    )
+    add_model_arguments(parser)
     parser.add_argument(
         "--minutes", type=float, default=10.0, metavar="M", help="of speech at each start (default: 10)"
     )
@@ -67,8 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    head = header(args.model or "default", args.threads)
-    held = [asyncio.run(one_start(args.model, args.threads, args.minutes * 60)) for _ in range(args.runs)]
+    folder = chosen_model(args.model)
+    head = header(folder.name, args.threads)
+    held = [asyncio.run(one_start(str(folder), args.threads, args.minutes * 60)) for _ in range(args.runs)]
     spreads = {name: Spread.of([one.figures()[name] for one in held]) for name in held[0].figures()}
     figures: dict[str, Any] = {name: asdict(spread) for name, spread in spreads.items()}
     raw = [[(at_s, asdict(memory)) for at_s, memory in one.speaking] for one in held] if args.json else []
@@ -76,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def one_start(model: str | None, threads: int, seconds: float) -> Held:
+async def one_start(model: str, threads: int, seconds: float) -> Held:
     """Start a daemon and speak into it."""
     async with running_daemon(model, threads) as daemon, connect(daemon.url, Hello(audio=FORMAT)) as client:
         ready_s = time.perf_counter() - daemon.started_s
