@@ -20,33 +20,12 @@ from amanuensis.benchmarks.measures import Sent, Shown, Take
 from amanuensis.benchmarks.peers.peer import Link, Peer, PeerFailedError, Setup, interpreter
 from amanuensis.benchmarks.processes import cpu_seconds, memory
 from amanuensis.benchmarks.sound import SAMPLE_RATE
-from amanuensis.benchmarks.systems import PACKET_S, PAUSE_S
+from amanuensis.benchmarks.systems import PACKET_S, PAUSE_S, SystemRun
 from amanuensis.benchmarks.worker import QUIET
 
 QUIET_S = 4.0  # without a new text after the sound: nothing more is coming
 PATIENCE_S = 120.0  # for the start, and for a peer that is behind
 RETRY_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class PeerRun:
-    """What a live run of a peer gave.
-
-    Attributes:
-        take: what it showed when.
-        cpu_s: of all its processes, from the first packet to the end of the sound or the last new text, what is later.
-        rss_mb, pss_mb: the largest at the times of looking, once a second.
-        ready_s: from the start of its process until sound may come.
-        wall_s: from the first packet to the end of the sound or to the last new text, as `cpu_s`.
-
-    """
-
-    take: Take
-    cpu_s: float
-    rss_mb: float
-    pss_mb: float
-    ready_s: float
-    wall_s: float
 
 
 @dataclass(slots=True)
@@ -127,7 +106,7 @@ class _Stream:
         return time.perf_counter() - self.start
 
 
-async def run_peer(peer: Peer, setup: Setup, samples: NDArray[np.float32]) -> PeerRun:
+async def run_peer(peer: Peer, setup: Setup, samples: NDArray[np.float32]) -> SystemRun:
     """Start a peer, have it hear float32 sound at 16 kHz and a pause at live speed, and stop it.
 
     Raises:
@@ -147,7 +126,7 @@ async def run_peer(peer: Peer, setup: Setup, samples: NDArray[np.float32]) -> Pe
             watching.cancel()
     take = Take(tuple(stream.shown), tuple(stream.sent))
     cost_s = stream.last_cpu_s - stream.first_cpu_s
-    return PeerRun(take, cost_s, meter.rss_mb, meter.pss_mb, ready_s, stream.last_s)
+    return SystemRun(take, cost_s, meter.rss_mb, meter.pss_mb, ready_s, stream.last_s)
 
 
 @asynccontextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import subprocess
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,3 +103,11 @@ def interpreter(environment: str) -> Path:
     if not python.is_file():
         raise PeerFailedError(f"no environment {python.parents[1].name}; make it with: script/peers {environment}")
     return python
+
+
+def installed_versions(python: Path, libraries: Sequence[str]) -> dict[str, str]:
+    """Return the versions of distributions in the environment of an interpreter."""
+    code = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+    done = subprocess.run([str(python), "-c", code, *libraries], check=True, capture_output=True, text=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found

@@ -17,6 +17,7 @@ MEASUREMENTS: Final = {
         "stream_cost",
         "CPU seconds per second of audio, against other systems where script/peers installed them",
     ),
+    "peers": ("peers_live", "live captions of other systems beside ours: delay, CPU seconds, memory, start"),
     "latency": ("latency", "how long a reader waits for words, at one stream and at many, through the real daemon"),
     "density": ("density", "how many live streams this machine carries without falling behind"),
     "memory": ("memory", "memory of daemon and engine after start and after an hour of speech, and time to ready"),
