@@ -11,7 +11,7 @@ from pathlib import Path
 from onnx import TensorProto
 
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
-from amanuensis.npu.graph_layers import LayerBuilder, Precision
+from amanuensis.npu.graph_layers import LayerBuilder, PrecisionOf
 from amanuensis.npu.model_files import ModelFiles
 
 FEATURES, STATES = "features", "states"
@@ -22,11 +22,11 @@ def cross_names(layers: int) -> list[str]:
     return [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
 
 
-def write_encoder(path: Path, files: ModelFiles, precision: Precision) -> None:
+def write_encoder(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the encoder: features float32 [1, n_mels, n] -> states float32 [1, (n + 1) // 2, width]."""
     dimensions = files.dimensions
     with GraphBuilder(path) as graph:
-        layers = LayerBuilder(graph, files.weights, precision)
+        layers = LayerBuilder(graph, files.weights, precision_of)
         value = _convolutions(layers, graph.input(FEATURES, TensorProto.FLOAT, [1, dimensions.n_mels, "mel_frames"]))
         for layer in range(dimensions.encoder_layers):
             name = f"encoder.layers.{layer}"
@@ -60,7 +60,7 @@ def _self_attention(layers: LayerBuilder, value: str, name: str, heads: int) -> 
     return layers.add(value, layers.projection(mixed, f"{name}.self_attn.out_proj"))
 
 
-def write_cross(path: Path, files: ModelFiles, precision: Precision) -> None:
+def write_cross(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the cross-attention projections.
 
     states float32 [1, t, width] -> for each decoder layer keys float32 [1, heads, size, t], laid out for the product
@@ -70,7 +70,7 @@ def write_cross(path: Path, files: ModelFiles, precision: Precision) -> None:
     heads = dimensions.decoder_heads
     size = dimensions.width // heads
     with GraphBuilder(path) as graph:
-        layers = LayerBuilder(graph, files.weights, precision)
+        layers = LayerBuilder(graph, files.weights, precision_of)
         graph.input(STATES, TensorProto.FLOAT, [1, "frames", dimensions.width])
         names = iter(cross_names(dimensions.decoder_layers))
         for layer in range(dimensions.decoder_layers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
@@ -13,6 +14,7 @@ from amanuensis.npu.quantise import FULL_RANGE, REDUCED_RANGE, quantise_rows
 from amanuensis.npu.weights import Weights
 
 Precision = Literal["float32", "int8", "int8_reduced"]
+PrecisionOf = Callable[[str], Precision]  # by the name of a layer
 NORM_EPSILON = 1e-5  # torch's layer norm
 END = np.iinfo(np.int32).max  # of a slice: as far as it goes
 
@@ -35,10 +37,10 @@ class LayerBuilder:
     time. The nodes are those that ONNX Runtime would fuse to, written at once, so that nothing hangs on its optimiser.
     """
 
-    def __init__(self, graph: GraphBuilder, weights: Weights, precision: Precision) -> None:
+    def __init__(self, graph: GraphBuilder, weights: Weights, precision_of: PrecisionOf) -> None:
         self.graph = graph
         self.weights = weights
-        self.precision = precision
+        self.precision_of = precision_of
         self._quantised: dict[str, Quantised] = {}
 
     def linear(self, value: str, name: str, weight: Float32, bias: Float32 | None) -> str:
@@ -51,20 +53,17 @@ class LayerBuilder:
             bias: float32 [rows], or None.
 
         """
-        if self.precision != "float32":
-            return self._linear_int8(value, name, weight, bias)
+        if self.precision_of(name) != "float32":
+            return self._integer_product(self._quantise(value), name, weight, bias)
         graph = self.graph
         product = graph.node("MatMul", [value, graph.constant(f"{name}.weight", weight.T)])
         if bias is None:
             return product
         return graph.node("Add", [product, graph.constant(f"{name}.bias", bias)])
 
-    def _linear_int8(self, value: str, name: str, weight: Float32, bias: Float32 | None) -> str:
-        return self._integer_product(self._quantise(value), name, weight, bias)
-
     def _integer_product(self, value: Quantised, name: str, weight: Float32, bias: Float32 | None) -> str:
         graph = self.graph
-        rows = quantise_rows(weight, FULL_RANGE if self.precision == "int8" else REDUCED_RANGE)
+        rows = quantise_rows(weight, FULL_RANGE if self.precision_of(name) == "int8" else REDUCED_RANGE)
         inputs = [
             value.integers,
             graph.constant(f"{name}.int8", rows.values.T),
@@ -91,7 +90,7 @@ class LayerBuilder:
         graph = self.graph
         weight, bias = (self.weights[f"{name}.{part}"] for part in ("weight", "bias"))
         flat = np.moveaxis(weight, 2, 1).reshape(len(weight), -1)
-        if self.precision == "float32":
+        if self.precision_of(name) == "float32":
             return self.linear(self._neighbours(value, graph.scalar(0, np.float32)), name, flat, bias)
         quantised = self._quantise(value)  # before frames are repeated, and in a quarter of the bytes
         integers = self._neighbours(quantised.integers, quantised.zero)

@@ -21,7 +21,7 @@ def test_halving_convolution_is_one(tmp_path: Path, precision: Precision, tolera
     """The product gives what a convolution of kernel 3 and stride 2 gives, at both ends and for odd lengths too."""
     weights = ModelFiles.load(make_random_model(tmp_path / "model", RandomModel(width=16))).weights
     with GraphBuilder(tmp_path / "graph.onnx") as graph:
-        layers = LayerBuilder(graph, weights, precision)
+        layers = LayerBuilder(graph, weights, lambda _: precision)
         value = layers.halving_convolution(graph.input("x", TensorProto.FLOAT, [1, "n", 16]), "encoder.conv2")
         graph.output(value, TensorProto.FLOAT, [1, "m", 16])
     x = np.random.default_rng(0).standard_normal((1, frames, 16)).astype(np.float32)
