@@ -21,6 +21,7 @@ from amanuensis.benchmarks.sound import SAMPLE_RATE
 from amanuensis.benchmarks.timed_speech import TimedSpeech
 
 PACKET_S = 0.1  # of sound at a time: between the 0.02 s of a microphone and the 0.25 s that other clients send
+TICK_S = 0.5  # of new sound between two decodes, as the daemon is set by default
 PAUSE_S = 3.0  # silence after the speech, so that every system may see that the speaker has stopped
 OURS = "amanuensis"
 
