@@ -23,7 +23,7 @@ from amanuensis.benchmarks.sound import SAMPLE_RATE
 from amanuensis.benchmarks.systems import PACKET_S, PAUSE_S, SystemRun
 from amanuensis.benchmarks.worker import QUIET
 
-QUIET_S = 4.0  # without a new text after the sound: nothing more is coming
+QUIET_S = 8.0  # without a new text after the sound: nothing more is coming; its client gives WhisperLive 15 s
 PATIENCE_S = 120.0  # for the start, and for a peer that is behind
 RETRY_S = 0.05
 
@@ -69,6 +69,9 @@ class _Stream:
             if self.finishes:
                 await self.link.end()
             await self._until_quiet(listening)
+            if not self.finishes:
+                await self.link.end()
+                await asyncio.wait([listening], timeout=QUIET_S)
         finally:
             listening.cancel()
             (failure,) = await asyncio.gather(listening, return_exceptions=True)

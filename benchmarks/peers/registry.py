@@ -25,8 +25,11 @@ PEERS: Final[Mapping[str, Peer]] = {
     "realtimestt": REALTIME_STT,
     "whisper.cpp": WHISPER_CPP,
 }
-# Found by trying: what these read cannot be made of a Whisper model, so the same weights are impossible.
-NOT_COMPARABLE: Final[Mapping[str, str]] = {}
+# Found by trying them on the same weights.
+NOT_COMPARABLE: Final[Mapping[str, str]] = {
+    "sherpa-onnx": "2.0.1 streams transducer, CTC and paraformer models only; it reads Whisper for whole recordings",
+    "Vosk": "0.3.45 reads Kaldi models only and ends on a Whisper folder with 'Failed to create a model'",
+}
 
 
 def peer_setup(size: str, threads: int, tick_s: float) -> Setup:

@@ -49,9 +49,11 @@ class Segments:
 
     def read(self, message: dict[str, Any]) -> list[Text]:
         """Return what is new in a message."""
+        if "segments" not in message:
+            return []
         texts: list[Text] = []
         partial = ""
-        for segment in message.get("segments", ()):
+        for segment in message["segments"]:
             text = " " + segment["text"].strip()
             if not segment.get("completed"):
                 partial = text
@@ -62,6 +64,10 @@ class Segments:
             self._partial = partial
             texts.append(("partial", partial))
         return texts
+
+    def close(self) -> list[Text]:
+        """Return the text that stays as it is because no more comes: its client keeps the last segment too."""
+        return [("commit", self._partial)] if self._partial else []
 
 
 class _SegmentLink:
@@ -79,6 +85,8 @@ class _SegmentLink:
         async for message in self._socket:
             for text in self._segments.read(json.loads(message)):
                 yield text
+        for text in self._segments.close():
+            yield text
 
 
 @dataclass(frozen=True, slots=True)
