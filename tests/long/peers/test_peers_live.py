@@ -15,7 +15,7 @@ from amanuensis.benchmarks.systems import OURS
 
 @pytest.mark.parametrize("name", PEERS)
 def test_a_system_says_the_words_beside_ours(name: str) -> None:
-    """Each is started unmodified, hears the same speech, and shows some of its words; delays are printed, not judged."""
+    """Each is started unmodified and shows some of the words that it hears; delays are printed, not judged."""
     try:
         interpreter(PEERS[name].environment)
     except PeerFailedError as error:
