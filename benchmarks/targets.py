@@ -112,6 +112,20 @@ TARGETS: tuple[Target, ...] = (
         "at most",
         "{:.0f}",
     ),
+    Target(
+        "built-in: PSS after speech (shared pages once), MB",
+        at("memory-builtin", "memory", "pss_after_mb", "median"),
+        None,
+        "at most",
+        "{:.0f}",
+    ),
+    Target(
+        "built-in: growth of PSS, MB per hour of speech",
+        at("memory-builtin", "memory", "pss_slope_mb_per_h", "median"),
+        None,
+        "at most",
+        "{:.0f}",
+    ),
     Target("base: RSS after start, MB", at("memory-base", "memory", "rss_mb", "median"), 350, "at most", "{:.0f}"),
     Target(
         "base: RSS after speech, MB", at("memory-base", "memory", "rss_after_mb", "median"), 350, "at most", "{:.0f}"
