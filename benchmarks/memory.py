@@ -1,7 +1,7 @@
 """Memory of daemon and engine process: after start, and how it grows with hours of speech; and the time to `ready`.
 
-Speech comes as fast as it is taken, so that an hour of it passes in minutes: what leaks, leaks by windows and words. A
-tenth of it is left out before the slope is taken: caches fill.
+Speech comes as fast as it is taken, so that an hour of it passes in minutes: what leaks, leaks by windows and words. The
+slope is taken over the second half: until then caches fill.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.client import Client, Hello, connect
 
 PIECE_S = 5  # of speech between two looks at the memory
-FILLING = 0.1  # of the speech, before the slope
+FILLING = 0.5  # of the speech, before the slope is taken: caches fill, voices are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench memory`."""
     add_model_arguments(parser)
     parser.add_argument(
-        "--minutes", type=float, default=10.0, metavar="M", help="of speech at each start (default: 10)"
+        "--minutes", type=float, default=20.0, metavar="M", help="of speech at each start (default: 20)"
     )
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="starts to measure (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, with every look at the memory")
