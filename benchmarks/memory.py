@@ -1,7 +1,7 @@
 """Memory of daemon and engine process: after start, and how it grows with hours of speech; and the time to `ready`.
 
-Speech comes as fast as it is taken, so that an hour of it passes in minutes: what leaks, leaks by windows and words. The
-slope is taken over the second half: until then caches fill.
+Speech comes as fast as it is taken, so that an hour of it passes in minutes: what leaks, leaks by windows and words.
+The slope is taken over the second half: until then caches fill.
 """
 
 from __future__ import annotations
