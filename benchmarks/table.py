@@ -13,6 +13,7 @@ from amanuensis.benchmarks.plots import draw_all
 from amanuensis.benchmarks.targets import Results, rows
 from amanuensis.daemon.commands.common import UsageError
 
+BEGIN, END = "<!-- table: amanuensis bench table -->", "<!-- end of table -->"
 COLUMNS = (
     "system",
     "CPU s/s",
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench table`."""
     parser.add_argument("results", type=Path, metavar="DIR", help="folder with NAME.json of each measurement")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the plots into this folder")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="also write the table into this document")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -46,8 +48,26 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"rows": [[row.what, row.figure, row.target, row.verdict] for row in found]}))
         return 0
-    print(*provenance(results), "", *target_lines(results), "", *system_lines(results), sep="\n")
+    lines = [*provenance(results), "", *target_lines(results), "", *system_lines(results)]
+    if args.into is not None:
+        document = args.into.read_text(encoding="utf-8")
+        args.into.write_text(within(document, "\n".join(lines), args.into), encoding="utf-8")
+    print(*lines, sep="\n")
     return 0
+
+
+def within(document: str, text: str, path: Path) -> str:
+    """Return a document with a text in the place of what stood between its marks.
+
+    Raises:
+        UsageError: it has no marks.
+
+    """
+    head, begin, rest = document.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        raise UsageError(f"{path}: no place for the table; it stands between the lines {BEGIN} and {END}")
+    return f"{head}{begin}\n\n{text}\n\n{end}{tail}"
 
 
 def load_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -74,10 +94,12 @@ def provenance(results: Results) -> list[str]:
     machines = sorted({f"{head['device']}, {head['cores']} cores" for head in heads.values()})
     versions = {key: number for head in heads.values() for key, number in head["versions"].items()}
     return [
-        *machines,
+        *(f"Machine: {machine}." for machine in machines),
+        "",
         ", ".join(f"{name} {number}" for name, number in sorted(versions.items())),
+        "",
         *(
-            f"{name:16} model {head['model']}, threads {head['threads'] or 'auto'}, commit {head['commit']}, "
+            f"- {name}: model {head['model']}, threads {head['threads'] or 'auto'}, commit {head['commit']}, "
             f"load before {head['load_average']}"
             for name, head in heads.items()
         ),
@@ -100,7 +122,7 @@ def system_lines(results: Results) -> list[str]:
     lines = [_system(name, each, cores) for name, each in live["systems"].items()]
     failed = [f"{name}: not run: {why}" for name, why in live.get("failed", {}).items()]
     note = "Seconds are P50 / P95 / P99. Streams at most: cores through CPU seconds, so an upper bound, not measured."
-    return [*markdown(COLUMNS, lines), note, *failed]
+    return [*markdown(COLUMNS, lines), "", note, "", *failed]
 
 
 def _system(name: str, each: Mapping[str, Any], cores: int) -> tuple[str, ...]:

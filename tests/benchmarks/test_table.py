@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from amanuensis.benchmarks.plots import bars, curves, draw_all
-from amanuensis.benchmarks.table import load_results, run, system_lines
+from amanuensis.benchmarks.table import BEGIN, END, load_results, run, system_lines, within
 from amanuensis.benchmarks.targets import KNOWN, TARGETS, rows
 from amanuensis.daemon.commands.common import UsageError
 
@@ -134,7 +134,12 @@ def test_the_command_prints_the_table_and_draws(tmp_path: Path, capsys: pytest.C
     """Results are read from their files by name."""
     for name, result in RESULTS.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
-    assert run(argparse.Namespace(results=tmp_path, plots=tmp_path / "plots", json=False)) == 0
+    document = tmp_path / "document.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert run(argparse.Namespace(results=tmp_path, plots=tmp_path / "plots", into=document, json=False)) == 0
+    assert "MISSED" in document.read_text()
+    assert "old" not in document.read_text()
+    assert document.read_text().endswith(f"{END}\nafter\n")
     printed = capsys.readouterr().out
     assert "MISSED" in printed
     assert "commit abc" in printed
@@ -148,3 +153,9 @@ def test_a_folder_without_results_or_with_a_broken_one_is_named(tmp_path: Path) 
     (tmp_path / "live.json").write_text("{")
     with pytest.raises(UsageError, match=r"live\.json"):
         load_results(tmp_path)
+
+
+def test_a_document_without_a_place_for_the_table_is_named() -> None:
+    """Nothing is written where it does not belong."""
+    with pytest.raises(UsageError, match=r"page\.md"):
+        within("no marks", "table", Path("page.md"))
