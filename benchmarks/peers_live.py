@@ -13,12 +13,18 @@ from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.peers.live_run import run_peer
 from amanuensis.benchmarks.peers.peer import Peer, PeerFailedError, installed_versions, interpreter
 from amanuensis.benchmarks.peers.registry import NOT_COMPARABLE, PEERS, peer_setup
-from amanuensis.benchmarks.systems import OURS, SystemRun, compare, ours_live, readable
+from amanuensis.benchmarks.systems import OURS, PAUSE_S, SystemRun, compare, ours_live, readable
 from amanuensis.benchmarks.timed_speech import timed_speech
+from amanuensis.benchmarks.unpaced import readable as unpaced_lines
+from amanuensis.benchmarks.unpaced import unpaced
 from amanuensis.benchmarks.widened import SIZES
 from amanuensis.benchmarks.widened_folder import widened_folder
 from amanuensis.daemon.commands.common import UsageError
 
+UNTRIMMED_S = (
+    14.0  # whisper_streaming cuts its window from 15 s on where a model gives segments, which this one does not
+)
+AGREEMENT = "whisper_streaming"
 Case = Callable[[], Awaitable[SystemRun]]
 
 
@@ -49,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = choose(args.vs)
     head = header(f"built-in, widened to Whisper {args.size}", args.threads)
     figures = measure(args, chosen)
-    report(head, figures, readable(figures["systems"], figures["failed"]), as_json=args.json)
+    lines = readable(figures["systems"], figures["failed"]) + unpaced_lines(figures["unpaced"])
+    report(head, figures, lines, as_json=args.json)
     return 0
 
 
@@ -69,8 +76,10 @@ def measure(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     cases: dict[str, Case] = {OURS: partial(ours_live, str(model), args.threads, speech)}
     cases |= {PEERS[name].name: partial(run_peer, PEERS[name], setup, speech.samples) for name in names}
     runs, failed = run_all(cases, args.rounds)
+    short = timed_speech(min(args.seconds, UNTRIMMED_S))
     return {
         "systems": compare(runs, speech),
+        "unpaced": unpaced(setup, short, PAUSE_S, args.rounds) if PEERS[AGREEMENT].name in runs else {},
         "failed": dict(NOT_COMPARABLE) | failed,
         "seconds": speech.seconds,
         "tick_s": args.tick,
