@@ -78,7 +78,8 @@ class CpuModel:
         rule = by_rule(files.dimensions, _choose(precision), threads or auto_threads())
         self.tuning = tuned(files, rule, arithmetic=precision == "auto" and has_int8_dot(), threads=not threads)
         self.precision = self.tuning.arithmetic
-        self._encoder, self._cross, self._decoder = self._open()
+        self.graphs, sessions = self._open()
+        self._encoder, self._cross, self._decoder = sessions
         self._cross_names = [output.name for output in self._cross.get_outputs()]
         self.caches = Caches(files.dimensions)
         self._scorer: RowScorer | None = None
@@ -125,7 +126,7 @@ class CpuModel:
         cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
         return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
 
-    def _open(self) -> list[ort.InferenceSession]:
+    def _open(self) -> tuple[Path, list[ort.InferenceSession]]:
         """Open the prepared graphs; damaged ones are built again once."""
         int8: Precision = "int8" if has_int8_dot() else "int8_reduced"
         tuning = self.tuning
@@ -138,7 +139,7 @@ class CpuModel:
         for attempt in range(2):
             folder = prepare(self.files, name, key, lambda path: _build(path, self.files, precision_of))
             try:
-                return self._sessions(folder)
+                return folder, self._sessions(folder)
             except Exception as error:  # ONNX Runtime's exceptions have no common public base
                 if attempt:
                     raise ModelError(f"{folder}: ONNX Runtime cannot load it ({error}); report this") from error

@@ -65,7 +65,7 @@ def measure(
     """Measure for at most about BUDGET_S; `folder` takes the graphs for so long."""
     end_s = clock() + BUDGET_S
     products = shapes(files.dimensions)
-    bench = _Bench(folder, files, clock)
+    bench = _Bench(Products(folder, files), clock)
     if len(counts) > 1:
         rule = Tuning(
             rule.arithmetic,
@@ -89,21 +89,19 @@ def _counts(most: int) -> list[int]:
 class _Bench:
     """Times single products."""
 
-    def __init__(self, folder: Path, files: ModelFiles, clock: Callable[[], float]) -> None:
-        self._folder = folder
-        self._files = files
+    def __init__(self, products: Products, clock: Callable[[], float]) -> None:
+        self._products = products
         self._clock = clock
-        self._random = np.random.default_rng(0)
 
     def ratio(self, shape: Shape, arithmetic: Arithmetic, against: Arithmetic) -> float:
         """Return the time of a product in one arithmetic over that in another: the median of interleaved pairs."""
-        runs = [self._run(shape, each, 1) for each in (arithmetic, against)]
+        runs = [self._products.prepare(shape, each, 1) for each in (arithmetic, against)]
         pairs = [[self._time_s(run) for run in runs] for _ in range(ROUNDS)]
         return statistics.median(first / second for first, second in pairs)
 
     def threads(self, shape: Shape, arithmetic: Arithmetic, counts: Sequence[int]) -> int:
         """Return how many threads are worth having for a product."""
-        runs = {count: self._run(shape, arithmetic, count) for count in counts}
+        runs = {count: self._products.prepare(shape, arithmetic, count) for count in counts}
         times = {count: [self._time_s(run) for _ in range(ROUNDS)] for count, run in runs.items()}
         return enough_threads({count: statistics.median(some) for count, some in times.items()})
 
@@ -112,7 +110,17 @@ class _Bench:
         run()
         return self._clock() - start_s
 
-    def _run(self, shape: Shape, arithmetic: Arithmetic, threads: int) -> Callable[[], object]:
+
+class Products:
+    """Single products with the nodes that the graphs have; `folder` holds a graph only while it is opened."""
+
+    def __init__(self, folder: Path, files: ModelFiles) -> None:
+        self._folder = folder
+        self._files = files
+        self._random = np.random.default_rng(0)
+
+    def prepare(self, shape: Shape, arithmetic: Arithmetic, threads: int) -> Callable[[], object]:
+        """Return a product of random values that has run once and made its buffers."""
         session = self._session(shape, arithmetic, threads)
         values = self._random.standard_normal((1, shape.rows, shape.columns), np.float32)
         inputs = {"value": ort.OrtValue.ortvalue_from_numpy(values)}
@@ -120,7 +128,7 @@ class _Bench:
         def run() -> object:
             return session.run_with_ort_values(["product"], inputs)
 
-        run()  # the first one makes its buffers
+        run()
         return run
 
     def _session(self, shape: Shape, arithmetic: Arithmetic, threads: int) -> ort.InferenceSession:
