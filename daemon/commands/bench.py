@@ -25,6 +25,8 @@ MEASUREMENTS: Final = {
     "startup": ("startup", "time from start to captions, and memory"),
     "wer": ("streaming_wer", "word errors of live captions against those of whole recordings"),
     "word-times": ("word_times", "how exact the times of words are, against synthetic speech whose times are known"),
+    "devices": ("devices", "the same window on each device there is: CPU in int8 and float32, NPU, simulation"),
+    "engine": ("engine", "where an encoding's and a token's time goes, and how far products are from this CPU's peak"),
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
