@@ -41,7 +41,7 @@ def draw_all(results: Results) -> dict[str, str]:
 
 
 def _latencies(results: Results) -> dict[str, Points]:
-    """Return how large a share of the words had come after how long, up to P99."""
+    """Return how large a share of the words had come after how long, up to P99; words guessed earlier stand at 0."""
     return {
         f"{kind}, {load}": [
             (values[round(share / 100 * (len(values) - 1))], float(share)) for share in range(1, 100, 2)
@@ -50,6 +50,10 @@ def _latencies(results: Results) -> dict[str, Points]:
         for kind, values in kinds.items()
         if values and "recorded" not in load
     }
+
+
+def _share(values: Sequence[float], share: int) -> float:
+    return values[round(share / 100 * (len(values) - 1))]
 
 
 def bars(title: str, values: Mapping[str, float]) -> str:

@@ -122,7 +122,15 @@ def system_lines(results: Results) -> list[str]:
     lines = [_system(name, each, cores) for name, each in live["systems"].items()]
     failed = [f"{name}: not run: {why}" for name, why in live.get("failed", {}).items()]
     note = "Seconds are P50 / P95 / P99. Streams at most: cores through CPU seconds, so an upper bound, not measured."
-    return [*markdown(COLUMNS, lines), "", note, "", *failed]
+    return [*markdown(COLUMNS, lines), "", note, "", *_unpaced(live.get("unpaced", {})), *failed]
+
+
+def _unpaced(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"On a simulated clock, one thread: {name}: {each['cpu_s_per_s']['median']:.3f} CPU s per s, "
+        f"{each['ratio']:.1f} times ours."
+        for name, each in figures.items()
+    ]
 
 
 def _system(name: str, each: Mapping[str, Any], cores: int) -> tuple[str, ...]:
