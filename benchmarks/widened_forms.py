@@ -1,7 +1,7 @@
 """The widened built-in model in every form that a system of the comparison reads, kept beside its folder.
 
-`python -m amanuensis.benchmarks.widened_forms hugging_face|ctranslate2|ggml|openai` prints a path; the forms of others
-are made by `--python`, the interpreter of an environment that has the other system.
+`python -m amanuensis.benchmarks.widened_forms FORM` prints a path; the forms of others are made by `--python`, the
+interpreter of an environment that has the other system.
 """
 
 from __future__ import annotations
@@ -19,8 +19,18 @@ from amanuensis.benchmarks.widened_ggml import write_ggml
 from amanuensis.npu.atomic import whole_or_nothing
 from amanuensis.npu.model_files import ModelFiles
 
-ENDINGS: Final = {"hugging_face": "", "ctranslate2": "-ct2-int8", "ggml": "-q8_0.bin", "openai": ".pt"}
-FOREIGN: Final = {"ctranslate2": "ctranslate2", "openai": "torch"}  # what the interpreter must have
+ENDINGS: Final = {
+    "hugging_face": "",
+    "ctranslate2": "-ct2-int8",
+    "ggml": "-q8_0.bin",
+    "openai": ".pt",
+    "openvino": "-ov-int8",
+}
+FOREIGN: Final = {
+    "ctranslate2": "ctranslate2",
+    "openai": "torch",
+    "openvino": "optimum-intel",
+}  # what the interpreter must have
 
 
 class ConversionError(Exception):
@@ -33,7 +43,7 @@ def widened_form(form: str, size: str = "base", python: Path | None = None) -> P
     Args:
         form: one of ENDINGS.
         size: one of SIZES.
-        python: interpreter that has ctranslate2, or torch for "openai"; needed only while the form is not there.
+        python: interpreter that has what FOREIGN says of the form; needed only while the form is not there.
 
     Raises:
         ConversionError: the interpreter is missing or cannot do it.
@@ -56,8 +66,11 @@ def _writer(form: str, python: Path | None) -> Callable[[Path, Path], None]:
 
 
 def _convert(python: Path, form: str, folder: Path, part: Path) -> None:
-    command = [str(python), convert_weights.__file__, form, str(folder), str(part)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    command = [convert_weights.__file__, form, str(folder), str(part)]
+    if form == "openvino":
+        export = ["export", "openvino", "--task", "automatic-speech-recognition-with-past", "--weight-format", "int8"]
+        command = ["-m", "optimum.commands.optimum_cli", *export, "--model", str(folder), str(part)]
+    done = subprocess.run([str(python), *command], check=False, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().rpartition("\n")[2]
         raise ConversionError(f"form {form!r}: {python} ended with status {done.returncode}: {last}")

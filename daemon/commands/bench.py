@@ -22,6 +22,7 @@ MEASUREMENTS: Final = {
     "density": ("density", "how many live streams this machine carries without falling behind"),
     "memory": ("memory", "memory of daemon and engine after start and after an hour of speech, and time to ready"),
     "table": ("table", "all of these against targets and other systems, from their JSON"),
+    "offline": ("offline", "throughput on a long recording, against other systems where script/peers installed them"),
     "startup": ("startup", "time from start to captions, and memory"),
     "wer": ("streaming_wer", "word errors of live captions against those of whole recordings"),
     "word-times": ("word_times", "how exact the times of words are, against synthetic speech whose times are known"),
