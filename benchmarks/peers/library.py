@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amanuensis.benchmarks.peers.peer import INSIDE, Link, PeerFailedError, Setup, Text
@@ -45,7 +45,9 @@ class Library:
         libraries: whose versions belong to the figures.
         driver: file name.
         form: field of `Weights` that it reads.
-        finishes: whether the driver decodes what it has when its input ends.
+        finishes: as `Peer` has it.
+        tick_s: its own time between decodes, whatever the setup says.
+        extra: more arguments of the driver.
 
     """
 
@@ -55,11 +57,14 @@ class Library:
     driver: str
     form: str
     finishes: bool
+    tick_s: float | None = None
+    extra: tuple[str, ...] = ()
     is_library: bool = True
 
     def command(self, python: Path, setup: Setup, port: int) -> list[str]:  # noqa: ARG002 - no server
         driver = str(INSIDE / self.driver)
-        return [str(python), driver, str(setup.weights.need(self.form)), str(setup.threads), str(setup.tick_s)]
+        numbers = (str(setup.threads), str(self.tick_s or setup.tick_s))
+        return [str(python), driver, str(setup.weights.need(self.form)), *numbers, *self.extra]
 
     @asynccontextmanager
     async def open(self, process: asyncio.subprocess.Process, port: int) -> AsyncIterator[Link]:  # noqa: ARG002 - no server
@@ -85,5 +90,7 @@ WHISPER_CPP = Library(
     libraries=("pywhispercpp",),
     driver="whisper_cpp_driver.py",
     form="ggml",
-    finishes=True,
+    finishes=False,
+    extra=("5.0",),
 )
+WHISPER_CPP_SLOW = replace(WHISPER_CPP, name="whisper.cpp stream, 3 s", tick_s=3.0, extra=("10.0",))

@@ -68,8 +68,9 @@ class _Stream:
             self._look()
             if self.finishes:
                 await self.link.end()
-            await self._until_quiet(listening)
-            if not self.finishes:
+                await asyncio.wait([listening], timeout=PATIENCE_S)
+            else:
+                await self._until_quiet(listening)
                 await self.link.end()
                 await asyncio.wait([listening], timeout=QUIET_S)
         finally:
@@ -90,20 +91,21 @@ class _Stream:
     async def _listen(self) -> None:
         async for kind, text in self.link.texts():
             self.shown.append(Shown(self._now_s(), kind, text))
-            self._look()
+            if text.strip():
+                self._look()
 
     def _look(self) -> None:
         self.last_s = self._now_s()
         self.last_cpu_s = max(self.last_cpu_s, cpu_seconds(self.pid))  # one that has ended has no figure any more
 
     async def _until_quiet(self, listening: asyncio.Task[None]) -> None:
-        """Wait until the peer has said nothing new for a while; one that is behind gets its time."""
+        """Go on with silence until the peer has said nothing new for a while; one that is behind gets its time."""
         over_s = self._now_s()
-        while not listening.done() and self._now_s() < over_s + PATIENCE_S:
-            last_s = max(over_s, self.shown[-1].at_s if self.shown else 0.0)
-            if self._now_s() >= last_s + QUIET_S:
-                return
-            await asyncio.sleep(0.1)
+        packets = 0
+        while not listening.done() and self._now_s() < min(self.last_s + QUIET_S, over_s + PATIENCE_S):
+            packets += 1
+            await asyncio.sleep(max(0.0, over_s + packets * PACKET_S - self._now_s()))
+            await self.link.send(bytes(2 * round(PACKET_S * SAMPLE_RATE)))
 
     def _now_s(self) -> float:
         return time.perf_counter() - self.start
@@ -129,6 +131,8 @@ async def run_peer(peer: Peer, setup: Setup, samples: NDArray[np.float32]) -> Sy
             watching.cancel()
     take = Take(tuple(stream.shown), tuple(stream.sent))
     cost_s = stream.last_cpu_s - stream.first_cpu_s
+    if not peer.finishes:  # it went on with silence: only the share of the sound counts
+        cost_s *= min(1.0, len(sound) / SAMPLE_RATE / stream.last_s)
     return SystemRun(take, cost_s, meter.rss_mb, meter.pss_mb, ready_s, stream.last_s)
 
 

@@ -79,7 +79,7 @@ class Peer(Protocol):
 
     @property
     def finishes(self) -> bool:
-        """Whether it decodes what it has when its client says that no more comes; else that stops it at once."""
+        """Whether it makes all final when its client says that no more comes; else it is sent silence until it has."""
 
     @property
     def libraries(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 
 import soundfile
 
-from amanuensis.benchmarks.peers.library import REALTIME_STT, WHISPER_CPP
+from amanuensis.benchmarks.peers.library import REALTIME_STT, WHISPER_CPP, WHISPER_CPP_SLOW
 from amanuensis.benchmarks.peers.peer import Peer, Setup
 from amanuensis.benchmarks.peers.weights import make_weights
 from amanuensis.benchmarks.peers.whisper_live import WhisperLive
@@ -24,6 +24,7 @@ PEERS: Final[Mapping[str, Peer]] = {
     "whisperlivekit-simul": WhisperLiveKit("simulstreaming"),
     "realtimestt": REALTIME_STT,
     "whisper.cpp": WHISPER_CPP,
+    "whisper.cpp-3s": WHISPER_CPP_SLOW,
 }
 # Found by trying them on the same weights.
 NOT_COMPARABLE: Final[Mapping[str, str]] = {

@@ -1,7 +1,8 @@
 """ufal/whisper_streaming: LocalAgreement on faster-whisper, its own TCP server (MIT).
 
 PCM goes in; each line that comes back is `BEGIN_MS END_MS TEXT`, text that will not change. Text that may change is not
-sent. Its server never flushes the last words (`online.finish()` is commented out there), so they are missing here too.
+sent. Its server never flushes the last words (`online.finish()` is commented out there). faster-whisper's own
+voice detection is switched on (`--vad`); the other one that it offers is fetched from the network at each start.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ class WhisperStreaming:
 
     name: str = "whisper_streaming"
     is_library: bool = False
-    finishes: bool = True  # but for the words that are not committed
+    finishes: bool = False
     environment: str = "whisper-streaming"
     libraries: tuple[str, ...] = ("faster-whisper", "ctranslate2")
 
     def command(self, python: Path, setup: Setup, port: int) -> list[str]:
         launcher = str(INSIDE / "whisper_streaming_launcher.py")
         words = ["--host", "127.0.0.1", "--port", str(port), "--lan", "en", "--log-level", "WARNING"]
-        words += ["--model_dir", str(setup.weights.need("ctranslate2")), "--min-chunk-size", str(setup.tick_s)]
+        words += ["--model_dir", str(setup.weights.need("ctranslate2")), "--min-chunk-size", str(setup.tick_s), "--vad"]
         checkout = python.parents[1] / "whisper_streaming"
         return [str(python), launcher, str(checkout), *words, "--warmup-file", str(setup.warm_up)]
 

@@ -1,9 +1,10 @@
 """whisper.cpp's stream mode through pywhispercpp (both MIT). See `../library.py`.
 
 The example `stream` of whisper.cpp is a program for a microphone; its sliding window is followed here step by step
-with the settings of its README, `--step 500 --length 5000`: each step decodes the last 5 s; when a line is full it
-stands, and the next begins with the last 0.2 s. Sound that comes faster than it is decoded is dropped, as there.
-Run in its environment: `python FILE MODEL THREADS TICK_S < PCM`.
+with `--step 500 --length 5000`, as its README has it, or its defaults of 3 and 10 s: each step decodes the window;
+when a line is full it stands, and the next begins with the last 0.2 s. Sound that comes faster than it is decoded is
+dropped, as there.
+Run in its environment: `python FILE MODEL THREADS STEP_S LENGTH_S < PCM`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-LENGTH_S = 5.0
 KEEP_S = 0.2
 MAX_TOKENS = 32
 READ_BYTES = 640  # 20 ms
@@ -32,10 +32,12 @@ class Window:
 
     Args:
         step: samples of new sound for each decode.
+        length: samples of a window.
 
     """
 
     step: int
+    length: int
     dropped: int = 0  # samples
     _old: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     _steps: int = 0
@@ -45,12 +47,12 @@ class Window:
         if len(new) > 2 * self.step:
             self.dropped += len(new)
             return None
-        room = round((KEEP_S + LENGTH_S) * SAMPLE_RATE) - len(new)
+        room = round(KEEP_S * SAMPLE_RATE) + self.length - len(new)
         taken = min(len(self._old), max(0, room))
         sound = np.concatenate([self._old[len(self._old) - taken :], new])
         self._old = sound
         self._steps += 1
-        if self._steps % max(1, round(LENGTH_S * SAMPLE_RATE) // self.step - 1):
+        if self._steps % max(1, self.length // self.step - 1):
             return sound, "partial"
         self._old = sound[-round(KEEP_S * SAMPLE_RATE) :]
         return sound, "commit"
@@ -101,7 +103,7 @@ def stream(
 
 def main() -> None:
     """Stream standard input."""
-    model_file, threads, tick_s = sys.argv[1:]
+    model_file, threads, step_s, length_s = sys.argv[1:]
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     from pywhispercpp.model import Model
@@ -115,7 +117,7 @@ def main() -> None:
     inbox = Inbox()
     threading.Thread(target=inbox.fill, daemon=True).start()
     out.write(json.dumps({"ready": True}) + "\n")
-    window = Window(round(float(tick_s) * SAMPLE_RATE))
+    window = Window(round(float(step_s) * SAMPLE_RATE), round(float(length_s) * SAMPLE_RATE))
     stream(inbox, window, decode, lambda row: print(json.dumps(row), file=out))
     if window.dropped:
         print(f"dropped {window.dropped / SAMPLE_RATE:.1f} s of sound", file=sys.stderr)
