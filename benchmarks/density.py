@@ -42,6 +42,7 @@ class Load:
     late_s: float
     ticks_per_s: float  # windows decoded, for each second of sound
     cpu_s_per_s: float  # of daemon and engine, for each second of sound
+    clients_s_per_s: float  # of the clients, for each second of sound
     clients_cpu: float  # of the clients, for each second
     cpu: float  # of daemon and engine, for each second
     load_average: float
@@ -75,11 +76,13 @@ def run(args: argparse.Namespace) -> int:
     carried = max((load.streams for load in loads if load.keeps_up), default=0)
     figures = {
         "streams": carried,
+        "modelled_streams": round(head.cores / min(load.cpu_s_per_s + load.clients_s_per_s for load in loads), 1),
         "at_most_tried": max(load.streams for load in loads),
         "loads": [asdict(load) | {"keeps_up": load.keeps_up} for load in loads],
         "criterion": {"lag_p95_ms": MAX_LAG_MS, "growth_ms": GROWTH_MS, "late_s": MAX_LATE_S, "gaps_ms": 0},
     }
-    report(head, {"density": figures}, readable(loads, carried), as_json=args.json)
+    modelled = f"modelled, from CPU seconds on {head.cores} cores alone: {figures['modelled_streams']} streams"
+    report(head, {"density": figures}, [*readable(loads, carried), modelled], as_json=args.json)
     return 0
 
 
@@ -126,6 +129,7 @@ async def one_load(daemon: DaemonRun, streams: int, seconds: float) -> Load:
         late_s=round(max(one.late_s for one in runs), 3),
         ticks_per_s=round(decodes / sound_s, 3),
         cpu_s_per_s=round(cpu_s / sound_s, 4),
+        clients_s_per_s=round(own_s / sound_s, 4),
         clients_cpu=round(own_s / wall_s, 3),
         cpu=round(cpu_s / wall_s, 3),
         load_average=round(os.getloadavg()[0], 2),

@@ -10,7 +10,7 @@ from amanuensis.benchmarks.density import Load, lags, readable, search
 from amanuensis.benchmarks.live import LiveRun
 from amanuensis.benchmarks.measures import Take
 
-GOOD = Load(8, 200.0, 400.0, 0.0, 0.0, 0.01, 2.0, 0.03, 0.1, 0.5, 0.3)
+GOOD = Load(8, 200.0, 400.0, 0.0, 0.0, 0.01, 2.0, 0.03, 0.005, 0.1, 0.5, 0.3)
 
 
 async def tried(carried: int, first: int = 8, most: int = 128, step: int = 2) -> list[int]:
