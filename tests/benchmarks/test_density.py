@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from amanuensis.benchmarks.density import Load, lags, readable, search
+from amanuensis.benchmarks.density import Load, lags, modelled_streams, readable, search
 from amanuensis.benchmarks.live import LiveRun
 from amanuensis.benchmarks.measures import Take
 
@@ -62,3 +62,9 @@ def test_the_lines_say_who_falls_behind() -> None:
     assert "keeps up" in lines[0]
     assert "FALLS BEHIND" in lines[1]
     assert lines[2].startswith("8 streams")
+
+
+def test_the_model_takes_the_cost_of_a_load_that_keeps_up() -> None:
+    """One that falls behind decodes less often, and would seem cheap."""
+    behind = dataclasses.replace(GOOD, streams=32, cpu_s_per_s=0.01, gaps_ms=500.0)
+    assert modelled_streams([GOOD, behind], 2) == pytest.approx(2 / 0.035)
