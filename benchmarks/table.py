@@ -120,14 +120,18 @@ def system_lines(results: Results) -> list[str]:
         return ["no run beside other systems: script/peers NAME installs them"]
     cores = live["header"]["cores"]
     lines = [_system(name, each, cores) for name, each in live["systems"].items()]
-    failed = [f"{name}: not run: {why}" for name, why in live.get("failed", {}).items()]
+    failed = [f"- {name}: not run: {why}" for name, why in live.get("failed", {}).items()]
     note = "Seconds are P50 / P95 / P99. Streams at most: cores through CPU seconds, so an upper bound, not measured."
-    return [*markdown(COLUMNS, lines), "", note, "", *_unpaced(live.get("unpaced", {})), *failed]
+    told = [
+        f"- {name}: " + ", ".join(f"{library} {number}" for library, number in numbers.items())
+        for name, numbers in live.get("versions", {}).items()
+    ]
+    return [*markdown(COLUMNS, lines), "", note, "", *_unpaced(live.get("unpaced", {})), *failed, *told]
 
 
 def _unpaced(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
-        f"On a simulated clock, one thread: {name}: {each['cpu_s_per_s']['median']:.3f} CPU s per s, "
+        f"- On a simulated clock, one thread: {name}: {each['cpu_s_per_s']['median']:.3f} CPU s per s, "
         f"{each['ratio']:.1f} times ours."
         for name, each in figures.items()
     ]

@@ -66,6 +66,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "header": HEAD,
         "systems": {"amanuensis": system(0.1, 1.0), "other & co": system(0.5, 5.0), "third": system(2.0, 20.0)},
         "failed": {"fourth": "no environment"},
+        "versions": {"third": {"its-library": "1.0"}},
     },
 }
 
@@ -101,7 +102,7 @@ def test_systems_stand_beside_each_other_and_failures_have_their_reason() -> Non
         ["other & co", "0.500", "5.0", "4"],
         ["third", "2.000", "20.0", "1"],
     ]
-    assert lines[-1] == "fourth: not run: no environment"
+    assert lines[-2:] == ["- fourth: not run: no environment", "- third: its-library 1.0"]
 
 
 def test_plots_are_drawn_of_what_was_measured() -> None:
