@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 BATCH = 8  # faster-whisper's default
-# As faster-whisper's pipeline has it; the text before is a prompt that the built-in model reads badly.
-UNPROMPTED: Any = {"without_timestamps": True, "condition_on_previous_text": False}
+# As in faster-whisper's pipeline; the built-in model reads text before it badly, and fallbacks would only cost.
+UNPROMPTED: Any = {"without_timestamps": True, "condition_on_previous_text": False, "temperature": 0.0}
 Sound = NDArray[np.float32]
 Clips = list[tuple[float, float]]
 Cases = Mapping[str, Callable[[], str]]
