@@ -66,7 +66,7 @@ def openai(weights: Path, folder: Path, sound: Sound, clips: Clips, threads: int
     encoding = _encoding(folder, whisper.tokenizer.get_encoding("gpt2"))
     whisper.tokenizer.get_encoding = lambda *_, **__: encoding
     model = whisper.load_model(str(weights))
-    edges = [edge for clip in clips for edge in clip]
+    edges = [edge for clip in clips for edge in clip][:-1]  # the last ends with the sound: an end after it never comes
 
     def text() -> str:
         found = whisper.transcribe(model, sound, language="en", clip_timestamps=edges, fp16=False, **UNPROMPTED)
