@@ -93,7 +93,7 @@ TARGETS: tuple[Target, ...] = (
         "live base streams of continuous speech", at("density-base", "density", "streams"), 24, "at least", "{:.0f}"
     ),
     Target(
-        "the same, modelled from CPU seconds on all cores, clients included",
+        "the same, modelled: cores through CPU s per s at the pace of ticks it had",
         at("density-base", "density", "modelled_streams"),
         None,
         "at least",
