@@ -19,6 +19,7 @@ MEASUREMENTS: Final = {
     ),
     "peers": ("peers_live", "live captions of other systems beside ours: delay, CPU seconds, memory, start"),
     "latency": ("latency", "how long a reader waits for words, at one stream and at many, through the real daemon"),
+    "endpoint": ("endpoint", "what a shorter endpoint gains in time to final and costs in sentences cut"),
     "density": ("density", "how many live streams this machine carries without falling behind"),
     "memory": ("memory", "memory of daemon and engine after start and after an hour of speech, and time to ready"),
     "table": ("table", "all of these against targets and other systems, from their JSON"),
