@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from amanuensis.benchmarks.common import Spread, header, report, timed
+from amanuensis.benchmarks.daemon_run import COMMAND
+from amanuensis.benchmarks.processes import memory
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.client import Client, Hello, connect
 from amanuensis.stream.formats import AudioFormat
-
-COMMAND = [sys.executable, "-m", "amanuensis.daemon.main"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ async def one_start(model: str | None, threads: int) -> Start:
             raise RuntimeError(f"the daemon said {line!r} instead of where it listens")
         listening_s = time.perf_counter() - started
         ready_s, rss_mb = await speak(line[1], started, process.pid)
-        rss_after_mb = resident_mb(process.pid)
+        rss_after_mb = memory(process.pid).rss_mb
     finally:
         stopping = time.perf_counter()
         process.send_signal(signal.SIGTERM)
@@ -91,7 +88,7 @@ async def speak(url: str, started: float, pid: int) -> tuple[float, float]:
     """Send a minute of speech as fast as it is taken; return the time to `ready` and the resident size by then."""
     hello = Hello(audio=AudioFormat("f32le", SAMPLE_RATE, 1))
     async with connect(url, hello) as client, asyncio.TaskGroup() as tasks:
-        ready_s, rss_mb = time.perf_counter() - started, resident_mb(pid)
+        ready_s, rss_mb = time.perf_counter() - started, memory(pid).rss_mb
         tasks.create_task(send_minute(client))
         async for _event in client:
             pass
@@ -102,22 +99,3 @@ async def send_minute(client: Client) -> None:
     """Send a minute of the bundled conversation and end."""
     await client.send_audio(np.resize(conversation(), 60 * SAMPLE_RATE).tobytes())
     await client.end()
-
-
-def resident_mb(pid: int) -> float:
-    """Return the resident size of a process and its descendants; pages they share are counted once per process."""
-    return sum(_resident_kb(member) for member in family(pid)) / 1024
-
-
-def family(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    found = [pid]
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found += family(int(child))
-    return found
-
-
-def _resident_kb(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024

@@ -21,9 +21,13 @@ import numpy as np
 from amanuensis.benchmarks.common import Spread, header, interleaved, report
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.benchmarks.sound import continuous_speech
+from amanuensis.benchmarks.stream_live import FAST_S, LIVE_S, run_fast, run_live
+from amanuensis.benchmarks.stream_live import add_arguments as add_system_arguments
+from amanuensis.benchmarks.systems import TICK_S
 from amanuensis.benchmarks.worker import Run, Worker
+from amanuensis.daemon.commands.common import UsageError
 
-TICK_S = 0.5
+UTTERANCE_S = 10.0
 TOKENS_PER_S = 3.0
 BASE = RandomModel(width=512, layers=6, heads=8, multilingual=True, fillers=50_063)  # vocabulary of 51 865
 PEERS = {"faster-whisper int8 beam 5": "beam5", "faster-whisper int8 greedy": "greedy"}
@@ -32,10 +36,16 @@ PEERS = {"faster-whisper int8 beam 5": "beam5", "faster-whisper int8 greedy": "g
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench stream`."""
     parser.add_argument(
-        "--seconds", type=float, default=10.0, metavar="S", help="length of the utterance (default: 10)"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help=f"of speech (default: {UTTERANCE_S:g}, with --live {LIVE_S:g}, with --fast {FAST_S:g})",
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each system (default: 3)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default: 1)")
+    parser.add_argument(
+        "--tick", type=float, default=TICK_S, metavar="S", help="between decodes (default: %(default)s)"
+    )
     parser.add_argument("--no-peers", action="store_true", help="measure only ours")
     parser.add_argument(
         "--peers-python",
@@ -44,14 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="interpreter that has faster-whisper (default: .venv-peers of the checkout, made by script/peers)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_system_arguments(parser)
+    parser.set_defaults(tick=TICK_S)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    if args.live or args.fast:
+        return run_live(args) if args.live else run_fast(args)
+    if args.vs:
+        raise UsageError(f"--vs {' '.join(args.vs)} needs --live: whole systems are run at live speed")
+    seconds = args.seconds or UTTERANCE_S
     head = header("random weights, Whisper base, int8", args.threads)
     work = cache_folder()
     model = random_base(work / "random-base")
-    np.save(work / "speech.npy", continuous_speech(args.seconds))
+    np.save(work / "speech.npy", continuous_speech(seconds))
     common = [str(model), str(work / "speech.npy"), str(TICK_S), str(TOKENS_PER_S), str(args.threads)]
     peers_python = None if args.no_peers else find_peers(args.peers_python)
     with ExitStack() as stack:
@@ -65,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             cases |= {name: partial(peer.run, case) for name, case in PEERS.items()}
         interleaved(cases, 1)  # warm caches and shapes
         runs = interleaved(cases, args.rounds)
-    figures = compare(runs, args.seconds)
+    figures = compare(runs, seconds)
     report(head, figures, readable(figures, peers_python is None), as_json=args.json)
     return 0
 

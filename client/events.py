@@ -140,6 +140,7 @@ class Stats(TypedDict):
     lag_ms: float
     queue_ms: float
     tick_ms: float
+    tick_every_ms: NotRequired[float]  # older servers do not tell it
     rtf: float
     engine: EngineUse
 

@@ -99,8 +99,10 @@ class EngineSettings:
     Attributes:
         model: name or folder; None: the best that is installed, else the built-in one.
         device: where to compute; auto: the NPU where there is one that works, else the CPU; sim: the simulated NPU.
-        threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4.
-        precision: of the computation; auto: int8 on an NPU and where the CPU has int8 dot products, else float32;
+        threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4, as far as they are measured to
+            gain at the first start.
+        precision: of the computation; auto: int8 on an NPU and where the CPU has int8 dot products, but for
+            operators measured slower so at the first start, else float32;
             bf16 is for the NPU, float32 for the CPU.
         nice: added to the niceness of the engine process, 0 to 19, so that other programs go first.
         encoder: where to encode, when that is to be another device than the decoder's; not set: as device.

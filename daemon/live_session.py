@@ -382,7 +382,7 @@ class LiveSession:
         """Return how far behind the captions are."""
         session = self.pump.session
         rtf = self.pump.compute_ms / (1000 * self.audio_s) if self.audio_s else 0.0
-        return Stats(session.lag_ms, session.queue_ms, self.pump.tick_ms, rtf, self.engine_use())
+        return Stats(session.lag_ms, session.queue_ms, self.pump.tick_ms, session.tick_every_ms, rtf, self.engine_use())
 
     def _say_goodbye(self, ending: Ending) -> None:
         self.hub.publish(Entry(Bye(ending.reason, ending.resume_until)))

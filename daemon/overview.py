@@ -43,6 +43,7 @@ def live_facts(session: LiveSession, now_s: float) -> dict[str, Any]:
         "lag_ms": round(stats.lag_ms, DECIMALS),
         "queue_ms": round(stats.queue_ms, DECIMALS),
         "tick_ms": round(stats.tick_ms, DECIMALS),
+        "tick_every_ms": round(stats.tick_every_ms, DECIMALS),
         "rtf": round(stats.rtf, DECIMALS),
         "clients": len(session.hub.clients),
         "queued_events": max(map(len, session.hub.clients), default=0),

@@ -15,6 +15,7 @@ Float32 = NDArray[np.float32]
 FILTER_WIDTH = 7  # frames, openai/whisper's medfilt_width
 MIN_ROWS = 4  # fewer rows say nothing about what is usual for a frame; then the attention itself is used
 TINY = np.float32(1e-6)
+BLOCK_VALUES = 1 << 16  # filtered at once, so that what lies between stays in the cache
 
 
 class AttentionRows:
@@ -47,11 +48,16 @@ class AttentionRows:
 
     def scores(self, start: int) -> Float32:
         """Return how much each row from `start` on listens to each frame, float32 [n, frames], judged by all rows."""
-        rows = self._rows[:, : self._length]
-        if self._length >= MIN_ROWS:
-            rows = (rows - rows.mean(axis=1, keepdims=True)) / (rows.std(axis=1, keepdims=True) + TINY)
-        scores: Float32 = median_filter(rows[:, start:]).mean(axis=0)
-        return scores
+        heads, length, frames = len(self._rows), self._length, self._rows.shape[2]
+        total = np.zeros((length - start, frames), np.float32)
+        block = max(1, BLOCK_VALUES // (max(length, 1) * frames))
+        for first in range(0, heads, block):
+            rows = self._rows[first : first + block, :length]
+            if length >= MIN_ROWS:
+                rows = (rows - rows.mean(axis=1, keepdims=True)) / (rows.std(axis=1, keepdims=True) + TINY)
+            for filtered in median_filter(rows[:, start:]):
+                total += filtered
+        return np.divide(total, np.float32(heads), out=total)
 
 
 class RunningMoments:

@@ -10,6 +10,15 @@ INT8_DOT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})  # x86 and AR
 MAX_AUTO_THREADS = 4  # more gain little on one window and take cores from the rest of the machine
 
 
+def cpu_model(cpuinfo: Path = CPUINFO) -> str:
+    """Return the name that the processor gives itself, or "unknown"."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
 def has_int8_dot(cpuinfo: Path = CPUINFO) -> bool:
     """Return whether int8 products are exact and fast here; False when the CPU does not say."""
     try:

@@ -9,13 +9,13 @@ from onnx import TensorProto
 
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.graph_encoder import cross_names
-from amanuensis.npu.graph_layers import LayerBuilder, Precision
+from amanuensis.npu.graph_layers import LayerBuilder, PrecisionOf
 from amanuensis.npu.model_files import TOKEN_EMBEDDING, ModelFiles
 from amanuensis.npu.quantise import quantise_rows
+from amanuensis.npu.tuning import UNEMBEDDING
 
 IDS, POSITIONS, ROWS, LAST, TOTAL = "ids", "positions", "rows", "last", "total"
 LOGITS, ATTENTION = "logits", "attention"
-UNEMBEDDING = "unembedding"
 
 
 def cache_names(layers: int) -> list[str]:
@@ -23,7 +23,7 @@ def cache_names(layers: int) -> list[str]:
     return [f"cache_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
 
 
-def write_decoder(path: Path, files: ModelFiles, precision: Precision) -> None:
+def write_decoder(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the decoder.
 
     Inputs: ids int64 [b, n]; positions int64 [n]; rows int64 [r], the rows of n whose logits are wanted; last
@@ -34,14 +34,14 @@ def write_decoder(path: Path, files: ModelFiles, precision: Precision) -> None:
     Outputs: logits float32 [b, r, vocabulary]; attention float32 [alignment heads, b * n, t], after the softmax.
     """
     with GraphBuilder(path) as graph:
-        _DecoderBuilder(graph, files, precision).build()
+        _DecoderBuilder(graph, files, precision_of).build()
 
 
 class _DecoderBuilder:
-    def __init__(self, graph: GraphBuilder, files: ModelFiles, precision: Precision) -> None:
+    def __init__(self, graph: GraphBuilder, files: ModelFiles, precision_of: PrecisionOf) -> None:
         self.graph = graph
         self.files = files
-        self.layers = LayerBuilder(graph, files.weights, precision)
+        self.layers = LayerBuilder(graph, files.weights, precision_of)
         self.heads = files.dimensions.decoder_heads
         self.size = files.dimensions.width // self.heads
         self.attention: list[str] = []
@@ -79,7 +79,7 @@ class _DecoderBuilder:
     def _embed(self) -> str:
         graph, weights = self.graph, self.files.weights
         table = weights[TOKEN_EMBEDDING]
-        if self.layers.precision == "float32":
+        if self.layers.precision_of(UNEMBEDDING) == "float32":
             tokens = graph.node("Gather", [graph.constant("embedding", table), IDS])
         else:
             rows = quantise_rows(table)

@@ -11,7 +11,7 @@ from pathlib import Path
 from onnx import TensorProto
 
 from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
-from amanuensis.npu.graph_layers import LayerBuilder, Precision
+from amanuensis.npu.graph_layers import LayerBuilder, PrecisionOf
 from amanuensis.npu.model_files import ModelFiles
 
 FEATURES, STATES = "features", "states"
@@ -22,11 +22,11 @@ def cross_names(layers: int) -> list[str]:
     return [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
 
 
-def write_encoder(path: Path, files: ModelFiles, precision: Precision) -> None:
+def write_encoder(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the encoder: features float32 [1, n_mels, n] -> states float32 [1, (n + 1) // 2, width]."""
     dimensions = files.dimensions
     with GraphBuilder(path) as graph:
-        layers = LayerBuilder(graph, files.weights, precision)
+        layers = LayerBuilder(graph, files.weights, precision_of)
         value = _convolutions(layers, graph.input(FEATURES, TensorProto.FLOAT, [1, dimensions.n_mels, "mel_frames"]))
         for layer in range(dimensions.encoder_layers):
             name = f"encoder.layers.{layer}"
@@ -38,13 +38,16 @@ def write_encoder(path: Path, files: ModelFiles, precision: Precision) -> None:
 
 
 def _convolutions(layers: LayerBuilder, value: str) -> str:
-    """Two convolutions over time, the second halving it, and the positions; kept in float32 in every precision."""
+    """Two convolutions over time, the second halving it, and the positions.
+
+    The first is float32 in every precision: it reads the features, and costs a quarter of the second.
+    """
     graph, weights = layers.graph, layers.weights
-    for name, stride in (("encoder.conv1", 1), ("encoder.conv2", 2)):
-        parameters = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")]
-        value = graph.node("Conv", [value, *parameters], kernel_shape=[3], pads=[1, 1], strides=[stride])
-        value = graph.node("Gelu", [value])
-    value = graph.node("Transpose", [value], perm=[0, 2, 1])
+    name = "encoder.conv1"
+    parameters = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")]
+    value = graph.node("Conv", [value, *parameters], kernel_shape=[3], pads=[1, 1], strides=[1])
+    value = graph.node("Transpose", [graph.node("Gelu", [value])], perm=[0, 2, 1])
+    value = graph.node("Gelu", [layers.halving_convolution(value, "encoder.conv2")])
     frames = graph.node("Shape", [value], start=1, end=2)
     table = graph.constant("encoder.positions", weights["encoder.embed_positions.weight"])
     return layers.add(value, graph.node("Slice", [table, graph.ints(0), frames, graph.ints(0)]))
@@ -57,7 +60,7 @@ def _self_attention(layers: LayerBuilder, value: str, name: str, heads: int) -> 
     return layers.add(value, layers.projection(mixed, f"{name}.self_attn.out_proj"))
 
 
-def write_cross(path: Path, files: ModelFiles, precision: Precision) -> None:
+def write_cross(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the cross-attention projections.
 
     states float32 [1, t, width] -> for each decoder layer keys float32 [1, heads, size, t], laid out for the product
@@ -67,7 +70,7 @@ def write_cross(path: Path, files: ModelFiles, precision: Precision) -> None:
     heads = dimensions.decoder_heads
     size = dimensions.width // heads
     with GraphBuilder(path) as graph:
-        layers = LayerBuilder(graph, files.weights, precision)
+        layers = LayerBuilder(graph, files.weights, precision_of)
         graph.input(STATES, TensorProto.FLOAT, [1, "frames", dimensions.width])
         names = iter(cross_names(dimensions.decoder_layers))
         for layer in range(dimensions.decoder_layers):

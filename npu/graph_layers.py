@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,9 +14,20 @@ from amanuensis.npu.quantise import FULL_RANGE, REDUCED_RANGE, quantise_rows
 from amanuensis.npu.weights import Weights
 
 Precision = Literal["float32", "int8", "int8_reduced"]
+PrecisionOf = Callable[[str], Precision]  # by the name of a layer
 NORM_EPSILON = 1e-5  # torch's layer norm
+END = np.iinfo(np.int32).max  # of a slice: as far as it goes
 
 Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """Names of a value as uint8, of its scale and of its zero point."""
+
+    integers: str
+    scale: str
+    zero: str
 
 
 class LayerBuilder:
@@ -24,11 +37,11 @@ class LayerBuilder:
     time. The nodes are those that ONNX Runtime would fuse to, written at once, so that nothing hangs on its optimiser.
     """
 
-    def __init__(self, graph: GraphBuilder, weights: Weights, precision: Precision) -> None:
+    def __init__(self, graph: GraphBuilder, weights: Weights, precision_of: PrecisionOf) -> None:
         self.graph = graph
         self.weights = weights
-        self.precision = precision
-        self._quantised: dict[str, tuple[str, str, str]] = {}
+        self.precision_of = precision_of
+        self._quantised: dict[str, Quantised] = {}
 
     def linear(self, value: str, name: str, weight: Float32, bias: Float32 | None) -> str:
         """Return `value @ weight.T + bias`.
@@ -40,35 +53,65 @@ class LayerBuilder:
             bias: float32 [rows], or None.
 
         """
-        if self.precision != "float32":
-            return self._linear_int8(value, name, weight, bias)
+        if self.precision_of(name) != "float32":
+            return self._integer_product(self._quantise(value), name, weight, bias)
         graph = self.graph
         product = graph.node("MatMul", [value, graph.constant(f"{name}.weight", weight.T)])
         if bias is None:
             return product
         return graph.node("Add", [product, graph.constant(f"{name}.bias", bias)])
 
-    def _linear_int8(self, value: str, name: str, weight: Float32, bias: Float32 | None) -> str:
+    def _integer_product(self, value: Quantised, name: str, weight: Float32, bias: Float32 | None) -> str:
         graph = self.graph
-        rows = quantise_rows(weight, FULL_RANGE if self.precision == "int8" else REDUCED_RANGE)
-        quantised, scale, zero = self._quantise(value)
+        rows = quantise_rows(weight, FULL_RANGE if self.precision_of(name) == "int8" else REDUCED_RANGE)
         inputs = [
-            quantised,
+            value.integers,
             graph.constant(f"{name}.int8", rows.values.T),
-            scale,
+            value.scale,
             graph.constant(f"{name}.scales", rows.scales),
-            zero,
+            value.zero,
             "",  # the weights' zero points are 0
         ]
         if bias is not None:
             inputs.append(graph.constant(f"{name}.bias", bias))
         return graph.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
 
-    def _quantise(self, value: str) -> tuple[str, str, str]:
+    def halving_convolution(self, value: str, name: str) -> str:
+        """Apply the convolution called `name`, of kernel 3 and stride 2, as a product.
+
+        Args:
+            value: float32 [1, n, columns].
+            name: of its weight [rows, columns, 3] and bias.
+
+        Returns:
+            The name of float32 [1, (n + 1) // 2, rows].
+
+        """
+        graph = self.graph
+        weight, bias = (self.weights[f"{name}.{part}"] for part in ("weight", "bias"))
+        flat = np.moveaxis(weight, 2, 1).reshape(len(weight), -1)
+        if self.precision_of(name) == "float32":
+            return self.linear(self._neighbours(value, graph.scalar(0, np.float32)), name, flat, bias)
+        quantised = self._quantise(value)  # before frames are repeated, and in a quarter of the bytes
+        integers = self._neighbours(quantised.integers, quantised.zero)
+        return self._integer_product(replace(quantised, integers=integers), name, flat, bias)
+
+    def _neighbours(self, value: str, zero: str) -> str:
+        """Join every second frame of [1, n, columns] with those beside it: [1, (n + 1) // 2, 3 * columns]."""
+        graph = self.graph
+        padded = graph.node("Pad", [value, graph.ints(0, 1, 0, 0, 1, 0), zero])
+        axis, step = graph.ints(1), graph.ints(2)
+        parts = [
+            graph.node("Slice", [padded, graph.ints(start), graph.ints(stop), axis, step])
+            for start, stop in ((0, -2), (1, -1), (2, END))
+        ]
+        return graph.node("Concat", parts, axis=2)
+
+    def _quantise(self, value: str) -> Quantised:
         """Quantise a value once, however many layers read it."""
         if value not in self._quantised:
-            names = (f"{value}/uint8", f"{value}/scale", f"{value}/zero")
-            self.graph.nodes("DynamicQuantizeLinear", [value], list(names))
+            names = Quantised(f"{value}/uint8", f"{value}/scale", f"{value}/zero")
+            self.graph.nodes("DynamicQuantizeLinear", [value], list(astuple(names)))
             self._quantised[value] = names
         return self._quantised[value]
 

@@ -147,6 +147,8 @@ class _Model:
     def on_cpu(self, why: str) -> LoadedModel:
         """Load the model on the CPU alone."""
         backend = self._cpu()
+        if backend.tuning.how != "rule":
+            why = f"{why}; {backend.tuning}"
         info = self._info(Choice("cpu", "cpu"), why, precision=backend.precision)
         return LoadedModel(info, CpuRunner(backend, self.tokenizer))
 

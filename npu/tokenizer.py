@@ -95,7 +95,11 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text; special and timestamp tokens and bytes at the end that are no character yet are left out."""
-        return codecs.getincrementaldecoder("utf-8")("replace").decode(b"".join(map(self._text_bytes, ids)))
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(b"".join(map(self.text_bytes, ids)))
+
+    def text_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; none for special and timestamp tokens."""
+        return self._bytes.get(token, b"")
 
     def is_text(self, token: int) -> bool:
         """Return whether a token spells text: it is neither special nor a timestamp."""
@@ -179,9 +183,6 @@ class Tokenizer:
             if not _ends_inside_character(pending):
                 yield TokenWord(pending.decode("utf-8", "replace"), start, k + 1)
                 start, pending = k + 1, b""
-
-    def _text_bytes(self, token: int) -> bytes:
-        return self._bytes.get(token, b"")
 
     def _special(self, added: Mapping[str, int], *names: str) -> int:
         for name in names:

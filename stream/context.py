@@ -65,9 +65,14 @@ class StreamContext:
         return round(self.config.edge_ms * MODEL_RATE / 1000)
 
     @property
+    def tick_every_ms(self) -> float:
+        """New audio that makes a tick due: what is set, or more while the engine is slower."""
+        return self.pace.interval_ms(self.config.tick_ms)
+
+    @property
     def tick(self) -> int:
         """Samples of new audio that make a tick due."""
-        return round(self.pace.interval_ms(self.config.tick_ms) * MODEL_RATE / 1000)
+        return round(self.tick_every_ms * MODEL_RATE / 1000)
 
     def window_limit(self) -> int:
         """Return the longest window in samples, whole encoder frames, padding left out."""

@@ -184,6 +184,7 @@ class Stats(Event):
     lag_ms: Ms  # newest audio received minus newest audio decoded
     queue_ms: Ms
     tick_ms: Ms
+    tick_every_ms: Ms  # new audio that makes a tick due; more than is set while the engine is slower
     rtf: float
     engine: EngineUse
 

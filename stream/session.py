@@ -230,8 +230,7 @@ class StreamSession:
         ticket = self._current(ticket_id)
         if ticket is None:
             return []
-        self._outstanding = None
-        self._attempts = 0
+        self._outstanding, self._attempts = None, 0
         if not ticket.final:
             self._context.pace.measured(taken_ms)
         head = self._utterances.head
@@ -355,16 +354,17 @@ class StreamSession:
     @property
     def lag_ms(self) -> float:
         """Newest audio received minus newest audio decoded or judged silence."""
-        if not self._utterances:
-            return 0.0
-        return to_ms(max(0, self._intake.newest - self._utterances.head.decoded_end))
+        return to_ms(max(0, self._intake.newest - self._utterances.head.decoded_end)) if self._utterances else 0.0
 
     @property
     def queue_ms(self) -> float:
         """Audio received that no job has covered yet."""
-        if not self._utterances:
-            return 0.0
-        return to_ms(max(0, self._intake.newest - max(self._covered, self._utterances.head.decoded_end)))
+        return min(self.lag_ms, to_ms(max(0, self._intake.newest - self._covered)))
+
+    @property
+    def tick_every_ms(self) -> float:
+        """New audio that makes a tick due: what is set, or more while the engine is slower."""
+        return self._context.tick_every_ms
 
     @property
     def room_ms(self) -> float:

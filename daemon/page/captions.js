@@ -54,17 +54,21 @@ function showChanges(changes) {
 
 function showEvent(event) {
   switch (event.type) {
-    case "ready": showFacts(event.engine, null); break;
-    case "stats": showFacts(event.engine, event.lag_ms); break;
+    case "ready": showFacts(event.engine, ""); break;
+    case "stats": showFacts(event.engine, behind(event)); break;
     case "snapshot": if (isOverlay) view.clear(); break; // what was said before the scene was shown
     case "error": setState(event.message, "lost"); break;
     case "bye": setState(event.resume_until ? "the server is restarting" : `ended (${event.reason})`); break;
   }
 }
 
-function showFacts(engine, lagMs) {
+function showFacts(engine, pace) {
   const where = engine.encoder === engine.decoder ? engine.encoder : `${engine.encoder} + ${engine.decoder}`;
-  byId("facts").textContent = `${engine.model} on ${where}` + (lagMs === null ? "" : ` · ${(lagMs / 1000).toFixed(1)} s behind`);
+  byId("facts").textContent = `${engine.model} on ${where}${pace}`;
+}
+
+function behind({ lag_ms: lagMs, tick_every_ms: everyMs }) {
+  return ` · ${(lagMs / 1000).toFixed(1)} s behind, a look every ${(everyMs / 1000).toFixed(1)} s`;
 }
 
 // Login

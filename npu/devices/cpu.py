@@ -1,8 +1,7 @@
 """The CPU back end: ONNX Runtime on graphs built here from the weights.
 
 ONNX Runtime takes windows of any length, lets the cache lie in our own buffers and returns the logits of all tokens
-of a forward. Its options, as measured: spinning worker threads cost twice the CPU time for nothing; memory patterns
-would be kept for every window length ever seen.
+of a forward.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -19,15 +18,19 @@ from numpy.typing import NDArray
 from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
 from amanuensis.npu.devices.api import DecoderOutput, Encoding
 from amanuensis.npu.devices.cpu_scores import RowScorer
+from amanuensis.npu.devices.cpu_session import RUNTIME, open_session
+from amanuensis.npu.devices.cpu_tuning import tuned
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.prepared import discard, prepare
 from amanuensis.npu.row_rules import Row, RowRules, Selection
+from amanuensis.npu.tuning import by_rule, operator_of
+
+if TYPE_CHECKING:
+    from amanuensis.npu.graph_layers import Precision, PrecisionOf
 
 PrecisionChoice = Literal["auto", "float32", "int8"]
-SINGLE_THREAD_WIDTH = 512  # up to base, a decoder step is too small to gain from a second thread
-RUNTIME = f"onnxruntime {ort.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +66,20 @@ class CpuModel:
 
         Args:
             files: the model.
-            precision: "auto" is int8 where the CPU has int8 dot products (VNNI), else float32.
-            threads: 0 for the physical cores less one, at most 4.
+            precision: "auto" is int8 where the CPU has int8 dot products (VNNI), but for operators that are measured to
+                be slower so, else float32.
+            threads: 0 for the physical cores less one, at most 4, or as many of them as are measured to gain.
 
         Raises:
             ModelError: the graphs cannot be built or loaded.
 
         """
         self.files = files
-        self.precision: Literal["float32", "int8"] = _choose(precision)
-        self.threads = threads or auto_threads()
-        self._encoder, self._cross, self._decoder = self._open()
+        rule = by_rule(files.dimensions, _choose(precision), threads or auto_threads())
+        self.tuning = tuned(files, rule, arithmetic=precision == "auto" and has_int8_dot(), threads=not threads)
+        self.precision = self.tuning.arithmetic
+        self.graphs, sessions = self._open()
+        self._encoder, self._cross, self._decoder = sessions
         self._cross_names = [output.name for output in self._cross.get_outputs()]
         self.caches = Caches(files.dimensions)
         self._scorer: RowScorer | None = None
@@ -120,13 +126,20 @@ class CpuModel:
         cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
         return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
 
-    def _open(self) -> list[ort.InferenceSession]:
+    def _open(self) -> tuple[Path, list[ort.InferenceSession]]:
         """Open the prepared graphs; damaged ones are built again once."""
-        precision = "int8_reduced" if self.precision == "int8" and not has_int8_dot() else self.precision
+        int8: Precision = "int8" if has_int8_dot() else "int8_reduced"
+        tuning = self.tuning
+        name = "mixed" if tuning.other else int8 if self.precision == "int8" else "float32"
+        key = " ".join([RUNTIME, *tuning.other])
+
+        def precision_of(layer: str) -> Precision:
+            return int8 if tuning.of(operator_of(layer)) == "int8" else "float32"
+
         for attempt in range(2):
-            folder = prepare(self.files, precision, RUNTIME, lambda path: _build(path, self.files, precision))
+            folder = prepare(self.files, name, key, lambda path: _build(path, self.files, precision_of))
             try:
-                return self._sessions(folder)
+                return folder, self._sessions(folder)
             except Exception as error:  # ONNX Runtime's exceptions have no common public base
                 if attempt:
                     raise ModelError(f"{folder}: ONNX Runtime cannot load it ({error}); report this") from error
@@ -134,9 +147,9 @@ class CpuModel:
         raise AssertionError
 
     def _sessions(self, folder: Path) -> list[ort.InferenceSession]:
-        decoder_threads = 1 if self.dimensions.width <= SINGLE_THREAD_WIDTH else self.threads
-        threads = {"encoder": self.threads, "cross": self.threads, "decoder": decoder_threads}
-        return [_session(folder / f"{graph}.onnx", count) for graph, count in threads.items()]
+        encode, decode = self.tuning.encoder_threads, self.tuning.decoder_threads
+        threads = {"encoder": encode, "cross": encode, "decoder": decode}
+        return [open_session(folder / f"{graph}.onnx", count) for graph, count in threads.items()]
 
 
 def _choose(precision: PrecisionChoice) -> Literal["float32", "int8"]:
@@ -145,23 +158,13 @@ def _choose(precision: PrecisionChoice) -> Literal["float32", "int8"]:
     return precision
 
 
-def _build(folder: Path, files: ModelFiles, precision: Any) -> None:
+def _build(folder: Path, files: ModelFiles, precision_of: PrecisionOf) -> None:
     """Write the three graphs; the `onnx` package is needed only here."""
     from amanuensis.npu.graph_decoder import write_decoder
     from amanuensis.npu.graph_encoder import write_cross, write_encoder
 
     for name, write in (("encoder", write_encoder), ("cross", write_cross), ("decoder", write_decoder)):
-        write(folder / f"{name}.onnx", files, precision)
-
-
-def _session(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = 3  # errors; warnings are about choices made on purpose
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        write(folder / f"{name}.onnx", files, precision_of)
 
 
 class Caches:

@@ -15,16 +15,21 @@ NOTHING = KindScores()
 
 
 class RowScorer:
-    """Scores rows of one vocabulary."""
+    """Scores rows of one vocabulary, in buffers of its own: a row allocates nothing of the vocabulary's size.
+
+    Not for use by several threads at once.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._suppressed = [np.flatnonzero(mask) for mask in selection.masks]
         self._ids = np.arange(selection.vocabulary, dtype=np.uint32)
+        self._allowed = np.empty(selection.vocabulary, np.float32)
+        self._weights = np.empty(selection.vocabulary, np.float32)
 
     def score(self, logits: Float32, rules: RowRules) -> RowScores:
         """Return the scores of a row with logits [vocabulary], which stay as they are."""
-        no_speech_prob = _probability(logits, self._selection.no_speech) if rules.no_speech else 0.0
+        no_speech_prob = self._probability(logits, self._selection.no_speech) if rules.no_speech else 0.0
         if not rules.candidates:
             return RowScores(NOTHING, NOTHING, no_speech_prob=no_speech_prob)
         allowed = self._under_mask(logits, rules)
@@ -38,8 +43,9 @@ class RowScorer:
         )
 
     def _under_mask(self, logits: Float32, rules: RowRules) -> Float32:
-        """Return a copy of logits with bonuses, -inf at suppressed ids."""
-        allowed = logits.copy()
+        """Return the buffer that now holds logits with bonuses, -inf at suppressed ids."""
+        allowed = self._allowed
+        np.copyto(allowed, logits)
         for token, bonus in rules.bonuses:
             allowed[token] += bonus
         allowed[self._suppressed[rules.mask]] = NEVER
@@ -55,7 +61,7 @@ class RowScorer:
         if not best or not logits[best[0]] > NEVER:  # NaN neither
             return NOTHING
         highest = logits[best[0]]
-        lse = float(highest) + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
+        lse = float(highest) + float(np.log(self._exp(logits, highest).sum(dtype=np.float64)))
         while logits[best[-1]] == NEVER:
             best.pop()
         ids, values = tuple([kind.start + at for at in best]), tuple([float(logits[at]) for at in best])
@@ -65,6 +71,16 @@ class RowScorer:
         scores = logits / np.float32(rules.temperature) + noise
         at = int(scores.argmax())
         return KindScores(ids, values, lse, kind.start + at, float(logits[at]), float(scores[at]))
+
+    def _probability(self, logits: Float32, token: int) -> float:
+        weights = self._exp(logits, logits.max())
+        return float(weights[token] / weights.sum())
+
+    def _exp(self, logits: Float32, highest: np.float32) -> Float32:
+        """Return exp(logits - highest) in a buffer."""
+        weights = self._weights[: len(logits)]
+        np.subtract(logits, highest, out=weights)
+        return np.exp(weights, out=weights)
 
 
 def _top(logits: Float32, count: int) -> list[int]:
@@ -76,8 +92,3 @@ def _top(logits: Float32, count: int) -> list[int]:
     places = np.flatnonzero(logits >= least)
     best: list[int] = places[np.argsort(-logits[places], kind="stable")[:count]].tolist()
     return best
-
-
-def _probability(logits: Float32, token: int) -> float:
-    weights = np.exp(logits - logits.max())
-    return float(weights[token] / weights.sum())

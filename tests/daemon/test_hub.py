@@ -14,7 +14,7 @@ from amanuensis.daemon.hub import ClientQueue, Hub
 from amanuensis.daemon.journal import Entry
 from amanuensis.stream.events import Ack, Commit, EngineUse, Event, Partial, Speech, Stats, Word
 
-STATS = Stats(0, 0, 0, 0, EngineUse("cpu", "cpu", "m"))
+STATS = Stats(0, 0, 0, 0, 0, EngineUse("cpu", "cpu", "m"))
 
 
 def partial(rev: int) -> Partial:

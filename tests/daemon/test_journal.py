@@ -41,7 +41,7 @@ events = st.lists(
             Commit, st.integers(0, 3), st.lists(st.builds(word, st.text("ab", max_size=3)), max_size=3).map(tuple)
         ),
         st.integers(0, 3).map(final),
-        st.just(Stats(0, 0, 0, 0, ENGINE)),
+        st.just(Stats(0, 0, 0, 0, 0, ENGINE)),
     ),
     max_size=40,
 )

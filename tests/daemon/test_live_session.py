@@ -101,6 +101,7 @@ async def test_everything_said_is_counted() -> None:
     stats = session.stats()
     assert (stats.lag_ms, stats.queue_ms, stats.engine.model) == (0.0, 0.0, "tones")
     assert 0 < stats.rtf < 0.1
+    assert stats.tick_every_ms >= session.pump.session.config.tick_ms
 
 
 async def test_warnings_are_numbered_told_and_counted() -> None:

@@ -16,6 +16,7 @@ SESSION: dict[str, Any] = {
     "audio_s": 3700.0,
     "lag_ms": 612.0,
     "tick_ms": 181.4,
+    "tick_every_ms": 625.2,
     "rtf": 0.123,
     "clients": 3,
     "ledger": {"seconds": {"received": 100.0, "transcribed": 60.0, "silence": 39.0, "gap": 0.0, "unsettled": 1.0}},
@@ -28,7 +29,7 @@ def test_a_session_is_a_row() -> None:
     """Every column has its cell: times in units that can be read, fates as shares, gaps as seconds."""
     cells = dict(zip(COLUMNS, row(SESSION), strict=True))
     assert cells["age"] == "1h02m"
-    assert (cells["lag s"], cells["tick ms"], cells["rtf"]) == ("0.6", "181", "0.12")
+    assert (cells["lag s"], cells["tick ms"], cells["every ms"], cells["rtf"]) == ("0.6", "181", "625", "0.12")
     assert (cells["text"], cells["silence"], cells["gap s"]) == ("60%", "39%", "0.0")
     assert cells["device"] == "base.en on npu+cpu"
 

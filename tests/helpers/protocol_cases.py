@@ -35,7 +35,7 @@ SERVER: dict[str, tuple[ev.Event, int | None]] = {
     "noted": (ev.Noted("n-1", 1600.5, "Kim sends the minutes"), 9),
     "gap": (ev.Gap(2000.0, 2512.3456, "the engine does not keep up"), 7),
     "warning": (ev.Warning("clipped", "the audio is clipped: lower the level at the source"), 8),
-    "stats": (ev.Stats(320.0, 120.0, 41.87654, 0.0834, ENGINE), None),
+    "stats": (ev.Stats(320.0, 120.0, 41.87654, 500.0, 0.0834, ENGINE), None),
     "ack": (ev.Ack(41), None),
     "pong": (ev.Pong(7), None),
     "pong_bare": (ev.Pong(), None),

@@ -105,3 +105,12 @@ def test_no_rows_have_no_frames() -> None:
     rows = AttentionRows(1, 4, 10)
     rows.append(np.ones((1, 2, 10), np.float32))
     assert monotone_path(rows.scores(2)) == warped_path(rows.scores(2)) == ()
+
+
+def test_heads_are_judged_alike_however_many_fit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores do not depend on how many heads are filtered together."""
+    rows = AttentionRows(5, 20, 60)
+    rows.append(np.random.default_rng(0).random((5, 12, 60), np.float32))
+    at_once = rows.scores(2)
+    monkeypatch.setattr("amanuensis.npu.alignment.BLOCK_VALUES", 2 * 12 * 60)
+    assert np.array_equal(rows.scores(2), at_once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,6 +192,22 @@ def selection(model: CpuModel) -> Selection:
     """Return masks that suppress nothing."""
     vocabulary = model.dimensions.vocabulary
     return Selection(np.zeros((N_MASKS, vocabulary), np.bool_), 270, 280, no_speech=275)
+
+
+def test_scoring_allocates_nothing_of_the_size_of_a_vocabulary() -> None:
+    """The rows of a transcript are scored in buffers that are there already."""
+    vocabulary = 51_865
+    scorer = RowScorer(Selection(np.zeros((N_MASKS, vocabulary), np.bool_), 50_257, 50_364, no_speech=50_362))
+    logits = np.random.default_rng(0).standard_normal(vocabulary).astype(np.float32)
+    rules = RowRules(candidates=1, wanted=5, no_speech=True, time_from=50_364, time_to=vocabulary)
+    first = scorer.score(logits, rules)
+    tracemalloc.start()
+    try:
+        assert scorer.score(logits, rules) == first
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < logits.nbytes // 2
 
 
 def test_scores_need_a_selection(folder: Path, answer: dict[str, Float32]) -> None:

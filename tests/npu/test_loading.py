@@ -61,6 +61,7 @@ def test_auto_says_why_it_is_the_cpu(folder: Path, monkeypatch: pytest.MonkeyPat
     assert info.why.startswith("no NPU: ")
     assert "pyxrt" in info.why
     assert info.precision in ("int8", "float32")
+    assert info.precision == "float32" or "threads to encode and decode (" in info.why  # measured at the first start
 
 
 def test_absent_npu_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
