@@ -100,7 +100,7 @@ class EngineSettings:
         model: name or folder; None: the best that is installed, else the built-in one.
         device: where to compute; auto: the NPU where there is one that works, else the CPU; sim: the simulated NPU.
         threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4, as far as they are measured to
-            gain at the first start.
+            gain at the first start, and a second window beside the first where cores are left.
         precision: of the computation; auto: int8 on an NPU and where the CPU has int8 dot products, but for
             operators measured slower so at the first start, else float32;
             bf16 is for the NPU, float32 for the CPU.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 INT8_DOT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})  # x86 and ARM: dot products of int8 in one step
+MAX_WINDOWS = 4  # decoded side by side, each with key-value buffers of its own
 MAX_AUTO_THREADS = 4  # more gain little on one window and take cores from the rest of the machine
 
 
@@ -45,6 +46,11 @@ def physical_cores(cpuinfo: Path = CPUINFO) -> int:
         if "core id" in fields:
             cores.add((fields.get("physical id"), fields["core id"]))
     return max(1, min(allowed, len(cores) or allowed))
+
+
+def windows_at_once(threads: int) -> int:
+    """Return how many windows of so many threads each the cores take at once; at least 1."""
+    return max(1, min(MAX_WINDOWS, physical_cores() // threads))
 
 
 def auto_threads() -> int:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from amanuensis.kernels.program import Architecture
+from amanuensis.npu.cpu_features import windows_at_once
 from amanuensis.npu.devices.api import Backend
 from amanuensis.npu.devices.fallback import Fallback
 from amanuensis.npu.devices.hybrid import HybridBatch, HybridModel, SplitBatchBackend
 from amanuensis.npu.devices.proven import CpuRunner, ProvenRunner
+from amanuensis.npu.devices.side_by_side import SideBySide
 from amanuensis.npu.devices.together import BatchBackend, Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, Precision
@@ -33,7 +35,7 @@ SIMULATED = "as configured; simulated: its times are modelled"
 class LoadedModel:
     """A model on its devices, ready for windows; not for use by several threads at once."""
 
-    def __init__(self, info: EngineInfo, runner: CpuRunner | Fallback) -> None:
+    def __init__(self, info: EngineInfo, runner: SideBySide | Fallback) -> None:
         self.info = info
         self._runner = runner
 
@@ -43,7 +45,6 @@ class LoadedModel:
 
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         """Decode up to `info.batch` windows of one beam at once; `ended` is told what came of each."""
-        assert isinstance(self._runner, Fallback)
         self._runner.decode_together(jobs, ended)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
@@ -149,8 +150,11 @@ class _Model:
         backend = self._cpu()
         if backend.tuning.how != "rule":
             why = f"{why}; {backend.tuning}"
-        info = self._info(Choice("cpu", "cpu"), why, precision=backend.precision)
-        return LoadedModel(info, CpuRunner(backend, self.tokenizer))
+        # Who names the threads means all that the engine may use.
+        batch = 1 if self.config.threads else windows_at_once(backend.tuning.encoder_threads)
+        models = [backend, *(backend.twin() for _ in range(batch - 1))]
+        info = replace(self._info(Choice("cpu", "cpu"), why, precision=backend.precision), batch=batch)
+        return LoadedModel(info, SideBySide([CpuRunner(model, self.tokenizer) for model in models]))
 
     def on_device(self, choice: Choice, why: str) -> LoadedModel:
         """Load the model on an NPU, or its simulation, with the CPU to fall back on; DeviceError when that fails.

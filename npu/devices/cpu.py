@@ -6,6 +6,7 @@ of a forward.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class CpuEncoding:
 
 
 class CpuModel:
-    """A Whisper model on the CPU; not for use by several threads at once."""
+    """A Whisper model on the CPU; not for use by several threads at once, each of which takes a `twin`."""
 
     encoder_device = "cpu"
     decoder_device = "cpu"
@@ -83,6 +84,12 @@ class CpuModel:
         self._cross_names = [output.name for output in self._cross.get_outputs()]
         self.caches = Caches(files.dimensions)
         self._scorer: RowScorer | None = None
+
+    def twin(self) -> CpuModel:
+        """Return the model on the same graphs with buffers of its own, for a thread beside this one's."""
+        other = copy.copy(self)
+        other.caches, other._scorer = Caches(self.dimensions), None
+        return other
 
     @property
     def dimensions(self) -> Dimensions:

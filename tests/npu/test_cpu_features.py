@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.npu.cpu_features import MAX_AUTO_THREADS, auto_threads, has_int8_dot, physical_cores
+from amanuensis.npu.cpu_features import (
+    MAX_AUTO_THREADS,
+    MAX_WINDOWS,
+    auto_threads,
+    has_int8_dot,
+    physical_cores,
+    windows_at_once,
+)
 
 LAPTOP = "".join(
     f"processor\t: {k}\nphysical id\t: 0\ncore id\t: {k // 2}\nflags\t\t: fpu sse2 avx2 {{flag}}\n\n" for k in range(4)
@@ -44,3 +51,12 @@ def test_unreadable_cpuinfo_is_no_error(tmp_path: Path) -> None:
 def test_auto_threads_are_bounded() -> None:
     """At least one thread, at most four."""
     assert 1 <= auto_threads() <= MAX_AUTO_THREADS
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "windows"), [(1, 1, 1), (2, 1, 2), (8, 4, 2), (16, 1, MAX_WINDOWS), (2, 4, 1)]
+)
+def test_windows_share_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int, windows: int) -> None:
+    """As many windows are decoded at once as find cores for their threads, and never none or too many."""
+    monkeypatch.setattr("amanuensis.npu.cpu_features.physical_cores", lambda: cores)
+    assert windows_at_once(threads) == windows

@@ -48,9 +48,16 @@ def test_info_tells_what_runs(folder: Path) -> None:
     assert set(info.languages) == {"en", "de"}
     assert (info.audio_context, info.max_window_s) == ("free", 30.0)
     assert (info.hardware, info.architecture) == ("", "")
+    assert info.batch == 1  # who names the threads means all that are used
     result = model.decode(JOB)
     assert (result.encoder, result.work, result.fallback) == ("cpu", NO_WORK, "")
     assert model.maintain(1, voice=True) is None
+
+
+def test_free_cores_take_windows_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a number of threads as many windows are decoded at once as the cores take."""
+    monkeypatch.setattr("amanuensis.npu.loading.windows_at_once", lambda threads: 3 if threads else 1)
+    assert load_model(EngineConfig(folder, device="cpu")).info.batch == 3
 
 
 def test_auto_says_why_it_is_the_cpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
