@@ -58,10 +58,10 @@ def operations(dimensions: Dimensions, frames: int) -> dict[Arithmetic, float]:
     width, wide = dimensions.width, dimensions.encoder_ffn
     layer = frames * (4 * width * width + 2 * width * wide)
     attention = 2 * frames * frames * width
-    stem = 2 * frames * 3 * dimensions.n_mels * width
+    convolutions = 2 * frames * 3 * dimensions.n_mels * width + frames * 3 * width * width
     return {
-        "int8": 2.0 * (dimensions.encoder_layers * layer + frames * 3 * width * width),
-        "float32": 2.0 * (dimensions.encoder_layers * attention + stem),
+        "int8": 2.0 * dimensions.encoder_layers * layer,
+        "float32": 2.0 * (dimensions.encoder_layers * attention + convolutions),
     }
 
 

@@ -38,16 +38,16 @@ def write_encoder(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> N
 
 
 def _convolutions(layers: LayerBuilder, value: str) -> str:
-    """Two convolutions over time, the second halving it, and the positions.
+    """Two convolutions over time, the second halving it, and the positions; kept in float32 in every precision.
 
-    The first is float32 in every precision: it reads the features, and costs a quarter of the second.
+    The second in int8 saved 5 % of the encoder's time and made words of live captions worse.
     """
     graph, weights = layers.graph, layers.weights
-    name = "encoder.conv1"
-    parameters = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")]
-    value = graph.node("Conv", [value, *parameters], kernel_shape=[3], pads=[1, 1], strides=[1])
-    value = graph.node("Transpose", [graph.node("Gelu", [value])], perm=[0, 2, 1])
-    value = graph.node("Gelu", [layers.halving_convolution(value, "encoder.conv2")])
+    for name, stride in (("encoder.conv1", 1), ("encoder.conv2", 2)):
+        parameters = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")]
+        value = graph.node("Conv", [value, *parameters], kernel_shape=[3], pads=[1, 1], strides=[stride])
+        value = graph.node("Gelu", [value])
+    value = graph.node("Transpose", [value], perm=[0, 2, 1])
     frames = graph.node("Shape", [value], start=1, end=2)
     table = graph.constant("encoder.positions", weights["encoder.embed_positions.weight"])
     return layers.add(value, graph.node("Slice", [table, graph.ints(0), frames, graph.ints(0)]))

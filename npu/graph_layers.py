@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,6 @@ from amanuensis.npu.weights import Weights
 Precision = Literal["float32", "int8", "int8_reduced"]
 PrecisionOf = Callable[[str], Precision]  # by the name of a layer
 NORM_EPSILON = 1e-5  # torch's layer norm
-END = np.iinfo(np.int32).max  # of a slice: as far as it goes
 
 Float32 = NDArray[np.float32]
 
@@ -75,37 +74,6 @@ class LayerBuilder:
         if bias is not None:
             inputs.append(graph.constant(f"{name}.bias", bias))
         return graph.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
-
-    def halving_convolution(self, value: str, name: str) -> str:
-        """Apply the convolution called `name`, of kernel 3 and stride 2, as a product.
-
-        Args:
-            value: float32 [1, n, columns].
-            name: of its weight [rows, columns, 3] and bias.
-
-        Returns:
-            The name of float32 [1, (n + 1) // 2, rows].
-
-        """
-        graph = self.graph
-        weight, bias = (self.weights[f"{name}.{part}"] for part in ("weight", "bias"))
-        flat = np.moveaxis(weight, 2, 1).reshape(len(weight), -1)
-        if self.precision_of(name) == "float32":
-            return self.linear(self._neighbours(value, graph.scalar(0, np.float32)), name, flat, bias)
-        quantised = self._quantise(value)  # before frames are repeated, and in a quarter of the bytes
-        integers = self._neighbours(quantised.integers, quantised.zero)
-        return self._integer_product(replace(quantised, integers=integers), name, flat, bias)
-
-    def _neighbours(self, value: str, zero: str) -> str:
-        """Join every second frame of [1, n, columns] with those beside it: [1, (n + 1) // 2, 3 * columns]."""
-        graph = self.graph
-        padded = graph.node("Pad", [value, graph.ints(0, 1, 0, 0, 1, 0), zero])
-        axis, step = graph.ints(1), graph.ints(2)
-        parts = [
-            graph.node("Slice", [padded, graph.ints(start), graph.ints(stop), axis, step])
-            for start, stop in ((0, -2), (1, -1), (2, END))
-        ]
-        return graph.node("Concat", parts, axis=2)
 
     def _quantise(self, value: str) -> Quantised:
         """Quantise a value once, however many layers read it."""

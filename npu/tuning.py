@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from amanuensis.npu.model_config import Dimensions
 
-Operator = Literal["convolution", "encoder attention", "encoder feed-forward", "cross-attention", "decoder", "logits"]
+Operator = Literal["encoder attention", "encoder feed-forward", "cross-attention", "decoder", "logits"]
 Arithmetic = Literal["float32", "int8"]
 CLEAR: Final = 0.8  # of the time by the rule: a smaller gain is not told from noise
 SINGLE_THREAD_WIDTH: Final = 512  # up to base, a decoder step is too small to gain from a second thread
@@ -74,8 +74,6 @@ def operator_of(layer: str) -> Operator:
     if layer == UNEMBEDDING:
         return "logits"
     if layer.startswith("encoder."):
-        if layer.startswith("encoder.conv"):
-            return "convolution"
         return "encoder feed-forward" if ".fc" in layer else "encoder attention"
     return "cross-attention" if layer.endswith(("encoder_attn.k_proj", "encoder_attn.v_proj")) else "decoder"
 
@@ -92,7 +90,6 @@ def shapes(dimensions: Dimensions) -> dict[Operator, Shape]:
         "encoder feed-forward": Shape(ENCODER_ROWS, width, wide),
         "encoder attention": Shape(ENCODER_ROWS, width, width),
         "cross-attention": Shape(ENCODER_ROWS, width, width),
-        "convolution": Shape(ENCODER_ROWS, 3 * width, width),
         "decoder": Shape(1, width, dimensions.decoder_ffn),
         "logits": Shape(1, width, min(dimensions.vocabulary, 8 * width)),
     }

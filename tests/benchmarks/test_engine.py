@@ -19,10 +19,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 
 
 def test_operations_are_those_of_an_encoder(files: ModelFiles) -> None:
-    """Of one layer of width 64 on ten frames: projections and second convolution in int8, the rest in float32."""
+    """Of one layer of width 64 on ten frames: projections in int8, attention and convolutions in float32."""
     counted = operations(files.dimensions, frames=10)
-    products = 10 * (4 * 64 * 64 + 2 * 64 * 256) + 10 * 3 * 64 * 64
-    assert counted == {"int8": 2 * products, "float32": 2 * (2 * 10 * 10 * 64 + 20 * 3 * 80 * 64)}
+    products = 10 * (4 * 64 * 64 + 2 * 64 * 256)
+    convolutions = 20 * 3 * 80 * 64 + 10 * 3 * 64 * 64
+    assert counted == {"int8": 2 * products, "float32": 2 * (2 * 10 * 10 * 64 + convolutions)}
     deeper = operations(replace(files.dimensions, encoder_layers=2), frames=10)
     assert deeper["int8"] - counted["int8"] == 2 * 10 * (4 * 64 * 64 + 2 * 64 * 256)
 

@@ -38,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 
 def test_only_clear_gains_overrule_the_rule() -> None:
     """An operator changes its arithmetic where that is faster beyond noise, and stays else."""
-    gains: dict[Operator, float] = {"decoder": CLEAR, "logits": 0.99 * CLEAR, "convolution": 1.01 * CLEAR}
+    gains: dict[Operator, float] = {"decoder": CLEAR, "logits": 0.99 * CLEAR, "cross-attention": 1.01 * CLEAR}
     found = with_arithmetic(RULE, gains, gains.__getitem__, lambda: True)
     assert found == replace(RULE, other=("decoder", "logits"), how="measured")
     assert [found.of(operator) for operator in gains] == ["float32", "float32", "int8"]
@@ -47,7 +47,7 @@ def test_only_clear_gains_overrule_the_rule() -> None:
 def test_what_there_was_no_time_for_follows_the_rule() -> None:
     """Measuring ends in time; the operators that are left keep the rule's arithmetic, and it is told."""
     left = iter([True, True, False])
-    found = with_arithmetic(RULE, ("decoder", "logits", "convolution"), lambda _: 0.1, lambda: next(left))
+    found = with_arithmetic(RULE, ("decoder", "logits", "cross-attention"), lambda _: 0.1, lambda: next(left))
     assert found == replace(RULE, other=("decoder", "logits"), how="rule in part")
 
 
@@ -64,7 +64,6 @@ def test_every_layer_has_an_operator() -> None:
     found = {
         name: operator_of(name)
         for name in (
-            "encoder.conv2",
             "encoder.layers.3.self_attn.q_proj",
             "encoder.layers.3.fc1",
             "decoder.layers.0.encoder_attn.k_proj",
@@ -74,7 +73,6 @@ def test_every_layer_has_an_operator() -> None:
         )
     }
     assert list(found.values()) == [
-        "convolution",
         "encoder attention",
         "encoder feed-forward",
         "cross-attention",
