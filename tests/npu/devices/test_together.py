@@ -148,7 +148,6 @@ def test_a_decoder_on_the_device_takes_windows_from_an_encoder_on_the_cpu(
         assert (result.encode_work.dispatches, result.encoder) == (0, "cpu")
 
 
-def test_a_decoder_on_the_cpu_takes_one_window_at_a_time(opened: Callable[..., LoadedModel]) -> None:
-    """A CPU gains nothing from more."""
+def test_a_decoder_on_the_cpu_beside_a_device_takes_one_window_at_a_time(opened: Callable[..., LoadedModel]) -> None:
+    """The device encodes one window after the other."""
     assert opened("sim", "cpu").info.batch == 1
-    assert opened("cpu", "cpu").info.batch == 1
