@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from amanuensis.npu.cpu_features import cpu_model
+
 T = TypeVar("T")
 LIBRARIES = ("numpy", "onnxruntime", "soxr", "webrtcvad-wheels", "websockets")
 
@@ -35,7 +37,7 @@ class Header:
 def header(model: str, threads: int, libraries: Sequence[str] = LIBRARIES) -> Header:
     """Describe this machine, this checkout and this run."""
     return Header(
-        device=f"cpu: {cpu_name()}",
+        device=f"cpu: {cpu_model()}",
         cores=len(os.sched_getaffinity(0)),
         model=model,
         threads=threads,
@@ -44,15 +46,6 @@ def header(model: str, threads: int, libraries: Sequence[str] = LIBRARIES) -> He
         versions={"python": sys.version.split()[0], **{name: library_version(name) for name in libraries}},
         load_average=round(os.getloadavg()[0], 2),
     )
-
-
-def cpu_name() -> str:
-    """The name that the processor gives itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def commit() -> str:

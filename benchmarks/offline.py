@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +31,7 @@ from amanuensis.benchmarks.sound import FRAME, SAMPLE_RATE, read_sound
 from amanuensis.benchmarks.timed_speech import timed_speech
 from amanuensis.benchmarks.widened import SIZES
 from amanuensis.benchmarks.widened_forms import ConversionError, widened_form
-from amanuensis.benchmarks.worker import QUIET, WorkerError
+from amanuensis.benchmarks.worker import Worker, WorkerError
 from amanuensis.daemon.commands.common import UsageError
 from amanuensis.stream.english import normalise_english
 from amanuensis.stream.vad import VoiceDetector
@@ -174,42 +173,12 @@ def ours(model: Path, sound: Path, threads: int) -> OfflineRun:
     return OfflineRun(wall_s, cpu_s, json.loads(done.stdout)["text"])
 
 
-class Driver:
-    """Another system, loaded and waiting; use it as a context manager. `versions` are those of its libraries."""
-
-    def __init__(self, command: Sequence[str], threads: int) -> None:
-        env = {**os.environ, **QUIET, "OMP_NUM_THREADS": str(threads)}
-        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
-        streams: Any = {"stdin": PIPE, "stdout": PIPE, "stderr": self._complaints, "text": True}
-        self._process = subprocess.Popen(command, env=env, **streams)
-        self.versions: dict[str, str] = self._answer()
-
-    def __enter__(self) -> Driver:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
-        self._complaints.close()
+class Driver(Worker):
+    """Another system, loaded and waiting."""
 
     def case(self, name: str) -> Callable[[], OfflineRun]:
         """Return what runs a case once."""
-        return lambda: OfflineRun(**self._ask(name))
-
-    def _ask(self, name: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(name + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        if line := self._process.stdout.readline():
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        self._process.communicate()
-        self._complaints.seek(0)
-        last = self._complaints.read().strip().rpartition("\n")[2]
-        raise WorkerError(f"ended with status {self._process.returncode}: {last}")
+        return lambda: OfflineRun(**self.ask(name))
 
 
 def opened(system: System, args: argparse.Namespace, samples: Samples, folder: Path) -> Driver:
@@ -229,9 +198,8 @@ def opened(system: System, args: argparse.Namespace, samples: Samples, folder: P
     np.save(audio, samples)
     clips.write_text(json.dumps(clips_of(samples)))
     paths = (weights, widened_form("hugging_face", args.size), audio, clips)
-    return Driver(
-        [str(python), offline_driver.__file__, system.driver, *map(str, paths), str(args.threads)], args.threads
-    )
+    command = [offline_driver.__file__, system.driver, *map(str, paths), str(args.threads)]
+    return Driver(python, command, args.threads)
 
 
 def compare(runs: Mapping[str, Sequence[OfflineRun]], seconds: float, text: str | None) -> dict[str, Any]:

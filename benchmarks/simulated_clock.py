@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.benchmarks.live import FORMAT, PACKET_S, Notes
+from amanuensis.benchmarks.live import PACKET_S, Notes
 from amanuensis.benchmarks.measures import Sent, Take
 from amanuensis.benchmarks.sound import SAMPLE_RATE
-from amanuensis.benchmarks.streaming_wer import Model, pieces
+from amanuensis.benchmarks.streaming_wer import Listener, Model
 from amanuensis.daemon.wire import wire_map
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.events import Event
-from amanuensis.stream.session import StreamSession
 
 
 def unaware_take(model: Model, tokenizer: Tokenizer, config: StreamConfig, samples: NDArray[np.float32]) -> Take:
@@ -23,22 +20,12 @@ def unaware_take(model: Model, tokenizer: Tokenizer, config: StreamConfig, sampl
 
     The session is the daemon's; each packet arrives when its last sample is due, and what it causes is shown then.
     """
-    session = StreamSession(config, FORMAT, tokenizer, model.info)
-    notes, sent = Notes(), [Sent(0.0, 0.0)]
+    notes = Notes()
 
-    def note(events: Sequence[Event]) -> None:
-        for event in events:
-            notes.note(sent[-1].at_s, wire_map(event, 0 if event.durable else None))
+    def note(received_ms: float, event: Event) -> None:
+        notes.note(received_ms / 1000, wire_map(event, 0 if event.durable else None))
 
-    def work() -> None:
-        while ticket := session.next_job():
-            note(session.deliver(ticket.id, model.decode(ticket.job)))
-
-    for packet in pieces(samples, round(1000 * PACKET_S)):
-        until_s = sent[-1].until_s + len(packet) / (2 * SAMPLE_RATE)
-        sent.append(Sent(until_s, until_s))
-        note(session.receive(packet))
-        work()
-    note(session.end())
-    work()
-    return Take(tuple(notes.shown), tuple(sent[1:]))
+    Listener(model, tokenizer, config).streaming(samples, note, round(1000 * PACKET_S))
+    step = round(PACKET_S * SAMPLE_RATE)
+    ends_s = [min(at + step, len(samples)) / SAMPLE_RATE for at in range(0, len(samples), step)]
+    return Take(tuple(notes.shown), tuple(Sent(end_s, end_s) for end_s in ends_s))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -16,8 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from amanuensis.benchmarks.common import Spread, header, report, timed
-from amanuensis.benchmarks.daemon_run import COMMAND
-from amanuensis.benchmarks.processes import memory
+from amanuensis.benchmarks.daemon_run import COMMAND, DaemonRun, running_daemon
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.client import Client, Hello, connect
 from amanuensis.stream.formats import AudioFormat
@@ -64,31 +62,18 @@ def timed_command(*words: str) -> float:
 
 async def one_start(model: str | None, threads: int) -> Start:
     """Start a daemon, speak into it for a minute of media time, and stop it."""
-    words = ["serve", "--listen", "127.0.0.1:0", *(["--model", model] if model else []), "--threads", str(threads)]
-    started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    try:
-        line = (await process.stdout.readline()).decode().split()
-        if line[:1] != ["listening"]:
-            raise RuntimeError(f"the daemon said {line!r} instead of where it listens")
-        listening_s = time.perf_counter() - started
-        ready_s, rss_mb = await speak(line[1], started, process.pid)
-        rss_after_mb = memory(process.pid).rss_mb
-    finally:
+    async with running_daemon(model, threads) as daemon:
+        ready_s, rss_mb = await speak(daemon)
+        rss_after_mb = daemon.memory().rss_mb
         stopping = time.perf_counter()
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
-    return Start(listening_s, ready_s, rss_mb, rss_after_mb, time.perf_counter() - stopping)
+    return Start(daemon.listening_s, ready_s, rss_mb, rss_after_mb, time.perf_counter() - stopping)
 
 
-async def speak(url: str, started: float, pid: int) -> tuple[float, float]:
+async def speak(daemon: DaemonRun) -> tuple[float, float]:
     """Send a minute of speech as fast as it is taken; return the time to `ready` and the resident size by then."""
     hello = Hello(audio=AudioFormat("f32le", SAMPLE_RATE, 1))
-    async with connect(url, hello) as client, asyncio.TaskGroup() as tasks:
-        ready_s, rss_mb = time.perf_counter() - started, memory(pid).rss_mb
+    async with connect(daemon.url, hello) as client, asyncio.TaskGroup() as tasks:
+        ready_s, rss_mb = time.perf_counter() - daemon.started_s, daemon.memory().rss_mb
         tasks.create_task(send_minute(client))
         async for _event in client:
             pass

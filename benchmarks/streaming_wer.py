@@ -114,7 +114,12 @@ class Listener:
         compute_s += self._work(transcriber, lambda _: None)
         return Heard(list(transcriber.words), compute_s)
 
-    def streaming(self, samples: np.ndarray, on_event: Callable[[float, Event], None] | None = None) -> Heard:
+    def streaming(
+        self,
+        samples: np.ndarray,
+        on_event: Callable[[float, Event], None] | None = None,
+        packet_ms: int = CHUNK_MS,
+    ) -> Heard:
         """Caption live audio, float32 at RATE; `on_event` gets the media time received so far and the event."""
         session = StreamSession(self._config, FORMAT, self._tokenizer, self._model.info)
         heard = Heard([], 0.0)
@@ -129,7 +134,7 @@ class Listener:
                     heard.commit_delays_ms += [session.received_ms - word.end_ms for word in event.words]
             newest.see(events, session.received_ms)
 
-        for piece in pieces(samples, CHUNK_MS):
+        for piece in pieces(samples, packet_ms):
             take(session.receive(piece))
             heard.compute_s += self._work(session, take)
         take(session.end())

@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from amanuensis.benchmarks.clips import RATE, Samples, add_clip_arguments, read_samples
 from amanuensis.benchmarks.common import header, report
+from amanuensis.benchmarks.measures import pairs
 from amanuensis.benchmarks.poem import Aligner, read_lines
 from amanuensis.benchmarks.streaming_wer import Listener
 from amanuensis.daemon.commands.common import UsageError
@@ -169,9 +169,8 @@ def measure(listener: Listener, clips: Sequence[TimedClip]) -> dict[str, Errors]
 def matched(reference: Sequence[Said], heard: Sequence[Word]) -> Iterator[tuple[Said, Word]]:
     """Yield the words of the reference that were recognised with what was heard, in order."""
     said, found = ([normalise_word(word.text) for word in words] for words in (reference, heard))
-    for block in SequenceMatcher(None, said, found, autojunk=False).get_matching_blocks():
-        for k in range(block.size):
-            yield reference[block.a + k], heard[block.b + k]
+    for a, b in pairs(said, found):
+        yield reference[a], heard[b]
 
 
 def summary(errors_ms: Sequence[float]) -> dict[str, float]:

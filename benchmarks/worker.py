@@ -11,9 +11,11 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from amanuensis.benchmarks.common import library_version, timed
 
@@ -69,31 +71,36 @@ class Worker:
     """
 
     def __init__(self, python: Path, command: Sequence[str], threads: int) -> None:
-        self._command = [str(python), *command]
         env = {**os.environ, **QUIET, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            self._command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.versions: dict[str, str] = json.loads(self._line())
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._complaints, "text": True}
+        self._process = subprocess.Popen([str(python), *command], env=env, **streams)
+        self.versions: dict[str, str] = self._answer()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
+        self._complaints.close()
 
     def run(self, case: str) -> Run:
         """Have one case run once."""
+        return Run(**self.ask(case))
+
+    def ask(self, case: str) -> dict[str, Any]:
+        """Have one case run once and return its answer; WorkerError when there is none."""
         assert self._process.stdin is not None
         self._process.stdin.write(case + "\n")
         self._process.stdin.flush()
-        return Run(**json.loads(self._line()))
+        return self._answer()
 
-    def _line(self) -> str:
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not line:
-            raise WorkerError(f"worker ended with status {self._process.wait()}: {' '.join(self._command)}")
-        return line
+        if line := self._process.stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self._process.communicate()
+        self._complaints.seek(0)
+        last = self._complaints.read().strip().rpartition("\n")[2]
+        raise WorkerError(f"ended with status {self._process.returncode}: {last}")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
+from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineError
 from amanuensis.npu.window import WindowJob, WindowResult
-
-Outcome: TypeAlias = WindowResult | EngineError
 
 
 class Runner(Protocol):

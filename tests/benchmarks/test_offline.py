@@ -88,7 +88,7 @@ def test_driver_answers_cases_and_says_why_it_ended(tmp_path: Path) -> None:
     """A real process; its last line on standard error is the reason."""
     script = tmp_path / "echo.py"
     script.write_text(ECHO)
-    with Driver([sys.executable, str(script)], 1) as driver:
+    with Driver(Path(sys.executable), [str(script)], 1) as driver:
         assert driver.versions == {"echo": "1.0"}
         assert driver.case("a b")() == OfflineRun(2.0, 1.0, "a b")
         with pytest.raises(WorkerError, match="status 1: no such case"):
