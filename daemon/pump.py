@@ -302,7 +302,7 @@ class Pump:
 
     async def _decode(self, ticket: Ticket) -> None:
         started_s = self._clock()
-        deadline_s = started_s + (FINAL_DEADLINE_S if ticket.final else TICK_DEADLINE_S)
+        deadline_s = started_s + (FINAL_DEADLINE_S if ticket.urgent else TICK_DEADLINE_S)
         try:
             result = await self._engine.decode(self._stream, ticket.job, deadline_s)
         except SupersededError:

@@ -10,7 +10,7 @@ from amanuensis.daemon.meetings.label import MeetingLabel
 from amanuensis.daemon.protocol import Options, ProtocolError
 from amanuensis.npu.engine.api import EngineInfo
 from amanuensis.stream.config import StreamConfig, StreamConfigError
-from amanuensis.stream.segmenter import SegmenterConfig
+from amanuensis.stream.segmenter import SILENCES, SegmenterConfig
 
 OWN_TRACK: Final = "me"  # a microphone of one person: the track says who speaks there
 
@@ -53,4 +53,4 @@ def _endpoint(usual: SegmenterConfig, silence_ms: int | None) -> SegmenterConfig
     """Return the endpoint rules of a session that may have asked for a silence of its own."""
     if silence_ms is None:
         return usual
-    return replace(usual, silence_ms=silence_ms, finished_silence_ms=silence_ms, unfinished_silence_ms=silence_ms)
+    return replace(usual, **dict.fromkeys(SILENCES, silence_ms))

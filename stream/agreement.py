@@ -12,9 +12,10 @@ from typing import Final
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["agreed_words", "before_edge", "sure_words"]
+__all__ = ["agreed_words", "before_edge", "late_words", "sure_words"]
 
 SURE: Final = 0.5  # confidence from which a word is committed as soon as it is agreed
+COMMIT_WITHIN: Final = 128_000  # samples, 8 s without a commit after which the older half of them is forced
 UNSURE_EDGE: Final = 24_000  # samples, 1.5 s: so much sound must follow an unsure word
 
 
@@ -45,6 +46,20 @@ def before_edge(words: Sequence[TimedWord], n: int, audio_end: int, edge: int) -
     while n and words[n - 1].last > audio_end - (2 * edge if n == len(words) else edge):
         n -= 1
     return n
+
+
+def late_words(words: Sequence[TimedWord], since: int, audio_end: int) -> int:
+    """Return how many of the first words must be committed, agreed or not, because nothing was for too long.
+
+    Args:
+        words: the hypothesis.
+        since: end of the last committed word, or the start of the window.
+        audio_end: position after the newest sample.
+
+    """
+    if audio_end - since < COMMIT_WITHIN:
+        return 0
+    return sum(word.last < audio_end - COMMIT_WITHIN // 2 for word in words)
 
 
 def sure_words(words: Sequence[TimedWord], n: int, audio_end: int) -> int:

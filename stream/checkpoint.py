@@ -18,7 +18,7 @@ from amanuensis.stream.words import WordTokenizer
 
 __all__ = ["Checkpoint", "CheckpointError"]
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 
 class CheckpointError(ValueError):

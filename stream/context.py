@@ -31,6 +31,11 @@ PADDED_MIN_FRAMES: Final = 300
 class WindowAudio(Protocol):
     """The sound of one utterance; positions are 16 kHz samples from the start of the stream."""
 
+    @property
+    def stop(self) -> int:
+        """How far it is known what is speech."""
+        ...
+
     def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
         """Return scaled log-mel of [start, stop) between frames of silence, float32 [n_mels, n_frames]."""
         ...

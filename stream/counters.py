@@ -14,6 +14,7 @@ class Counters:
     Attributes:
         ticks, finals: jobs handed out.
         instant_finals: utterances that were final at once, because the last tick had heard all of it.
+        early_finals: texts that were told as final before their utterance was over.
         failed: jobs that the engine could not do.
         poisoned: jobs given up because they killed the engine.
         superseded: jobs dropped for a newer one.
@@ -28,6 +29,7 @@ class Counters:
     ticks: int = 0
     finals: int = 0
     instant_finals: int = 0
+    early_finals: int = 0
     failed: int = 0
     superseded: int = 0
     poisoned: int = 0

@@ -13,9 +13,9 @@ from amanuensis.stream.cut import ends_sentence
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["is_likely_over", "seems_finished"]
+__all__ = ["goes_on", "is_sure", "seems_finished"]
 
-SURE: Final = 0.5  # confidence of every word below which more sound may correct one
+SURE: Final = 0.5  # confidence below which more sound may correct a word
 GOES_ON: Final = frozenset(  # English words after which a sentence hardly ends
     "a an the my your our their of at from into and or but because than".split()
 )
@@ -30,14 +30,13 @@ def seems_finished(words: Sequence[TimedWord]) -> bool | None:
     return False if any(ends_sentence(word.text) for word in words) else None
 
 
-def is_likely_over(said: Sequence[TimedWord], n_new: int) -> bool:
-    """Return whether nothing in the text speaks for more to come.
-
-    Args:
-        said: the words whose sound is in the window.
-        n_new: how many of them, at the end, are not committed.
-
-    """
-    if seems_finished(said) is False or any(word.conf < SURE for word in said[len(said) - n_new :]):
+def goes_on(words: Sequence[TimedWord]) -> bool:
+    """Return whether a text is not over by its last word: no silence before the endpoint makes it final."""
+    if not words:
         return False
-    return not said or normalise_word(said[-1].text) not in GOES_ON
+    return seems_finished(words) is False or normalise_word(words[-1].text) in GOES_ON
+
+
+def is_sure(words: Sequence[TimedWord]) -> bool:
+    """Return whether no word is so unlikely that more sound may correct it."""
+    return all(word.conf >= SURE for word in words)

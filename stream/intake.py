@@ -237,6 +237,10 @@ class Intake:
         """Tell the segmenter what the text of the open utterance looks like."""
         self._segmenter.hint(text_seems_finished)
 
+    def may_be_final(self, *, sure: bool) -> bool:
+        """Whether the text of the open utterance may be told as final: `Segmenter.may_be_final`."""
+        return self._segmenter.may_be_final(sure=sure)
+
     def drop_before(self, position: int) -> None:
         """Forget sound that is not needed any more."""
         undecided = (self.voices.stop_frame - self._n_known) * FRAME_SAMPLES  # of what comes again: not yet once more

@@ -14,12 +14,18 @@ class JobKind(Enum):
     """Why a window is decoded."""
 
     TICK = "tick"  # new audio came
+    PAUSE = "pause"  # no speech came for a moment: the speaker may have stopped
     FULL = "full"  # the window has reached its longest
     LAST = "last"  # the utterance is over
 
     @property
     def final(self) -> bool:
         """Whether its hypothesis is the last one for some of the audio."""
+        return self in {JobKind.FULL, JobKind.LAST}
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for its answer now, not only for newer words."""
         return self is not JobKind.TICK
 
 
@@ -50,7 +56,7 @@ class Ticket:
     Attributes:
         id: what `deliver` and the others are told.
         job: for the engine.
-        final: such jobs take precedence over everything of the same stream.
+        urgent: an utterance may be final with its answer; it goes before other jobs.
         audio_start_ms: media time of the first sample in the window.
         audio_end_ms: media time after its last sample.
         lead_ms: silence that stands before the audio in the job's features.
@@ -59,7 +65,7 @@ class Ticket:
 
     id: int
     job: WindowJob
-    final: bool
+    urgent: bool
     audio_start_ms: float
     audio_end_ms: float
     lead_ms: float

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from amanuensis.stream.pauses import ENDED, PauseMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_MS, FRAME_SAMPLES
 
-__all__ = ["EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SegmenterState", "SpeechEnd", "SpeechStart"]
+__all__ = ["SILENCES", "EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SegmenterState", "SpeechEnd", "SpeechStart"]
 
 EndReason = Literal["pause", "length", "flush", "end"]
 MIN_PRE_ROLL_MS: Final = 500.0  # less cuts first words (speaches#411, Handy#1283)
+SILENCES: Final = (
+    *("silence_ms", "finished_silence_ms", "unfinished_silence_ms"),
+    *("early_ms", "early_unsure_ms", "early_max_ms"),
+)
 MAX_MS: Final = 60_000.0  # whoever keeps the audio has to hold this much
 
 
@@ -32,6 +37,10 @@ class SegmenterConfig:
         silence_ms: silence that ends an utterance while nothing is known of its text.
         finished_silence_ms: the same when the text seems finished.
         unfinished_silence_ms: the same when the text seems to go on.
+        early_ms: silence after which the text is told as final, while its sound is kept until the utterance ends: what
+            follows a pause is decoded behind the same words and their sound. Never when the text seems to go on.
+        early_unsure_ms: the same when the text has unlikely words, which more sound may correct.
+        early_max_ms: who makes longer pauses than these gets up to so much.
         max_utterance_ms: an utterance is cut at this length; None: never here.
 
     Raises:
@@ -46,12 +55,15 @@ class SegmenterConfig:
     silence_ms: float = 600.0
     finished_silence_ms: float = 250.0
     unfinished_silence_ms: float = 1200.0
+    early_ms: float = 120.0
+    early_unsure_ms: float = 260.0
+    early_max_ms: float = 400.0
     max_utterance_ms: float | None = None
 
     def __post_init__(self) -> None:
         _check("pre_roll_ms", self.pre_roll_ms, MIN_PRE_ROLL_MS)
         _check("hangover_ms", self.hangover_ms, 0)
-        for name in ("min_speech_ms", "join_ms", "silence_ms", "finished_silence_ms", "unfinished_silence_ms"):
+        for name in ("min_speech_ms", "join_ms", *SILENCES):
             _check(name, getattr(self, name), FRAME_MS)
         if self.max_utterance_ms is not None:
             _check("max_utterance_ms", self.max_utterance_ms, self.pre_roll_ms + self.min_speech_ms + FRAME_MS)
@@ -88,6 +100,7 @@ class SegmenterState:
         speech_samples: of it.
         last_speech: end of the newest speech frame.
         finished: what the text of the open utterance looks like.
+        pauses: of `PauseMemory`.
 
     """
 
@@ -98,6 +111,7 @@ class SegmenterState:
     speech_samples: int = 0
     last_speech: int = 0
     finished: bool | None = None
+    pauses: tuple[int, ...] = ()
 
 
 class Segmenter:
@@ -113,6 +127,7 @@ class Segmenter:
         self._speech_samples = state.speech_samples
         self._last_speech = state.last_speech
         self._finished = state.finished
+        self._pauses = PauseMemory(state.pauses)
 
     def state(self) -> SegmenterState:
         """Return what another segmenter needs to go on from here."""
@@ -124,6 +139,7 @@ class Segmenter:
             self._speech_samples,
             self._last_speech,
             self._finished,
+            self._pauses.lengths,
         )
 
     @property
@@ -159,6 +175,17 @@ class Segmenter:
         if self._finished is None:
             return self._config.silence_ms
         return self._config.finished_silence_ms if self._finished else self._config.unfinished_silence_ms
+
+    def may_be_final(self, *, sure: bool) -> bool:
+        """Whether the silence is long enough to tell the text of the open utterance as final.
+
+        Args:
+            sure: no word of it is likely to be corrected by more sound.
+
+        """
+        rules = self._config
+        shortest = _samples(rules.early_ms if sure else rules.early_unsure_ms)
+        return self._start is not None and self._silence >= self._pauses.hold(shortest, _samples(rules.early_max_ms))
 
     def hint(self, text_seems_finished: bool | None) -> None:
         """Tell what the text of the open utterance looks like; None: no text, or it says nothing.
@@ -211,6 +238,8 @@ class Segmenter:
     def _on_speech(self, begin: int, events: list[SegmentEvent]) -> None:
         if self._start is not None and begin > self._last_speech:
             self._finished = None  # the text that seemed finished goes on
+            if begin - self._last_speech >= _samples(self._config.early_ms):
+                self._pauses.add(begin - self._last_speech)
         self._last_speech = self._position
         if self._start is not None:
             return
@@ -222,6 +251,7 @@ class Segmenter:
 
     def _on_pause(self, events: list[SegmentEvent]) -> None:
         if self._silence >= _samples(self.endpoint_silence_ms):
+            self._pauses.add(ENDED)
             self._close(self._tail_end(self._position), self._position, "pause", events)
 
     def _limit_length(self, events: list[SegmentEvent]) -> None:

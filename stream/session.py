@@ -209,7 +209,7 @@ class StreamSession:
         self._context.counters.finals += kind.final
         self._context.counters.ticks += not kind.final
         self._outstanding = Ticket(
-            next(self._ids), job, kind.final, to_ms(window.start), to_ms(window.stop), to_ms(window.lead)
+            next(self._ids), job, kind.urgent, to_ms(window.start), to_ms(window.stop), to_ms(window.lead)
         )
         return self._outstanding
 
@@ -231,7 +231,7 @@ class StreamSession:
         if ticket is None:
             return []
         self._outstanding, self._attempts = None, 0
-        if not ticket.final:
+        if not ticket.urgent:
             self._context.pace.measured(taken_ms)
         head = self._utterances.head
         events = head.consume(result)

@@ -10,14 +10,16 @@ from typing import Final, Literal
 
 from amanuensis.npu.log_mel import HOP_SAMPLES
 from amanuensis.npu.window import WindowJob, WindowResult
-from amanuensis.stream.agreement import agreed_words, before_edge, sure_words
+from amanuensis.stream.agreement import agreed_words, before_edge, late_words, sure_words
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
-from amanuensis.stream.cut import after_peak, ends_sentence, find_cut, next_word_from
+from amanuensis.stream.cut import after_peak, find_cut, next_word_from
+from amanuensis.stream.early_final import goes_on, is_sure, seems_finished
 from amanuensis.stream.events import Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from, wordless
 from amanuensis.stream.jobs import JobKind, Window
 from amanuensis.stream.resample import MODEL_RATE
+from amanuensis.stream.ticks import HEARD, tick_kind
 from amanuensis.stream.utterance_state import UtteranceState
 from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, tokens_of
 
@@ -28,11 +30,9 @@ CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
 GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes for one
 KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
-COMMIT_WITHIN: Final = 8 * MODEL_RATE  # samples without a commit after which the older half of them is forced
 STALLED_S: Final = 1.0  # voiced audio without words after which a window starts anew there
 CUT_EDGE: Final = 16_000  # samples, 1 s: words nearer to the end of a full window are heard again in the next
-PAUSED: Final = 3_200  # samples, 200 ms without speech: decode at once, the utterance may be over
-SURELY_COVERED_S: Final = 0.15  # voiced audio without words that a tick may leave for its words to be final
+SURELY_COVERED_S: Final = 0.5  # voiced audio without words that a tick may leave for its words to be final
 CONFIDENT: Final = -0.7  # mean log-probability at which the detected language is kept
 CONFIDENT_VOICED_S: Final = 1.5
 MIN_AUDIO: Final = 2 * ENCODER_FRAME  # less is not worth a decode
@@ -136,12 +136,7 @@ class Transcriber:
     @property
     def text_seems_finished(self) -> bool | None:
         """Whether the text so far ends a sentence; None: there is none, or the model writes no punctuation."""
-        words = self._forced + self._hypothesis
-        if not words:
-            return None
-        if ends_sentence(words[-1].text):
-            return True
-        return False if any(ends_sentence(word.text) for word in words) else None
+        return seems_finished(self._forced + self._hypothesis)
 
     def due(self, newest: int, last_voiced: int) -> JobKind | None:
         """Return what should be decoded now, given the newest position and the end of the newest speech."""
@@ -154,7 +149,9 @@ class Transcriber:
             return JobKind.FULL
         if self._end is not None:
             return JobKind.LAST if length >= ENCODER_FRAME else None
-        return JobKind.TICK if self._context.ticks and self._tick_is_due(newest, last_voiced) else None
+        if not self._context.ticks or self._hurry:
+            return JobKind.TICK if self._hurry else None
+        return tick_kind(newest, last_voiced, self._decoded_end, self._context.tick, told=self._is_told)
 
     def job(self, kind: JobKind, newest: int) -> tuple[WindowJob, Window]:
         """Make the job that is due; return it and its audio."""
@@ -190,7 +187,7 @@ class Transcriber:
         )
         judgement = judge(result, words, _seconds(voiced), context.config.gates, follows=self._wrote_words)
         self._note(result, judgement, voiced)
-        if window.kind is JobKind.TICK:
+        if not window.kind.final:
             return self._on_tick(window, words, judgement)
         return self._on_final(window, words[: judgement.n_words], voiced)
 
@@ -204,7 +201,7 @@ class Transcriber:
         """Tell where the utterance ends. A tick that has not heard all its speech is forgotten."""
         self._end, self._reason = max(end, self._window_start), reason
         window = self._outstanding
-        if window and not window.kind.final and window.stop < self._speech_end() + PAUSED // 2:
+        if window and not window.kind.final and window.stop < self._speech_end() + HEARD:
             self.discard()
 
     def finish_early(self) -> list[Event]:
@@ -217,6 +214,29 @@ class Transcriber:
             return []
         self._context.counters.instant_finals += 1
         return self._finish(self._end)
+
+    @property
+    def may_be_final(self) -> bool:
+        """Whether the open utterance has text to tell as final that more silence would not change."""
+        if self._end is not None or self._outstanding or self._look_again or self._is_told:
+            return False
+        return self._is_settled() and not goes_on(self._forced + self._hypothesis)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether none of the words that are not committed is unlikely."""
+        return is_sure(self._hypothesis)
+
+    def tell_early(self) -> list[Event]:
+        """Tell all that is heard as final; its sound stays, and what is said next goes on behind it."""
+        events = self._commit(self._hypothesis)
+        self._hypothesis = []
+        self._context.counters.early_finals += 1
+        return [*events, *self._context.captions.final("pause")]
+
+    @property
+    def _is_told(self) -> bool:
+        return not self._hypothesis and not self._context.captions.wrote_words
 
     def abandon(self, stop: int) -> tuple[list[Event], int]:
         """Give up on the audio up to `stop`, which ends the utterance.
@@ -252,11 +272,6 @@ class Transcriber:
             self._lead = missing // ENCODER_FRAME * (ENCODER_FRAME // HOP_SAMPLES) if 2 * missing > lead else 0
         return self._lead
 
-    def _tick_is_due(self, newest: int, last_voiced: int) -> bool:
-        if self._hurry or newest - self._decoded_end >= self._context.tick:
-            return True
-        return newest - last_voiced >= PAUSED and self._decoded_end < last_voiced + PAUSED // 2
-
     def _note(self, result: WindowResult, judgement: Judgement, voiced: Sequence[tuple[int, int]]) -> None:
         context = self._context
         self._trusted = judgement.verdict is Verdict.KEEP
@@ -271,7 +286,7 @@ class Transcriber:
     def _on_tick(self, window: Window, words: list[TimedWord], judgement: Judgement) -> list[Event]:
         words = words[: judgement.n_words]
         n = self._settled_words(words, window.stop) if judgement.verdict is not Verdict.LOOP else 0
-        late = self._late_words(words, window.stop)
+        late = late_words(words, max(self._context.captions.end, self._window_start), window.stop)
         self._context.counters.forced_commits += max(0, late - n)
         n = max(n, late)
         events = self._commit(words[:n])
@@ -282,13 +297,6 @@ class Transcriber:
         else:
             self._cut_in_pause(window.stop)
         return [*events, *self._context.captions.partial(self._hypothesis)]
-
-    def _late_words(self, words: Sequence[TimedWord], audio_end: int) -> int:
-        """Return how many words must be committed, agreed or not, because nothing was for too long."""
-        since = max(self._context.captions.end, self._window_start)
-        if audio_end - since < COMMIT_WITHIN:
-            return 0
-        return sum(word.last < audio_end - COMMIT_WITHIN // 2 for word in words)
 
     def _is_stalled(self, last_end: int, audio_end: int) -> bool:
         """Whether the last two hypotheses left out seconds of speech at their end, as Whisper does at times."""
@@ -402,21 +410,19 @@ class Transcriber:
 
     def _is_settled(self) -> bool:
         """Whether the newest hypothesis can stand as the final one: it saw all speech and nothing speaks against it."""
-        assert self._end is not None
-        context = self._context
+        context, heard = self._context, self._speech_end() + HEARD
         believed = self._trusted and bool(self._forced or self._hypothesis)
         if not believed or not context.ticks or context.config.beam_size > 1:
             return False
-        if self._decoded_end < min(self._end, self._speech_end() + PAUSED // 2):
+        if self._decoded_end < (heard if self._end is None else min(self._end, heard)):
             return False
         start = max(self._window_start, context.captions.end)
-        spans = self._audio.voiced_spans(start, max(start, self._end))
+        spans = self._audio.voiced_spans(start, max(start, self._end or self._decoded_end))
         return uncovered_from(spans, self._hypothesis, start, SURELY_COVERED_S) is None
 
     def _speech_end(self) -> int:
-        """Return where the last speech of the closed utterance ends."""
-        assert self._end is not None
-        spans = self._audio.voiced_spans(self._window_start, self._end)
+        """Return where the last speech of the utterance ends."""
+        spans = self._audio.voiced_spans(self._window_start, self._audio_end(self._audio.stop))
         return spans[-1][1] if spans else self._window_start
 
     def _count_empty(self, stop: int) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, IncrementalLogMel
 from amanuensis.stream.ring import SampleRing
+from amanuensis.stream.vad import FRAME_SAMPLES
 from amanuensis.stream.voice_map import VoiceMap
 
 __all__ = ["UtteranceAudio"]
@@ -25,6 +26,11 @@ class UtteranceAudio:
         self._voices = voices
         self._mel = IncrementalLogMel(n_mels)
         self._fed = origin
+
+    @property
+    def stop(self) -> int:
+        """How far it is known what is speech."""
+        return self._voices.stop_frame * FRAME_SAMPLES
 
     def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
         """Return scaled log-mel of [start, stop) between frames of silence; `start` never goes back."""

@@ -64,13 +64,13 @@ class Driver:
 
     def _answer(self, ticket: Ticket) -> WindowResult:
         return self.engine.answer(
-            ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.final, lead_ms=ticket.lead_ms
+            ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.urgent, lead_ms=ticket.lead_ms
         )
 
     def _resolve(self, ticket: Ticket, result: WindowResult) -> None:
         if self._random.random() < self.p_fail:
             self.events += self.session.failed(ticket.id, "the test says so")
-        elif not ticket.final and self._random.random() < self.p_drop:
+        elif not ticket.urgent and self._random.random() < self.p_drop:
             self.session.superseded(ticket.id)
         else:
             self.events += self.session.deliver(ticket.id, result)

@@ -127,7 +127,7 @@ class Shell:
 
     def _answer(self, ticket: Ticket) -> WindowResult:
         return self.engine.answer(
-            ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.final, lead_ms=ticket.lead_ms
+            ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=ticket.urgent, lead_ms=ticket.lead_ms
         )
 
     def _control(self) -> None:

@@ -88,18 +88,18 @@ class SlowEngine:
                 self._running = None
             if not self._waiting:
                 return
-            job = min(self._waiting, key=lambda job: (not job.ticket.final, job.since_ms))
+            job = min(self._waiting, key=lambda job: (not job.ticket.urgent, job.since_ms))
             self._waiting.remove(job)
             self._running = job
             cost_ms = self.cost_ms(job.ticket)
-            self.busy_ms[job.ticket.final] += cost_ms
+            self.busy_ms[job.ticket.urgent] += cost_ms
             self._free_at_ms = max(self._free_at_ms, self.now_ms - STEP_MS) + cost_ms
 
     def _answer(self, job: _Job) -> None:
         speaker, ticket = job.speaker, job.ticket
         start_ms, end_ms = ticket.audio_start_ms, ticket.audio_end_ms
         engine = ScriptedEngine(speaker.said)
-        answer = engine.answer(ticket.job, start_ms, end_ms, final=ticket.final, lead_ms=ticket.lead_ms)
+        answer = engine.answer(ticket.job, start_ms, end_ms, final=ticket.urgent, lead_ms=ticket.lead_ms)
         self._take(speaker, speaker.session.deliver(ticket.id, answer, self.now_ms - job.since_ms))
         self._hand_out(speaker)
 
@@ -109,7 +109,7 @@ class SlowEngine:
                 self._waiting.remove(job)
                 speaker.session.superseded(job.ticket.id)
             self._waiting.append(_Job(speaker, ticket, self.now_ms))
-            if not ticket.final:
+            if not ticket.urgent:
                 speaker.ticks_ms.append(self.now_ms)
 
     def _take(self, speaker: Speaker, events: list[Event]) -> None:

@@ -331,8 +331,8 @@ def test_a_damaged_checkpoint_is_refused(data: st.DataObject) -> None:
     ("plain", "message"),
     [
         (None, "this is no checkpoint: it must be a map with a version"),
-        ({"version": 0}, "checkpoint version 0 cannot be read: this is version 3"),
-        ({"version": 3, "state": [1]}, "checkpoint [1] is not allowed: it must be a list of 14 values"),
+        ({"version": 0}, "checkpoint version 0 cannot be read: this is version 4"),
+        ({"version": 4, "state": [1]}, "checkpoint [1] is not allowed: it must be a list of 14 values"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(plain: Any, message: str) -> None:

@@ -26,7 +26,7 @@ def transcribe(said: list[Said], seed: int = 0, config: StreamConfig | None = No
         events += transcriber.end() if piece is None else transcriber.receive(piece)
         shares = [transcriber.progress]
         while ticket := transcriber.next_job():
-            assert ticket.final
+            assert ticket.urgent
             result = engine.answer(
                 ticket.job, ticket.audio_start_ms, ticket.audio_end_ms, final=True, lead_ms=ticket.lead_ms
             )

@@ -65,7 +65,7 @@ def test_many_streams_lose_partials_and_no_word() -> None:
 
 def test_ticks_leave_the_engine_some_time() -> None:
     """One stream whose ticks take longer than their interval asks for them less often than they are answered."""
-    slow = SlowEngine([talk(2)], lambda ticket: 100.0 if ticket.final else 1_200.0)
+    slow = SlowEngine([talk(2)], lambda ticket: 100.0 if ticket.urgent else 1_200.0)
     slow.run()
     (speaker,) = slow.speakers
     check(speaker)

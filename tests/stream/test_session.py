@@ -327,7 +327,7 @@ def test_a_late_answer_changes_nothing() -> None:
     session.flush()
     final = session.next_job()
     assert final is not None
-    assert final.final
+    assert final.urgent
     late = engine.answer(tick.job, tick.audio_start_ms, tick.audio_end_ms, final=False, lead_ms=tick.lead_ms)
     assert session.deliver(tick.id, late) == []
     answer = engine.answer(final.job, final.audio_start_ms, final.audio_end_ms, final=True, lead_ms=final.lead_ms)

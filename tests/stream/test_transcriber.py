@@ -36,6 +36,10 @@ class SilentFilm:
 
     said: Sequence[Said]
 
+    @property
+    def stop(self) -> int:
+        return round(self.said[-1].end_ms * 16)
+
     def features(self, start: int, stop: int, lead_frames: int, pad_frames: int) -> NDArray[np.float32]:
         assert start < stop
         return np.zeros((1, (stop - start) // 160 + lead_frames + pad_frames), np.float32)
@@ -67,7 +71,7 @@ def begin(said: Sequence[Said], config: StreamConfig | None = None, info: object
 
 def ask(transcriber: Transcriber, newest: int, said: Sequence[Said]) -> tuple[WindowJob, Window] | None:
     """Return the job that is due with its window."""
-    last_voiced = max((round(word.end_ms * 16) for word in said if word.end_ms * 16 <= newest), default=0)
+    last_voiced = max((min(round(word.end_ms * 16), newest) for word in said if word.start_ms * 16 < newest), default=0)
     kind = transcriber.due(newest, last_voiced)
     return None if kind is None else transcriber.job(kind, newest)
 
@@ -90,7 +94,7 @@ def run(transcriber: Transcriber, engine: ScriptedEngine, end: int) -> list[Even
 
 def answer(engine: ScriptedEngine, job: WindowJob, window: Window) -> WindowResult:
     """Answer a job."""
-    lead_ms, final = window.lead / 16, window.kind.final
+    lead_ms, final = window.lead / 16, window.kind.urgent
     return engine.answer(job, window.start / 16, window.stop / 16, final=final, lead_ms=lead_ms)
 
 
@@ -108,7 +112,7 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
         asked = ask(transcriber, newest, said)
         assert asked is not None
         job, window = asked
-        assert (window.kind, window.start, window.stop) == (JobKind.TICK, 0, newest)
+        assert (window.kind.final, window.start, window.stop) == (False, 0, newest)
         full = answer(engine, replace(job, forced=(), draft=()), window)
         current = timed_words(full, ScriptedTokenizer(said), -window.lead, (0, newest), "en", voiced=[(0, newest)])
         old, new = previous[len(plain) :], current[len(plain) :]  # committed words are not compared again

@@ -47,7 +47,7 @@ class Talk:
                 self.events += self.session.failed(ticket.id, "it died twice", poison=True)
             else:
                 start_ms, end_ms = ticket.audio_start_ms, ticket.audio_end_ms
-                answer = self._engine.answer(ticket.job, start_ms, end_ms, final=ticket.final, lead_ms=ticket.lead_ms)
+                answer = self._engine.answer(ticket.job, start_ms, end_ms, final=ticket.urgent, lead_ms=ticket.lead_ms)
                 self.events += self.session.deliver(ticket.id, answer)
 
     @property
