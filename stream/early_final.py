@@ -17,7 +17,7 @@ __all__ = ["goes_on", "is_sure", "seems_finished"]
 
 SURE: Final = 0.5  # confidence below which more sound may correct a word
 GOES_ON: Final = frozenset(  # English words after which a sentence hardly ends
-    "a an the my your our their of at from into and or but because than".split()
+    ["a", "an", "the", "my", "your", "our", "their", "of", "at", "from", "into", "and", "or", "but", "because", "than"]
 )
 
 

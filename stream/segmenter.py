@@ -9,7 +9,16 @@ from amanuensis.stream.pauses import ENDED, PauseMemory
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.vad import FRAME_MS, FRAME_SAMPLES
 
-__all__ = ["SILENCES", "EndReason", "SegmentEvent", "Segmenter", "SegmenterConfig", "SegmenterState", "SpeechEnd", "SpeechStart"]
+__all__ = [
+    "SILENCES",
+    "EndReason",
+    "SegmentEvent",
+    "Segmenter",
+    "SegmenterConfig",
+    "SegmenterState",
+    "SpeechEnd",
+    "SpeechStart",
+]
 
 EndReason = Literal["pause", "length", "flush", "end"]
 MIN_PRE_ROLL_MS: Final = 500.0  # less cuts first words (speaches#411, Handy#1283)

@@ -5,7 +5,7 @@ Positions are 16 kHz samples from the start of the stream.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from amanuensis.npu.log_mel import HOP_SAMPLES
@@ -215,20 +215,17 @@ class Transcriber:
         self._context.counters.instant_finals += 1
         return self._finish(self._end)
 
-    @property
-    def may_be_final(self) -> bool:
-        """Whether the open utterance has text to tell as final that more silence would not change."""
-        if self._end is not None or self._outstanding or self._look_again or self._is_told:
-            return False
-        return self._is_settled() and not goes_on(self._forced + self._hypothesis)
+    def tell_early(self, is_time: Callable[[bool], bool]) -> list[Event]:
+        """Tell what is heard of the open utterance as final; its sound stays, and what is said next goes on behind it.
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether none of the words that are not committed is unlikely."""
-        return is_sure(self._hypothesis)
+        Args:
+            is_time: whether the silence is long enough, given whether all words are likely.
 
-    def tell_early(self) -> list[Event]:
-        """Tell all that is heard as final; its sound stays, and what is said next goes on behind it."""
+        """
+        if self._end is not None or self._outstanding or self._look_again or self._is_told or not self._is_settled():
+            return []
+        if goes_on(self._forced + self._hypothesis) or not is_time(is_sure(self._hypothesis)):
+            return []
         events = self._commit(self._hypothesis)
         self._hypothesis = []
         self._context.counters.early_finals += 1

@@ -73,8 +73,7 @@ class UtteranceQueue:
             events += head.finish_early()
             self.settled.settle("silence", head.start)
             if not head.done:
-                if head.may_be_final and self._intake.may_be_final(sure=head.is_sure):
-                    events += head.tell_early()
+                events += head.tell_early(lambda sure: self._intake.may_be_final(sure=sure))
                 self.settled.settle("transcribed", head.window_start)
                 break
             self.settled.settle("transcribed" if head.wrote_words else "silence", head.end or 0)

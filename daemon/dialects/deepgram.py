@@ -60,7 +60,8 @@ class Translator:
         self._last_word_ms: float | None = None  # end of the last word, until its UtteranceEnd is told
         self._utterance = -1  # of that word
         self._speaking = False
-        self._owes_endpoint = False  # speech began, and no result has said since that it is over
+        self._owes_endpoint = False  # something was said, and no result has said since that it is over
+        self._speech_from_ms = 0.0
         self._speakers: dict[str, int] = {}
 
     def translate(self, events: Iterable[Event]) -> Messages:
@@ -73,6 +74,7 @@ class Translator:
                 case Partial():
                     messages += self._interim(event)
                 case Commit(words=words) if words:
+                    self._owes_endpoint = True
                     messages += [*self._missed_end(event), self._final(words, words[-1].end_ms)]
                 case FinalEvent():
                     self._end_utterance(event, messages)
@@ -122,6 +124,8 @@ class Translator:
 
     def _speech(self, speech: Speech) -> Messages:
         self._speaking = speech.on
+        if speech.on:
+            self._speech_from_ms = speech.at_ms
         self._owes_endpoint = self._owes_endpoint or speech.on
         told = speech.on and self._request.vad_events
         return [SpeechStarted(self._channel, speech.at_ms / 1000)] if told else []
@@ -145,7 +149,8 @@ class Translator:
         """Have the last result say that speech is over; there is an empty one where it was sent before."""
         if event.reason in ENDPOINTS and (self._request.has_endpoints or event.reason != "pause"):
             self._amend(messages, event.end_ms, speech_final=True)
-            self._owes_endpoint = self._speaking  # for what began meanwhile
+            began_meanwhile = event.end_ms <= self._speech_from_ms
+            self._owes_endpoint = self._speaking and began_meanwhile
 
     def _finalized(self, event: Marked, messages: Messages) -> None:
         self._amend(messages, event.at_ms, from_finalize=True)

@@ -51,7 +51,7 @@ def test_many_streams_lose_partials_and_no_word() -> None:
     alone.run()
     crowd = SlowEngine([talk(seed) for seed in range(1, 9)], lambda _: 150.0)
     crowd.run()
-    assert 8 * alone.busy_ms[False] > 1.5 * crowd.now_ms, "this is no overload"
+    assert 8 * sum(alone.busy_ms.values()) > 1.5 * crowd.now_ms, "this is no overload"
     for speaker in crowd.speakers:
         check(speaker)
         assert [word.text for word in committed([event for _, event in speaker.events])] == [

@@ -292,3 +292,28 @@ def test_a_segmenter_goes_on_from_its_state(
     after = Segmenter(config, before.state())
     assert (after.quiet_until, after.undecided) == (whole.quiet_until, whole.undecided)
     assert after.push(decisions[cut:]) + after.flush() == whole.push(decisions[cut:]) + whole.flush()
+
+
+@pytest.mark.parametrize(("sure", "n_frames"), [(True, 6), (False, 13)])
+def test_a_text_may_be_final_before_the_endpoint(sure: bool, n_frames: int) -> None:
+    """An unlikely word waits longer; without speech there is nothing to be final."""
+    segmenter = Segmenter(SegmenterConfig(early_ms=120, early_unsure_ms=260))
+    assert not segmenter.may_be_final(sure=sure)
+    segmenter.push(frames(10, 20, n_frames - 1))
+    assert not segmenter.may_be_final(sure=sure)
+    segmenter.push([False])
+    assert segmenter.may_be_final(sure=sure)
+    segmenter.push([False] * 40)
+    assert not segmenter.may_be_final(sure=sure)  # it is over
+
+
+def test_pauses_of_a_speaker_lengthen_the_silence() -> None:
+    """Who goes on after 0.3 s again and again is given more than that, also after a restart, but no more than is set."""
+    config = SegmenterConfig(early_ms=120, early_max_ms=340)
+    segmenter = Segmenter(config)
+    segmenter.push(frames(10, *[20, 15] * 4, 20))
+    segmenter = Segmenter(config, segmenter.state())
+    segmenter.push([False] * 16)
+    assert not segmenter.may_be_final(sure=True)
+    segmenter.push([False])
+    assert segmenter.may_be_final(sure=True)

@@ -193,3 +193,17 @@ def test_messages_are_those_of_the_fixture() -> None:
     assert [json.loads(encode(message)) for message in messages] == [
         json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()
     ]
+
+
+def test_a_text_that_is_final_before_speech_is_declared_over_is_ended_once() -> None:
+    """The endpoint that follows says nothing new; words that follow first are ended by their own final."""
+    begin = [Speech(on=True, at_ms=0), Commit(0, (word("hi", 0),)), final(400)]
+    translator = Translator(ALL, FACTS)
+    translator.translate(begin)
+    translator.translate([Speech(on=False, at_ms=600)])
+    assert [message.to_map()["type"] for message in translator.heard(1000)] == []
+    translator = Translator(ALL, FACTS)
+    translator.translate(begin)
+    more = translator.translate([Commit(1, (word("there", 700),)), final(1000), Speech(on=False, at_ms=1300)])
+    assert results([message.to_map() for message in more]) == [("there", True, True, False)]
+    assert [message.to_map()["type"] for message in translator.heard(1500)] == []
