@@ -1,7 +1,8 @@
 """What a shorter endpoint costs: time to final against sentences cut at pauses inside them.
 
 The bundled conversation on a simulated clock, once as it is and with a pause before the middle word of each sentence:
-the pause is what a speaker makes to think, and an endpoint that is shorter cuts the sentence there.
+the pause is what a speaker makes to think, and an endpoint that is shorter cuts the sentence there. The default rules
+tell a text as final before the endpoint and keep its sound; the others have one endpoint whatever the text looks like.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.segmenter import SegmenterConfig
+from amanuensis.stream.segmenter import SILENCES, SegmenterConfig
 
-SILENCES_MS: Final = (600.0, 500.0, 400.0, 300.0, 200.0)
+SILENCES_MS: Final = (None, 600.0, 400.0, 300.0, 200.0)  # None: the default rules
 PAUSES_S: Final = (0.0, 0.2, 0.3, 0.4)  # from 0.5 s on, `measures` takes one for the speaker's stop
 BETWEEN_SENTENCES_S: Final = 0.4  # without a word
 SHORTEST_SENTENCE: Final = 4  # words; shorter ones get no pause
@@ -55,15 +56,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def trade(model: LoadedModel, tokenizer: Tokenizer, speech: TimedSpeech, silence_ms: float) -> dict[str, Any]:
-    """Return errors, utterances and time to final at one endpoint, the same whatever the text looks like."""
-    endpoint = SegmenterConfig(silence_ms=silence_ms, finished_silence_ms=silence_ms, unfinished_silence_ms=silence_ms)
+def trade(model: LoadedModel, tokenizer: Tokenizer, speech: TimedSpeech, silence_ms: float | None) -> dict[str, Any]:
+    """Return errors, utterances and time to final at one endpoint, the same for all texts, or by the default rules."""
+    endpoint = SegmenterConfig() if silence_ms is None else SegmenterConfig(**dict.fromkeys(SILENCES, silence_ms))
     take = unaware_take(model, tokenizer, StreamConfig(language="en", endpoint=endpoint), speech.samples)
     latencies = Latencies.none()
     latencies.add(take, speech.words)
     figures = latencies.figures()
     finals = sum(one.kind == "final" for one in take.shown)
-    return {"silence_ms": silence_ms, "wer": figures["wer"], "utterances": finals, "final_s": figures["final_s"]}
+    return {
+        "silence_ms": silence_ms,
+        "wer": figures["wer"],
+        "utterances": finals,
+        "utterances_per_minute": 60 * finals / speech.seconds,
+        "final_s": figures["final_s"],
+    }
 
 
 def with_pauses(speech: TimedSpeech, pause_s: float) -> TimedSpeech:
@@ -90,11 +97,12 @@ def _times_s(word: Spoken) -> tuple[float, float]:
 
 def readable(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the figures as lines."""
-    lines = ["pause in sentences   endpoint   WER     utterances   time to final P50 / P95 / P99"]
+    lines = ["pause in sentences   endpoint   WER      utterances (a minute)   time to final P50 / P95 / P99"]
     for row in rows:
         final = " / ".join(f"{row['final_s'][share]:.2f}" for share in ("p50", "p95", "p99"))
+        endpoint = "default" if row["silence_ms"] is None else f"{row['silence_ms']:.0f} ms"
         lines.append(
-            f"{row['pause_s']:.1f} s                {row['silence_ms']:.0f} ms     {100 * row['wer']:4.1f} %"
-            f"  {row['utterances']:5}        {final} s"
+            f"{row['pause_s']:.1f} s                {endpoint:8} {100 * row['wer']:5.1f} %"
+            f"  {row['utterances']:5} ({row['utterances_per_minute']:4.1f})            {final} s"
         )
     return lines
