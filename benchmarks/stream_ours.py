@@ -43,10 +43,10 @@ class Script:
     alternatives: tuple[int, ...]  # misheard at the edge, never twice the same
     rate: float  # tokens per second of audio
 
-    def heard(self, until_s: float) -> tuple[int, ...]:
-        """Return what is understood of the audio up to a time: at the edge of unfinished speech it is not sure yet."""
+    def heard(self, until_s: float, *, in_pause: bool = False) -> tuple[int, ...]:
+        """Return what is understood of the audio up to a time: at the edge it is not sure yet, but in a pause."""
         known = min(int(self.rate * until_s), len(self.tokens))
-        over = until_s > len(self.tokens) / self.rate + SURE_AFTER_S
+        over = in_pause or until_s > len(self.tokens) / self.rate + SURE_AFTER_S
         sure = known if over else max(known - UNSTABLE_TOKENS, 0)
         return self.tokens[:sure] + tuple(self.alternatives[known * UNSTABLE_TOKENS + k] for k in range(known - sure))
 
@@ -105,7 +105,7 @@ class Streamer:
 
     def _decode(self, ticket: Ticket) -> WindowResult:
         first = self._script.window_start(ticket.job)
-        self._backend.script = self._script.heard(ticket.audio_end_ms / 1000)[first:]
+        self._backend.script = self._script.heard(ticket.audio_end_ms / 1000, in_pause=ticket.urgent)[first:]
         result = self._decoder.decode(ticket.job)
         # The attention of random weights follows nothing: the script's times take the place of its peaks.
         start_s = (ticket.audio_start_ms - ticket.lead_ms) / 1000

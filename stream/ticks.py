@@ -9,6 +9,7 @@ from amanuensis.stream.jobs import JobKind
 __all__ = ["HEARD", "tick_kind"]
 
 HEARD: Final = 1_600  # samples, 100 ms without speech: decode at once, the speaker may have stopped; then all is heard
+SPEAKING: Final = 640  # samples, two frames of the detector: from more silence on a tick waits for HEARD or for speech
 IDLE_TICKS: Final = 2  # a tick that hears no more speech than the one before comes later by so many
 
 
@@ -25,6 +26,7 @@ def tick_kind(newest: int, last_voiced: int, decoded_end: int, tick: int, *, tol
     """
     if decoded_end >= last_voiced + HEARD:
         return JobKind.PAUSE if not told and newest - decoded_end >= IDLE_TICKS * tick else None
-    if newest - last_voiced >= HEARD:
+    silence = newest - last_voiced
+    if silence >= HEARD:
         return JobKind.PAUSE
-    return JobKind.TICK if newest - decoded_end >= tick else None
+    return JobKind.TICK if newest - decoded_end >= tick and silence <= SPEAKING else None

@@ -26,7 +26,7 @@ ERROR = PoisonWindowError(2, "killed by SIGSEGV")
 def ticket(value: float = 1.0) -> Ticket:
     """Return a window that is known by its features."""
     job = WindowJob(np.full((80, 30), value, np.float32), (1, 2), (3,), (4, 5), 20, DecodeOptions(language="en"), 7)
-    return Ticket(9, job, final=False, audio_start_ms=1200.0, audio_end_ms=1500.0, lead_ms=0.0)
+    return Ticket(9, job, urgent=False, audio_start_ms=1200.0, audio_end_ms=1500.0, lead_ms=0.0)
 
 
 def keeper(folder: Path, start_s: float = 1_795_000_000.25) -> PoisonKeeper:

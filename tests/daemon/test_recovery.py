@@ -40,8 +40,8 @@ async def finished(session: LiveSession) -> None:
 
 def check(session: LiveSession, data: bytes, fmt: AudioFormat) -> None:
     """Assert that all sound has its fate and every word was said once, in order."""
-    entries = session.journal.replay(0)
-    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    numbers = [entry.seq for entry in session.journal.replay(0) if entry.seq is not None]  # a partial has none
+    assert numbers == list(range(1, len(numbers) + 1))
     assert session.journal.snapshot().text == spell(WORDS)
     totals = session.pump.session.ledger.totals()
     assert (totals.received, totals.unsettled, totals.gap) == (len(data) // fmt.frame_bytes, 0, 0)
