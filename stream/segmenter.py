@@ -65,7 +65,7 @@ class SegmenterConfig:
     finished_silence_ms: float = 250.0
     unfinished_silence_ms: float = 1200.0
     early_ms: float = 120.0
-    early_unsure_ms: float = 260.0
+    early_unsure_ms: float = 240.0
     early_max_ms: float = 400.0
     max_utterance_ms: float | None = None
 
