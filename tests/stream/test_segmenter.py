@@ -308,7 +308,7 @@ def test_a_text_may_be_final_before_the_endpoint(sure: bool, n_frames: int) -> N
 
 
 def test_pauses_of_a_speaker_lengthen_the_silence() -> None:
-    """Who goes on after 0.3 s again and again is given more than that, also after a restart, but no more than is set."""
+    """Who goes on after 0.3 s again and again is given more, also after a restart, but no more than is set."""
     config = SegmenterConfig(early_ms=120, early_max_ms=340)
     segmenter = Segmenter(config)
     segmenter.push(frames(10, *[20, 15] * 4, 20))

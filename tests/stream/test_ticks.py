@@ -25,7 +25,18 @@ SPOKEN = 32_000  # where speech ends
         (SPOKEN + HEARD + IDLE_TICKS * TICK, SPOKEN + HEARD, False, JobKind.PAUSE),
         (SPOKEN + HEARD + 9 * TICK, SPOKEN + HEARD, True, None),
     ],
-    ids=["speech", "too soon", "a gap", "a silence to come", "a short silence", "a silence", "new speech", "nothing new", "in doubt", "all told"],
+    ids=[
+        "speech",
+        "too soon",
+        "a gap",
+        "a silence to come",
+        "a short silence",
+        "a silence",
+        "new speech",
+        "nothing new",
+        "in doubt",
+        "all told",
+    ],
 )
 def test_what_is_due(newest: int, decoded_end: int, told: bool, kind: JobKind | None) -> None:
     """Speech is decoded in ticks, a silence once at its start, and nothing when nothing can come of it."""
