@@ -23,7 +23,8 @@ class Speaker:
     data: bytes
     session: StreamSession
     events: list[tuple[float, Event]] = field(default_factory=list)
-    ticks_ms: list[float] = field(default_factory=list)  # when ticks were handed out
+    asked_ms: list[float] = field(default_factory=list)  # when windows were handed out
+    ticks_ms: list[float] = field(default_factory=list)  # when ticks were
     most_waiting_ms: float = 0.0
 
 
@@ -35,7 +36,7 @@ class _Job:
 
 
 class SlowEngine:
-    """Does one window at a time, finals before ticks, each stream's newest window in the place of an older one.
+    """Does one window at a time, urgent ones before ticks, each stream's newest window in the place of an older one.
 
     Args:
         talks: what is said in each stream, and its sound at 16 kHz.
@@ -44,7 +45,7 @@ class SlowEngine:
 
     Attributes:
         now_ms: virtual time.
-        busy_ms: time in which it worked, by final or not.
+        busy_ms: time in which it worked, by urgent or not.
 
     """
 
@@ -109,6 +110,7 @@ class SlowEngine:
                 self._waiting.remove(job)
                 speaker.session.superseded(job.ticket.id)
             self._waiting.append(_Job(speaker, ticket, self.now_ms))
+            speaker.asked_ms.append(self.now_ms)
             if not ticket.urgent:
                 speaker.ticks_ms.append(self.now_ms)
 

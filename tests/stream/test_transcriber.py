@@ -110,7 +110,9 @@ def test_commits_are_those_of_local_agreement(seed: int, p_edge: float, p_unstab
     previous: list[TimedWord] = []
     for newest in range(TICK, min(end, 14 * 16_000), TICK):
         asked = ask(transcriber, newest, said)
-        assert asked is not None
+        if asked is None:
+            assert not any(word.start_ms * 16 < newest <= word.end_ms * 16 for word in said), "a tick was left out"
+            continue
         job, window = asked
         assert (window.kind.final, window.start, window.stop) == (False, 0, newest)
         full = answer(engine, replace(job, forced=(), draft=()), window)
