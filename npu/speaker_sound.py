@@ -19,6 +19,8 @@ N_CEPSTRA: Final = 19  # 1 to 19: the zeroth is loudness
 SPEECH_RANGE_LOG10: Final = 3.0  # frames more than 30 dB below the loud ones are pauses
 LOUD_QUANTILE: Final = 0.95
 MIN_SPEECH_FRAMES: Final = 20  # 0.2 s; with fewer everything is taken as speech
+MAX_FRAMES: Final = 600  # of the network, 6 s: more adds nothing and the cost grows with it
+MIN_FRAMES: Final = 16
 
 PITCH_LOW_HZ: Final = 60.0
 PITCH_HIGH_HZ: Final = 400.0
@@ -47,6 +49,22 @@ def speech_mel(samples: Float32) -> Float32:
     spoken = loudness > np.quantile(loudness, LOUD_QUANTILE) - SPEECH_RANGE_LOG10
     kept = log10[spoken] if np.count_nonzero(spoken) >= MIN_SPEECH_FRAMES else log10
     return np.asarray(kept * np.float32(np.log(10.0)), np.float32)
+
+
+def normalised(mel: Float32) -> Float32:
+    """Return the features of the network: at most MAX_FRAMES from the middle, around the mean of them all.
+
+    Args:
+        mel: natural log-mel energies, float32 [frames, N_MELS].
+
+    Returns:
+        float32 [MIN_FRAMES to MAX_FRAMES, N_MELS]; fewer frames are repeated.
+
+    """
+    excess = max(0, len(mel) - MAX_FRAMES) // 2
+    cut = mel[excess : excess + MAX_FRAMES]
+    repeated = np.resize(cut, (max(len(cut), MIN_FRAMES), N_MELS))
+    return np.asarray(repeated - repeated.mean(), np.float32)
 
 
 @cache
