@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.daemon.enrolled import VoiceFile
+from amanuensis.daemon.voice_network import EngineNetwork
+from amanuensis.npu.engine.api import VoiceEngine
+from amanuensis.npu.speaker_builtin import BuiltinEmbedder
 from amanuensis.npu.speakers import load_embedder
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.speakers import MAX_SPEAKERS, SpeakerRules
@@ -31,10 +34,16 @@ class VoiceDesk:
         embedder: makes the vectors.
         known: vectors of voices with a name; used by streams that want them.
 
+    Attributes:
+        embedder: as given.
+        on_vector: called with the device that computed the network's part of a vector, in the thread of the voices.
+
     """
 
     def __init__(self, embedder: VoiceEmbedder, known: Mapping[str, NDArray[np.float32]] | None = None) -> None:
         self.embedder = embedder
+        self.on_vector: Callable[[str], None] = lambda _: None
+        self._on_device: BuiltinEmbedder | None = None
         self._known = dict(known or {})
         self._thread = ThreadPoolExecutor(1, "voices", initializer=_give_way)
 
@@ -49,6 +58,17 @@ class VoiceDesk:
         """
         embedder = load_embedder(model_folder)
         return cls(embedder, enrolled.vectors(embedder) if enrolled else None)
+
+    def use(self, engine: VoiceEngine) -> None:
+        """Have the built-in network computed on the engine's device from now on, where there is one that does it.
+
+        Args:
+            engine: of the running event loop.
+
+        """
+        if isinstance(self.embedder, BuiltinEmbedder) and engine.info.voices:
+            loop, count = asyncio.get_running_loop(), self._count
+            self._on_device = self.embedder.with_network(EngineNetwork(self.embedder.network, engine, loop, count))
 
     def rules(self, config: StreamConfig, *, live: bool) -> SpeakerRules | None:
         """Return how the speakers of a stream are told apart; None: they are not.
@@ -75,7 +95,18 @@ class VoiceDesk:
             ValueError: the embedder gave no vector.
 
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job.work, self.embedder)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, job)
+
+    def _work(self, job: VoiceJob) -> VoiceAnswer:
+        if self._on_device is not None:
+            return job.work(self._on_device)
+        answer = job.work(self.embedder)
+        for _ in answer.vectors:
+            self._count("cpu")
+        return answer
+
+    def _count(self, device: str) -> None:
+        self.on_vector(device)
 
     def close(self) -> None:
         """Take no more work."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -66,6 +67,21 @@ def _rounded(values: Float32) -> list[Any]:
     return list(values.astype(np.float64).round(5).tolist())
 
 
+class VoiceNetwork(Protocol):
+    """What computes the network's part of the vector.
+
+    Attributes:
+        dim: length of it.
+
+    """
+
+    dim: int
+
+    def embed(self, mel: Float32) -> Float32:
+        """Return the part, of unit length, of natural log-mel energies of speech, float32 [frames, N_MELS]."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the vector is made of.
@@ -79,7 +95,7 @@ class Parts:
 
     constants: Constants
     mixture: Mixture
-    network: SpeakerNetwork
+    network: VoiceNetwork
 
     @classmethod
     def read(cls, folder: Path) -> Parts:
@@ -99,6 +115,17 @@ class BuiltinEmbedder:
         self.name = named("builtin", *(folder / name for name in FILES))
         self.same_above = self._parts.constants.same_above
         self.dim = 2 * N_CEPSTRA + self._parts.mixture.dim + self._parts.network.dim + PITCH_DIM
+
+    @property
+    def network(self) -> VoiceNetwork:
+        """What computes the network's part."""
+        return self._parts.network
+
+    def with_network(self, network: VoiceNetwork) -> BuiltinEmbedder:
+        """Return the same embedder with the same network computed elsewhere."""
+        other = copy(self)
+        other._parts = replace(self._parts, network=network)
+        return other
 
     def embed(self, samples: Float32) -> Float32:
         """Return the vector of one speaker; see `SpeakerEmbedder`."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.speaker_builtin import BuiltinEmbedder
+from amanuensis.npu.speaker_builtin import FOLDER, NETWORK_FILE, BuiltinEmbedder
 from amanuensis.npu.speaker_plugin import GRAPH_FILE, PluginEmbedder
 
 Float32 = NDArray[np.float32]
@@ -41,6 +41,12 @@ class SpeakerEmbedder(Protocol):
             ValueError: there are no samples, or some are not finite.
 
         """
+
+
+def builtin_network(model_folder: Path | None) -> Path | None:
+    """Return the file of the built-in embedder's network; None where the model folder brings its own embedder."""
+    brings_own = model_folder is not None and (model_folder / GRAPH_FILE).is_file()
+    return None if brings_own else FOLDER / NETWORK_FILE
 
 
 def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ class VoiceEngine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
-    async def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+    def embed(self, features: NDArray[np.float32]) -> Coroutine[Any, Any, VoiceVector]:
         """Compute the network's part of a speaker embedding, when no window waits for the engine.
 
         Args:
