@@ -64,11 +64,11 @@ class Embeds:
         if message["type"] == "embedding":
             self._running = number if number in self._asked else None
             return
+        found = voice_vector_of(message) if message["type"] == "embedded" else None
         answer, self._running = self._asked.pop(number), None
-        if message["type"] == "not_embedded":
+        if found is None:
             _refuse(answer, str(message["message"]))
             return
-        found = voice_vector_of(message)
         self._crashes = 0
         self._tally.count_voice(found)
         if not answer.done():
