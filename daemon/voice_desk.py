@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.daemon.enrolled import VoiceFile
-from amanuensis.daemon.voice_network import EngineNetwork
+from amanuensis.daemon.voice_network import WAIT_S, EngineNetwork
 from amanuensis.npu.engine.api import VoiceEngine
 from amanuensis.npu.speaker_builtin import BuiltinEmbedder
 from amanuensis.npu.speakers import load_embedder
@@ -59,16 +59,17 @@ class VoiceDesk:
         embedder = load_embedder(model_folder)
         return cls(embedder, enrolled.vectors(embedder) if enrolled else None)
 
-    def use(self, engine: VoiceEngine) -> None:
+    def use(self, engine: VoiceEngine, wait_s: float = WAIT_S) -> None:
         """Have the built-in network computed on the engine's device from now on, where there is one that does it.
 
         Args:
             engine: of the running event loop.
+            wait_s: for a vector, before the CPU makes it.
 
         """
         if isinstance(self.embedder, BuiltinEmbedder) and engine.info.voices:
-            loop, count = asyncio.get_running_loop(), self._count
-            self._on_device = self.embedder.with_network(EngineNetwork(self.embedder.network, engine, loop, count))
+            loop, cpu = asyncio.get_running_loop(), self.embedder.network
+            self._on_device = self.embedder.with_network(EngineNetwork(cpu, engine, loop, self._count, wait_s))
 
     def rules(self, config: StreamConfig, *, live: bool) -> SpeakerRules | None:
         """Return how the speakers of a stream are told apart; None: they are not.

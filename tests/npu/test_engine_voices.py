@@ -156,7 +156,8 @@ async def test_an_error_at_a_vector_is_told(start: Starter) -> None:
 
 async def test_a_vector_that_hangs_is_found(start: Starter) -> None:
     """The process is killed when a vector takes too long, and windows go on in the next one."""
-    engine = await start("voicing", beat_s=0.02, least_job_limit_s=0.1)
+    patient = {"silent_beats": 10_000, "loading_silent_beats": 10_000}
+    engine = await start("voicing", beat_s=0.05, least_job_limit_s=0.1, **patient)
     hanging = ask(engine, 16, HANGS)
     with pytest.raises(NotEmbeddedError, match="the vector of a voice took more than 0 s"):
         await hanging
