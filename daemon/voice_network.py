@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import EngineError, VoiceEngine
 from amanuensis.npu.speaker_builtin import VoiceNetwork
-from amanuensis.npu.speaker_sound import normalised
+from amanuensis.npu.speaker_sound import DEVICE_FRAMES, normalised
 from amanuensis.npu.voice_vector import VoiceVector
 
 WAIT_S: Final = 0.5  # a stream has a window of a voice every half second
@@ -55,7 +55,8 @@ class EngineNetwork:
 
     def embed(self, mel: Float32) -> Float32:
         """Return the vector of the natural log-mel energies of speech, float32 [frames, mels]: float32 [dim]."""
-        found = self._asked(normalised(mel)) if self._may_ask() else None
+        features = normalised(mel)
+        found = self._asked(features) if len(features) <= DEVICE_FRAMES and self._may_ask() else None
         self._on_vector(found.device if found else "cpu")
         if found is None:
             return self._cpu.embed(mel)

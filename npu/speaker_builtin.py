@@ -14,12 +14,13 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from amanuensis.npu.speaker_graph import BUILTIN_NETWORK
 from amanuensis.npu.speaker_mixture import Mixture
 from amanuensis.npu.speaker_network import SpeakerNetwork
 from amanuensis.npu.speaker_sound import N_CEPSTRA, Float32, cepstral_statistics, median_pitch_hz, speech_mel
 
-FOLDER: Final = Path(__file__).with_name("builtin")
-NETWORK_FILE: Final = "speakers.onnx"
+FOLDER: Final = BUILTIN_NETWORK.parent
+NETWORK_FILE: Final = BUILTIN_NETWORK.name
 MIXTURE_FILE: Final = "speakers.npz"
 CONSTANTS_FILE: Final = "speakers.json"
 FILES: Final = (NETWORK_FILE, MIXTURE_FILE, CONSTANTS_FILE)

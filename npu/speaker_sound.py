@@ -21,6 +21,7 @@ LOUD_QUANTILE: Final = 0.95
 MIN_SPEECH_FRAMES: Final = 20  # 0.2 s; with fewer everything is taken as speech
 MAX_FRAMES: Final = 600  # of the network, 6 s: more adds nothing and the cost grows with it
 MIN_FRAMES: Final = 16
+DEVICE_FRAMES: Final = 256  # longest window that is computed on a device; those of a talk have 200
 
 PITCH_LOW_HZ: Final = 60.0
 PITCH_HIGH_HZ: Final = 400.0

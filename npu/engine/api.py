@@ -126,7 +126,8 @@ class VoiceEngine(Protocol):
             features: as `npu.speaker_sound.normalised` makes them.
 
         Raises:
-            NotEmbeddedError: `info.voices` names no device, too many vectors wait, or the device or its process failed.
+            NotEmbeddedError: `info.voices` names no device, there are more than `npu.speaker_sound.DEVICE_FRAMES`, too
+                many vectors wait, or the device or its process failed.
 
         """
         ...

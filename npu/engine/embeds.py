@@ -13,6 +13,7 @@ from amanuensis.npu.engine.api import NotEmbeddedError
 from amanuensis.npu.engine.child import Child
 from amanuensis.npu.engine.frames import Message, embed_message, voice_vector_of
 from amanuensis.npu.engine.tally import Tally
+from amanuensis.npu.speaker_sound import DEVICE_FRAMES
 from amanuensis.npu.voice_vector import VoiceVector
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class Embeds:
         """Ask a process for a vector; see `api.VoiceEngine.embed`."""
         if self.off or child is None or child.info is None or not child.info.voices:
             raise NotEmbeddedError(self.off or "no device of the engine computes vectors of voices now")
+        if not 1 <= len(features) <= DEVICE_FRAMES:
+            raise NotEmbeddedError(f"a voice of {len(features)} frames; a device takes 1 to {DEVICE_FRAMES}")
         if len(self._asked) >= MAX_WAITING:
             raise NotEmbeddedError(f"{len(self._asked)} vectors of voices wait for the engine already")
         answer: asyncio.Future[VoiceVector] = asyncio.get_running_loop().create_future()

@@ -12,7 +12,7 @@ import pytest
 
 from amanuensis.daemon.voice_network import MOST_SKIPPED, EngineNetwork
 from amanuensis.npu.engine.api import EngineInfo, NotEmbeddedError
-from amanuensis.npu.speaker_sound import N_MELS, Float32
+from amanuensis.npu.speaker_sound import DEVICE_FRAMES, N_MELS, Float32
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import NO_WORK
 from tests.helpers.tone_engine import INFO
@@ -110,6 +110,15 @@ async def test_an_engine_without_a_device_is_not_asked() -> None:
     engine, told = Answering(info=INFO), list[str]()
     assert await vectors(network_of(engine, told), 2) == [[0.0, 1.0]] * 2
     assert (engine.asked, told) == (0, ["cpu"] * 2)
+
+
+async def test_what_is_too_long_for_the_device_is_no_miss() -> None:
+    """The CPU makes the vector, and the next one is the device's again."""
+    engine, told = Answering(), list[str]()
+    network = network_of(engine, told)
+    await asyncio.to_thread(network.embed, np.zeros((DEVICE_FRAMES + 1, N_MELS), np.float32))
+    await vectors(network, 1)
+    assert told == ["cpu", "sim"]
 
 
 def test_a_loop_that_is_closed_answers_nobody() -> None:

@@ -15,7 +15,7 @@ from amanuensis.npu.engine.embeds import MAX_CRASHES, MAX_WAITING
 from amanuensis.npu.engine.process import SupervisedEngine, start_engine
 from amanuensis.npu.speaker_builtin import FOLDER, NETWORK_FILE
 from amanuensis.npu.speaker_network import SpeakerNetwork
-from amanuensis.npu.speaker_sound import N_MELS, normalised
+from amanuensis.npu.speaker_sound import DEVICE_FRAMES, N_MELS, normalised
 from amanuensis.npu.store import resolve
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import DeviceWork, WindowJob
@@ -73,6 +73,14 @@ async def test_windows_go_first(start: Starter, desk: Desk) -> None:
     desk.release()
     await asyncio.gather(first, second, voice)
     assert desk.started() == [1, 2, -16]
+
+
+async def test_a_voice_that_is_too_long_is_refused(start: Starter) -> None:
+    """As is one of no frames; both before the process hears of them."""
+    engine = await start("voicing")
+    for frames in (0, DEVICE_FRAMES + 1):
+        with pytest.raises(NotEmbeddedError, match=f"a voice of {frames} frames; a device takes 1 to 256"):
+            await ask(engine, frames)
 
 
 async def test_a_flood_is_refused(start: Starter, desk: Desk) -> None:
