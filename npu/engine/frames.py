@@ -27,7 +27,7 @@ from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowRe
 MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
 
 Message = dict[str, Any]
-Answer = TypeVar("Answer", WindowResult, DeviceWork)
+Answer = TypeVar("Answer", WindowResult, DeviceWork, VoiceVector)
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"int": int, "float": (int, float), "bool": bool, "str": str}
 _LENGTH = struct.Struct("<I")
 
@@ -143,7 +143,7 @@ def voice_vector_of(message: Message) -> VoiceVector:
     vector = np.frombuffer(message["vector"], np.float32)
     if not vector.size or not np.isfinite(vector).all():
         raise ValueError(f"the vector of a voice holds {vector.size} numbers, not all finite")
-    return VoiceVector(vector, str(message["device"]), _checked(DeviceWork(**message["work"])), float(message["ms"]))
+    return _checked(VoiceVector(vector, message["device"], _checked(DeviceWork(**message["work"])), message["ms"]))
 
 
 def _checked(values: Answer) -> Answer:
