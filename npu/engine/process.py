@@ -86,8 +86,9 @@ class SupervisedEngine:
     def info(self) -> EngineInfo:
         if self._info is None:
             raise EngineError("the engine has not been started")
-        if self._recovery.on_cpu:
-            return replace(self._info, encoder="cpu", decoder="cpu", why=self._recovery.why, voices="")
+        if why := self._recovery.why:
+            voices_why = why if self._info.voices else self._info.voices_why
+            return replace(self._info, encoder="cpu", decoder="cpu", why=why, voices="", voices_why=voices_why)
         if self._embeds.off:
             return replace(self._info, voices="", voices_why=self._embeds.off)
         return self._info

@@ -153,6 +153,18 @@ async def test_vectors_that_kill_the_engine_are_left_to_the_cpu(start: Starter) 
     assert (await submit(engine, job(1))).encoder == "sim"
 
 
+async def test_while_the_cpu_stands_in_for_the_device_it_makes_no_vectors(start: Starter) -> None:
+    """The engine says so with the reason, and refuses at once; windows are done by the CPU."""
+    engine = await start("voicing", device_crashes=1)
+    kill(engine)
+    await until(lambda: engine.stats().restarts == 1 and engine.pid is not None)
+    assert (engine.info.encoder, engine.info.voices) == ("cpu", "")
+    assert "killed by SIGKILL" in engine.info.voices_why
+    with pytest.raises(NotEmbeddedError, match="no device of the engine"):
+        await ask(engine, 16)
+    assert (await submit(engine, job(1))).encoder == "cpu"
+
+
 async def test_an_error_at_a_vector_is_told(start: Starter) -> None:
     """In one line, and the engine goes on with vectors and windows."""
     engine = await start("voicing")
