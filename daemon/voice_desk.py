@@ -6,15 +6,12 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amanuensis.daemon.enrolled import VoiceFile
+from amanuensis.daemon.known_voices import KnownVoices
 from amanuensis.npu.speakers import load_embedder
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.speakers import MAX_SPEAKERS, SpeakerRules
@@ -29,13 +26,13 @@ class VoiceDesk:
 
     Args:
         embedder: makes the vectors.
-        known: vectors of voices with a name; used by streams that want them.
+        known: voices with a name; used by streams that want them.
 
     """
 
-    def __init__(self, embedder: VoiceEmbedder, known: Mapping[str, NDArray[np.float32]] | None = None) -> None:
+    def __init__(self, embedder: VoiceEmbedder, known: KnownVoices | None = None) -> None:
         self.embedder = embedder
-        self._known = dict(known or {})
+        self._known = known
         self._thread = ThreadPoolExecutor(1, "voices", initializer=_give_way)
 
     @classmethod
@@ -48,7 +45,7 @@ class VoiceDesk:
 
         """
         embedder = load_embedder(model_folder)
-        return cls(embedder, enrolled.vectors(embedder) if enrolled else None)
+        return cls(embedder, KnownVoices(enrolled, embedder) if enrolled else None)
 
     def rules(self, config: StreamConfig, *, live: bool) -> SpeakerRules | None:
         """Return how the speakers of a stream are told apart; None: they are not.
@@ -64,7 +61,7 @@ class VoiceDesk:
             self.embedder.same_above,
             config.max_speakers or MAX_SPEAKERS,
             config.speakers,
-            self._known if config.known_speakers else None,
+            self._known.vectors() if self._known and config.known_speakers else None,
             self.embedder.name,
         )
 

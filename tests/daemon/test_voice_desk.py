@@ -14,6 +14,8 @@ import soundfile
 
 from amanuensis.daemon.captioner import Captioner, Mode
 from amanuensis.daemon.config import Config
+from amanuensis.daemon.enrolled import EnrolledVoice, VoiceFile
+from amanuensis.daemon.known_voices import KnownVoices
 from amanuensis.daemon.outputs import Transcript
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.sources.file import FileSource
@@ -120,10 +122,11 @@ async def test_silence_and_one_speaker(tmp_path: Path) -> None:
     assert set(names(await heard(tmp_path, "windows", sound=say(WORDS * 2, lead_s=1.0)))) == {"A"}
 
 
-def test_who_is_told_apart_where() -> None:
+def test_who_is_told_apart_where(tmp_path: Path) -> None:
     """What is live, unless it is switched off; a recording when a number is given. Known voices only when asked."""
-    known = {"Anna": np.ones(100, np.float32)}
-    with closing(VoiceDesk(PitchEmbedder(), known)) as desk:
+    file = VoiceFile(tmp_path / "speakers.json")
+    file.put(EnrolledVoice("Anna", "pitch", np.eye(1, 100, dtype=np.float32)[0], 12.0))
+    with closing(VoiceDesk(PitchEmbedder(), KnownVoices(file, PitchEmbedder()))) as desk:
         usual = StreamConfig()
         live = desk.rules(usual, live=True)
         assert live is not None
@@ -132,7 +135,7 @@ def test_who_is_told_apart_where() -> None:
         assert desk.rules(replace(usual, speakers=0), live=True) is None
         asked = desk.rules(replace(usual, speakers=2, max_speakers=4, known_speakers=True), live=False)
         assert asked is not None
-        assert (asked.most, asked.exactly, asked.known) == (4, 2, known)
+        assert (asked.most, asked.exactly, list(asked.known or ())) == (4, 2, ["Anna"])
 
 
 async def test_the_thread_gives_way_to_others() -> None:
