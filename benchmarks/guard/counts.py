@@ -1,0 +1,158 @@
+"""Counts of what the pipeline does for the sample: the same in every run, however busy the machine is.
+
+Calls hold for one version of Python, arrays for one of NumPy and ONNX Runtime, the others for all.
+`python -m amanuensis.benchmarks.guard.counts FOLDER` prints them as JSON; `child` runs it as it is meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from amanuensis.benchmarks.guard.meter import Meter, Watched
+from amanuensis.benchmarks.guard.sample import Crossing, Sample
+from amanuensis.npu.devices.cpu import CpuDecoder, CpuModel
+from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, log10_mel
+from amanuensis.npu.window import NO_WORK
+from amanuensis.npu.window_pass import WindowPass
+from amanuensis.stream.session import StreamSession
+
+SAMPLE_S: Final = 50.0  # nearly all of the conversation
+SIMULATED_S: Final = 20.0  # of the sample, through the simulated NPU
+ONNX_RUNTIME: Final = ("run", "run_with_ort_values", "run_with_iobinding")  # the ways to run a graph
+
+Basis = Literal["nothing", "python", "libraries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a count says.
+
+    Attributes:
+        text: in words.
+        depends_on: what other than this project it depends on: nothing, the version of Python, or those of Python,
+            NumPy and ONNX Runtime.
+
+    """
+
+    text: str
+    depends_on: Basis = "nothing"
+
+
+MEANINGS: Final[Mapping[str, Meaning]] = {
+    "windows_per_s": Meaning("windows decoded in a second of audio"),
+    "mel_frames_per_s": Meaning("log-mel frames computed in a second of audio"),
+    "encoder_frames_per_s": Meaning("encoder frames computed in a second of audio"),
+    "decoder_tokens_per_s": Meaning("tokens that went through the decoder in a second of audio"),
+    "steps_per_s": Meaning("forwards of a single token in a second of audio"),
+    "launches_per_tick": Meaning("runs of a graph of ONNX Runtime in a tick"),
+    "engine_bytes_per_tick": Meaning("bytes of features and messages between daemon and engine in a tick"),
+    "python_calls_per_packet": Meaning("Python calls to take 20 ms of sound", "python"),
+    "python_calls_per_tick": Meaning("Python calls from a due window to its events", "python"),
+    "python_calls_per_token": Meaning("Python calls to append one token", "python"),
+    "c_calls_per_packet": Meaning("calls of C functions to take 20 ms of sound", "python"),
+    "c_calls_per_tick": Meaning("calls of C functions from a due window to its events", "python"),
+    "c_calls_per_token": Meaning("calls of C functions to append one token", "python"),
+    "arrays_per_packet": Meaning("arrays made to take 20 ms of sound", "libraries"),
+    "arrays_per_tick": Meaning("arrays made from a due window to its events", "libraries"),
+    "arrays_per_token": Meaning("arrays made to append one token", "libraries"),
+    "array_bytes_per_packet": Meaning("bytes of these arrays", "libraries"),
+    "array_bytes_per_tick": Meaning("bytes of these arrays", "libraries"),
+    "array_bytes_per_token": Meaning("bytes of these arrays", "libraries"),
+    "sim_dispatches_per_tick": Meaning("command streams of the simulated NPU in a tick"),
+    "sim_switches_per_tick": Meaning("changes of its array configuration in a tick"),
+    "sim_bytes_to_device_per_tick": Meaning("bytes over the bus to it in a tick"),
+    "sim_bytes_from_device_per_tick": Meaning("bytes over the bus from it in a tick"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted, by the names of `MEANINGS`, and the text that was committed meanwhile."""
+
+    text: str
+    counts: dict[str, float]
+
+
+def take_counts(folder: Path, seconds: float = SAMPLE_S, simulated_s: float = SIMULATED_S) -> Counted:
+    """Stream so many seconds of the sample and count.
+
+    Args:
+        folder: of the model.
+        seconds: of the sample, on the CPU.
+        simulated_s: of the sample, through the simulated NPU; 0: not at all.
+
+    """
+    sample = Sample(folder, seconds)
+    text, _ = sample.stream()  # fills what is kept for ever: modules, tables, buffers
+    with _no_collection():
+        counts = _calls_and_arrays(sample)
+    if simulated_s:
+        counts |= _device(Sample(folder, simulated_s, "sim"))
+    return Counted(text, {name: round(value, 4) for name, value in counts.items()})
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the collector of garbage, which runs when it likes, from calling anything meanwhile."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _calls_and_arrays(sample: Sample) -> dict[str, float]:
+    watched: dict[str, tuple[Callable[..., Any], Watched]] = {
+        "mel_frames": (log10_mel, lambda arguments: (len(arguments["padded"]) - N_FFT) // HOP_SAMPLES + 1),
+        "encoder_frames": (CpuModel.encoder_states, lambda arguments: arguments["features"].shape[1] // 2),
+        "forward_tokens": (CpuDecoder.forward_logits, lambda arguments: len(arguments["tokens"])),
+        "steps": (CpuDecoder.step_logits, lambda _: 1),
+    }
+    sections: dict[str, list[Callable[..., Any]]] = {
+        "packet": [StreamSession.receive],
+        "tick": [StreamSession.next_job, Crossing.decode, StreamSession.deliver],
+        "token": [WindowPass.extend],
+    }
+    with Meter(sections, watched, ONNX_RUNTIME) as meter:
+        _, crossing = sample.stream()
+    ticks, amounts = len(crossing.jobs), meter.amounts
+    counts = {
+        "windows_per_s": ticks / sample.seconds,
+        "mel_frames_per_s": amounts["mel_frames"] / sample.seconds,
+        "encoder_frames_per_s": amounts["encoder_frames"] / sample.seconds,
+        "decoder_tokens_per_s": (amounts["forward_tokens"] + amounts["steps"]) / sample.seconds,
+        "steps_per_s": amounts["steps"] / sample.seconds,
+        "launches_per_tick": sum(amounts[name] for name in ONNX_RUNTIME) / ticks,
+        "engine_bytes_per_tick": crossing.bytes / ticks,
+    }
+    for name, work in meter.sections.items():
+        times = ticks if name == "tick" else work.entered  # `next_job` is mostly asked in vain
+        for what in ("python_calls", "c_calls", "arrays", "array_bytes"):
+            counts[f"{what}_per_{name}"] = getattr(work, what) / times
+    return counts
+
+
+def _device(sample: Sample) -> dict[str, float]:
+    _, crossing = sample.stream()
+    work = sum((result.work for result in crossing.results), NO_WORK)
+    names = ("dispatches", "switches", "bytes_to_device", "bytes_from_device")
+    return {f"sim_{name}_per_tick": getattr(work, name) / len(crossing.results) for name in names}
+
+
+def main() -> None:
+    """Count and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    print(json.dumps(asdict(take_counts(parser.parse_args().folder))))
+
+
+if __name__ == "__main__":
+    main()
