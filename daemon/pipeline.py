@@ -16,6 +16,7 @@ from amanuensis.daemon.config import Config, load_config
 from amanuensis.daemon.enrolled import VoiceFile
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
+from amanuensis.npu.reclaim import give_back_start
 from amanuensis.npu.tokenizer import Tokenizer
 
 HEAD_START_S: Final = 0.05  # of the engine's process: a thread that loads would hold up its start
@@ -73,7 +74,9 @@ async def open_pipeline(
         engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
         try:
             config.stream.check_model(engine.info)
-            yield Pipeline(engine, Tokenizer(folder), config, await loading)
+            pipeline = Pipeline(engine, Tokenizer(folder), config, await loading)
+            give_back_start()
+            yield pipeline
         finally:
             await engine.aclose()
 
