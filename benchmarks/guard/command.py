@@ -80,7 +80,8 @@ def _report(accepted: Figures, found: Figures, lines: list[Line], *, as_json: bo
     for note in told_notes:
         print(f"note: {note}")
     for line in lines:
-        print(line)
+        if line.outcome != "as accepted":
+            print(line)
     worse = sum(line.outcome == "worse" for line in lines)
     compared = sum(line.outcome != "not compared" for line in lines)
     print(f"{worse} of {compared} compared figures are worse than those accepted at {accepted.commit}")

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from amanuensis.benchmarks.guard.meter import Meter, Watched
-from amanuensis.benchmarks.guard.sample import Crossing, Sample
+from amanuensis.benchmarks.guard.sample import Sample
 from amanuensis.npu.devices.cpu import CpuDecoder, CpuModel
+from amanuensis.npu.engine import frames
+from amanuensis.npu.engine.slots import FeatureSlots
+from amanuensis.npu.loading import LoadedModel
 from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, log10_mel
 from amanuensis.npu.window import NO_WORK
 from amanuensis.npu.window_pass import WindowPass
@@ -45,6 +48,50 @@ class Meaning:
     depends_on: Basis = "nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A piece of the way from sound to captions.
+
+    Attributes:
+        text: what it does.
+        functions: that do it, with what they call.
+        by: what its work is divided by: how often it was entered, or ticks, which are decoded windows.
+
+    """
+
+    text: str
+    functions: tuple[Callable[..., Any], ...]
+    by: Literal["entered", "ticks"]
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "packet": Section("take 20 ms of sound", (StreamSession.receive,), "entered"),
+    "window": Section("make the job of a tick, and find none due before", (StreamSession.next_job,), "ticks"),
+    "crossing": Section(
+        "bring a window to the engine process and its answer back",
+        (
+            FeatureSlots.write,
+            FeatureSlots.view,
+            frames.job_message,
+            frames.encode_frame,
+            frames.FrameDecoder.feed,
+            frames.job_of,
+            frames.result_message,
+            frames.result_of,
+        ),
+        "ticks",
+    ),
+    "encode": Section("encode a window alone", (CpuModel.encode,), "ticks"),
+    "decode": Section("encode and decode a window", (LoadedModel.decode,), "ticks"),
+    "token": Section("append one token", (WindowPass.extend,), "entered"),
+    "events": Section("make events of an answer", (StreamSession.deliver,), "ticks"),
+}
+WORK: Final[Mapping[str, Meaning]] = {
+    "python_calls": Meaning("Python calls", "python"),
+    "c_calls": Meaning("calls of C functions", "python"),
+    "arrays": Meaning("arrays made", "libraries"),
+    "array_bytes": Meaning("bytes of arrays made", "libraries"),
+}
 MEANINGS: Final[Mapping[str, Meaning]] = {
     "windows_per_s": Meaning("windows decoded in a second of audio"),
     "mel_frames_per_s": Meaning("log-mel frames computed in a second of audio"),
@@ -53,18 +100,11 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "steps_per_s": Meaning("forwards of a single token in a second of audio"),
     "launches_per_tick": Meaning("runs of a graph of ONNX Runtime in a tick"),
     "engine_bytes_per_tick": Meaning("bytes of features and messages between daemon and engine in a tick"),
-    "python_calls_per_packet": Meaning("Python calls to take 20 ms of sound", "python"),
-    "python_calls_per_tick": Meaning("Python calls from a due window to its events", "python"),
-    "python_calls_per_token": Meaning("Python calls to append one token", "python"),
-    "c_calls_per_packet": Meaning("calls of C functions to take 20 ms of sound", "python"),
-    "c_calls_per_tick": Meaning("calls of C functions from a due window to its events", "python"),
-    "c_calls_per_token": Meaning("calls of C functions to append one token", "python"),
-    "arrays_per_packet": Meaning("arrays made to take 20 ms of sound", "libraries"),
-    "arrays_per_tick": Meaning("arrays made from a due window to its events", "libraries"),
-    "arrays_per_token": Meaning("arrays made to append one token", "libraries"),
-    "array_bytes_per_packet": Meaning("bytes of these arrays", "libraries"),
-    "array_bytes_per_tick": Meaning("bytes of these arrays", "libraries"),
-    "array_bytes_per_token": Meaning("bytes of these arrays", "libraries"),
+    **{
+        f"{what}_per_{name}": Meaning(f"{work.text} to {section.text}", work.depends_on)
+        for name, section in SECTIONS.items()
+        for what, work in WORK.items()
+    },
     "sim_dispatches_per_tick": Meaning("command streams of the simulated NPU in a tick"),
     "sim_switches_per_tick": Meaning("changes of its array configuration in a tick"),
     "sim_bytes_to_device_per_tick": Meaning("bytes over the bus to it in a tick"),
@@ -116,12 +156,7 @@ def _calls_and_arrays(sample: Sample) -> dict[str, float]:
         "forward_tokens": (CpuDecoder.forward_logits, lambda arguments: len(arguments["tokens"])),
         "steps": (CpuDecoder.step_logits, lambda _: 1),
     }
-    sections: dict[str, list[Callable[..., Any]]] = {
-        "packet": [StreamSession.receive],
-        "tick": [StreamSession.next_job, Crossing.decode, StreamSession.deliver],
-        "token": [WindowPass.extend],
-    }
-    with Meter(sections, watched, ONNX_RUNTIME) as meter:
+    with Meter({name: section.functions for name, section in SECTIONS.items()}, watched, ONNX_RUNTIME) as meter:
         _, crossing = sample.stream()
     ticks, amounts = len(crossing.jobs), meter.amounts
     counts = {
@@ -134,9 +169,8 @@ def _calls_and_arrays(sample: Sample) -> dict[str, float]:
         "engine_bytes_per_tick": crossing.bytes / ticks,
     }
     for name, work in meter.sections.items():
-        times = ticks if name == "tick" else work.entered  # `next_job` is mostly asked in vain
-        for what in ("python_calls", "c_calls", "arrays", "array_bytes"):
-            counts[f"{what}_per_{name}"] = getattr(work, what) / times
+        times = ticks if SECTIONS[name].by == "ticks" else work.entered
+        counts |= {f"{what}_per_{name}": getattr(work, what) / times for what in WORK}
     return counts
 
 
