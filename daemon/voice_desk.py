@@ -19,6 +19,7 @@ from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceEmbedder, VoiceJob
 
 NICE: Final = 10  # added to that of the process: what captions need goes first
 MOST_NICE: Final = 19
+LIMIT_S: Final = 60.0  # of a job, waiting included: usual ones take some milliseconds, on a busy machine seconds
 
 
 class VoiceDesk:
@@ -27,10 +28,12 @@ class VoiceDesk:
     Args:
         embedder: makes the vectors.
         known: voices with a name; used by streams that want them.
+        limit_s: of a job, after which it is given up: the end of a stream waits for it.
 
     """
 
-    def __init__(self, embedder: VoiceEmbedder, known: KnownVoices | None = None) -> None:
+    def __init__(self, embedder: VoiceEmbedder, known: KnownVoices | None = None, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
         self.embedder = embedder
         self._known = known
         self._thread = ThreadPoolExecutor(1, "voices", initializer=_give_way)
@@ -69,10 +72,14 @@ class VoiceDesk:
         """Do a job after those that came before it.
 
         Raises:
-            ValueError: the embedder gave no vector.
+            ValueError: the embedder gave no vector, or not in time.
 
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job.work, self.embedder)
+        answer = asyncio.get_running_loop().run_in_executor(self._thread, job.work, self.embedder)
+        try:
+            return await asyncio.wait_for(answer, self._limit_s)
+        except TimeoutError:
+            raise ValueError(f"speaker model {self.embedder.name} took more than {self._limit_s:g} s") from None
 
     def close(self) -> None:
         """Take no more work."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.speaker_builtin import BuiltinEmbedder
-from amanuensis.npu.speaker_plugin import GRAPH_FILE, PluginEmbedder
+from amanuensis.npu.speaker_plugin import FACTS_FILE, GRAPH_FILE, PluginEmbedder
 
 Float32 = NDArray[np.float32]
 
@@ -47,9 +48,9 @@ def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
     """Return the embedder that a model folder brings, or else the built-in one.
 
     Raises:
-        ModelError: the folder's `speakers.onnx` or its `speakers.json` is missing or wrong.
+        ModelError: one of the folder's `speakers.onnx` and `speakers.json` is missing, or one is wrong.
 
     """
-    if model_folder is not None and (model_folder / GRAPH_FILE).is_file():
+    if model_folder is not None and any(os.path.lexists(model_folder / name) for name in (GRAPH_FILE, FACTS_FILE)):
         return PluginEmbedder(model_folder)
     return BuiltinEmbedder()

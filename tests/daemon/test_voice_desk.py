@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +47,11 @@ async def heard(
     embedder: Any = None,
     sound: np.ndarray | None = None,
     rate: int = RATE,
+    limit_s: float = 60.0,
 ) -> list[Event]:
     """Return all events of a file."""
     soundfile.write(tmp_path / "a.wav", dialogue() if sound is None else sound, rate, subtype="FLOAT")
-    with closing(VoiceDesk(embedder or PitchEmbedder())) as desk:
+    with closing(VoiceDesk(embedder or PitchEmbedder(), limit_s=limit_s)) as desk:
         pipeline = Pipeline(ToneEngine(), cast(Any, ToneTokenizer()), config, desk)
         captioner = Captioner(FileSource(tmp_path / "a.wav"), pipeline, mode=mode)
         return [event async for event in captioner.events()]
@@ -114,6 +116,23 @@ async def test_a_model_that_fails_does_not_stop_the_words(tmp_path: Path, wrong:
     assert warnings == ["speakers_stopped"]
     assert len(names(events)) == 4 * len(WORDS)
     assert isinstance([event for event in events if not isinstance(event, SpeakerRevised)][-1], Final)
+
+
+async def test_a_model_that_never_answers_holds_up_no_end(tmp_path: Path) -> None:
+    """Its work is given up, which a warning says; every word comes, and the end."""
+    answered = threading.Event()
+
+    def hang() -> np.ndarray:
+        answered.wait()
+        return np.zeros(100, np.float32)
+
+    try:
+        events = await heard(tmp_path, "windows", embedder=Broken(hang), limit_s=0.1)
+    finally:
+        answered.set()
+    (warning,) = [event for event in events if isinstance(event, Warning)]
+    assert (warning.code, "speaker model pitch took more than 0.1 s" in warning.message) == ("speakers_stopped", True)
+    assert len(names(events)) == 4 * len(WORDS)
 
 
 async def test_silence_and_one_speaker(tmp_path: Path) -> None:
