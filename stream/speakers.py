@@ -49,8 +49,10 @@ SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn tha
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
 JOIN_ABOVE: Final = 0.15  # clusters that are more alike than `same_above` plus this are one voice
 AGAIN: Final = 30 * MODEL_RATE  # sound at most that is heard again: all that may wait, and what is open
-REVIEW_S: Final = 15.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
+REVIEW_S: Final = 3.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
 REVIEW_SHARE: Final = 0.1
+NODE_S: Final = 1.0  # of speech in a piece that may begin a cluster
+YOUNG_S: Final = 30.0  # of speech: who began in the last of it is not taken for nobody while people talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +422,14 @@ class Speakers:
         return in_events(revised)
 
     def _cluster_rules(self) -> ClusterRules:
-        return ClusterRules(self._rules.same_above + JOIN_ABOVE, most=self._rules.most, exactly=self._rules.exactly)
+        rules = self._rules
+        return ClusterRules(
+            rules.same_above + JOIN_ABOVE,
+            node_s=NODE_S,
+            young_s=0.0 if self._over else YOUNG_S,
+            most=rules.most,
+            exactly=rules.exactly,
+        )
 
 
 def middle(word: Word) -> int:

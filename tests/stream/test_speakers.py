@@ -50,6 +50,16 @@ def test_no_word_is_revised_twice_while_people_talk() -> None:
     assert max(talk.end().revisions()) <= 2
 
 
+def test_a_look_while_people_talk_leaves_a_new_voice_in_peace() -> None:
+    """Who has said little so far stays somebody until the end, when it is not more than a door."""
+    talk = Talk().play([(0, 6.0), (None, 0.5), (1, 6.0), (None, 0.5), (2, 2.4), (None, 0.5)])
+    before = talk.speakers.state().memory.n_looks
+    talk.play([(0, 4.0), (None, 0.5), (1, 4.0), (None, 0.5)])
+    assert talk.speakers.state().memory.n_looks > before
+    assert share_right(talk.truth, talk.last) == 1.0
+    assert set(talk.end().last) == {"A", "B"}
+
+
 def test_swapped_voices_swap_the_names() -> None:
     """Names come from the sound alone: they follow the order in which voices are first heard."""
     swapped = [(None if voice is None else 1 - voice, seconds) for voice, seconds in DIALOGUE]
