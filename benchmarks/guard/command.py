@@ -23,11 +23,12 @@ Child = Callable[[str, Path], dict[str, Any]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench guard`."""
-    parser.add_argument("--accept", action="store_true", help="write what is found as the accepted figures")
     parser.add_argument(
         "--accepted", type=Path, default=ACCEPTED, metavar="FILE", help="accepted figures (default: the checkout's)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--accept", action="store_true", help="write what is found as the accepted figures")
+    either.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

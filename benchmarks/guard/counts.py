@@ -86,6 +86,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "token": Section("append one token", (WindowPass.extend,), "entered"),
     "events": Section("make events of an answer", (StreamSession.deliver,), "ticks"),
 }
+TICK: Final = ("window", "crossing", "decode", "events")  # all that a tick is
 WORK: Final[Mapping[str, Meaning]] = {
     "python_calls": Meaning("Python calls", "python"),
     "c_calls": Meaning("calls of C functions", "python"),
@@ -103,6 +104,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     **{
         f"{what}_per_{name}": Meaning(f"{work.text} to {section.text}", work.depends_on)
         for name, section in SECTIONS.items()
+        for what, work in WORK.items()
+    },
+    **{
+        f"{what}_per_tick": Meaning(f"{work.text} from a due window to its events", work.depends_on)
         for what, work in WORK.items()
     },
     "sim_dispatches_per_tick": Meaning("command streams of the simulated NPU in a tick"),
@@ -171,7 +176,7 @@ def _calls_and_arrays(sample: Sample) -> dict[str, float]:
     for name, work in meter.sections.items():
         times = ticks if SECTIONS[name].by == "ticks" else work.entered
         counts |= {f"{what}_per_{name}": getattr(work, what) / times for what in WORK}
-    return counts
+    return counts | {f"{what}_per_tick": sum(counts[f"{what}_per_{name}"] for name in TICK) for what in WORK}
 
 
 def _device(sample: Sample) -> dict[str, float]:
