@@ -81,11 +81,11 @@ def two_forwards(patch: pytest.MonkeyPatch) -> None:
 
 
 def calls_in_a_loop(patch: pytest.MonkeyPatch) -> None:
-    """Agreement is looked for ten times in a loop."""
+    """Agreement is looked for fifty times in a loop."""
     once = transcriber.agreed_words
 
     def agreed_words(previous: Sequence[TimedWord], current: Sequence[TimedWord]) -> int:
-        return max(once(previous, current) for _ in range(10))
+        return max(once(previous, current) for _ in range(50))
 
     patch.setattr(transcriber, "agreed_words", agreed_words)
 
