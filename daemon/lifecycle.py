@@ -30,7 +30,7 @@ from amanuensis.daemon.sources.choose import InputRequest, open_source
 from amanuensis.daemon.tls import TlsError
 from amanuensis.daemon.token_file import TokenFileError
 from amanuensis.npu.engine.api import Engine, EngineStats
-from amanuensis.npu.reclaim import trim_heap
+from amanuensis.npu.reclaim import keep_large_blocks_apart, trim_heap
 from amanuensis.stream.config import StreamConfigError
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ async def serve(
 
     """
     manager = manager or Manager()
+    keep_large_blocks_apart()
     security = Security.load(config.server, os.environ)
     # Sockets come before the engine: a taken port is told at once, and who connects early waits in the queue.
     with (

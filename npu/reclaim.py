@@ -17,6 +17,8 @@ from typing import Final
 
 SMAPS: Final = Path("/proc/self/smaps")
 LEAST_KB: Final = 256  # of a mapping that is worth a call
+LARGE_BYTES: Final = 1 << 20
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,18 @@ def give_back_start() -> int:
             if one.is_unchanged_code and one.resident_kb >= LEAST_KB and _let_go(one):
                 given_kb += one.resident_kb
     return given_kb
+
+
+def keep_large_blocks_apart() -> None:
+    """Let blocks of LARGE_BYTES and more go back at once when they are freed, whatever their size.
+
+    By itself glibc raises that limit to the largest block that it has seen freed, up to 32 MB: from then on the second
+    looks at the voices of a long session would lie in the heap and leave it full of holes.
+    """
+    with contextlib.suppress(AttributeError):
+        libc = ctypes.CDLL(None)
+        for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            libc.mallopt(setting, LARGE_BYTES)
 
 
 def trim_heap() -> None:

@@ -37,6 +37,27 @@ assert numpy.allclose(numpy.linalg.inv(numpy.eye(9) * 2), numpy.eye(9) / 2)
 ssl.create_default_context()
 """
 
+HEAP = """
+from amanuensis.npu.reclaim import SMAPS, keep_large_blocks_apart, mappings, trim_heap
+import numpy
+
+def heap_kb():
+    return sum(one.resident_kb for one in mappings(SMAPS.read_text().splitlines()) if one.path == "[heap]")
+
+keep_large_blocks_apart()
+small_kb = heap_kb()
+del_me = numpy.ones(3 << 20)
+del del_me
+kept = numpy.ones(2 << 20)  # smaller than what was freed: would lie in the heap now
+assert heap_kb() - small_kb < 8 << 10, (small_kb, heap_kb())
+holes = [bytes(50_000) for _ in range(400)]
+last = bytes(50_000)
+full_kb = heap_kb()
+del holes
+trim_heap()
+assert heap_kb() < full_kb - (16 << 10), (full_kb, heap_kb())
+"""
+
 
 def test_only_unchanged_pages_of_files_are_given_back() -> None:
     """Code may go; pages that differ from their file, that belong to no file or to a device must stay."""
@@ -50,4 +71,10 @@ def test_only_unchanged_pages_of_files_are_given_back() -> None:
 def test_a_process_goes_on_with_less_memory() -> None:
     """What libraries have needed to load leaves the memory, and they work as before."""
     done = subprocess.run([sys.executable, "-c", GIVES_BACK], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_heap_stays_small() -> None:
+    """Large blocks lie beside the heap after larger ones were freed too, and free pages inside it are returned."""
+    done = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
