@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
 Stamp: TypeAlias = tuple[int, ...]
+UNREAD: Final[Stamp] = ()
 NONE: Final[Vectors] = MappingProxyType({})
 ENROL: Final = "amanuensis speakers enroll NAME FILE"
 
@@ -25,17 +26,24 @@ class KnownVoices:
     """Reads the file again when it was changed: whoever is removed is known to no session that begins afterwards.
 
     Args:
-        file: of enrolled voices.
+        file: of enrolled voices; not looked at before somebody asks.
         embedder: whose vectors can be compared.
-
-    Raises:
-        EnrolError: the file cannot be read.
 
     """
 
     def __init__(self, file: VoiceFile, embedder: VoiceEmbedder) -> None:
         self._file = file
         self._embedder = embedder
+        self._stamp: Stamp | None = UNREAD
+        self._vectors = NONE
+
+    def read(self) -> None:
+        """Read the file.
+
+        Raises:
+            EnrolError: it cannot be read.
+
+        """
         self._stamp = self._look()
         self._vectors = self._read()
 

@@ -100,8 +100,7 @@ async def _voices_later(folder: Path, config: Config) -> VoiceDesk:
 
 
 def _voices(folder: Path, config: Config) -> VoiceDesk:
-    known = VoiceFile.of(os.environ) if config.stream.known_speakers else None
-    return VoiceDesk.open(folder, known)
+    return VoiceDesk.open(folder, VoiceFile.of(os.environ), known=config.stream.known_speakers)
 
 
 def engine_line(info: EngineInfo) -> str:

@@ -39,8 +39,13 @@ class VoiceDesk:
         self._thread = ThreadPoolExecutor(1, "voices", initializer=_give_way)
 
     @classmethod
-    def open(cls, model_folder: Path, enrolled: VoiceFile | None = None) -> VoiceDesk:
-        """Load the embedder that a model brings, else the built-in one, and the voices that were enrolled for it.
+    def open(cls, model_folder: Path, enrolled: VoiceFile, *, known: bool) -> VoiceDesk:
+        """Load the embedder that a model brings, else the built-in one.
+
+        Args:
+            model_folder: of the model.
+            enrolled: voices, for streams that want to know them.
+            known: read them now; else when the first stream wants to.
 
         Raises:
             amanuensis.npu.model_error.ModelError: the model's own cannot be used.
@@ -48,7 +53,10 @@ class VoiceDesk:
 
         """
         embedder = load_embedder(model_folder)
-        return cls(embedder, KnownVoices(enrolled, embedder) if enrolled else None)
+        voices = KnownVoices(enrolled, embedder)
+        if known:
+            voices.read()
+        return cls(embedder, voices)
 
     def rules(self, config: StreamConfig, *, live: bool) -> SpeakerRules | None:
         """Return how the speakers of a stream are told apart; None: they are not.

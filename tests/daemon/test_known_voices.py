@@ -36,9 +36,7 @@ def test_changes_are_known_to_sessions_that_begin_afterwards(tmp_path: Path, cap
     """One that goes on keeps those that it began with; a file that cannot be read any more means nobody."""
     config = StreamConfig(known_speakers=True)
     file = VoiceFile(tmp_path / "speakers.json")
-    with caplog.at_level(logging.WARNING):
-        known = KnownVoices(file, PitchEmbedder())
-    assert "nobody is enrolled" in caplog.text
+    known = KnownVoices(file, PitchEmbedder())
 
     def names(desk: VoiceDesk) -> list[str]:
         rules = desk.rules(config, live=True)
@@ -47,6 +45,7 @@ def test_changes_are_known_to_sessions_that_begin_afterwards(tmp_path: Path, cap
 
     with closing(VoiceDesk(PitchEmbedder(), known)) as desk:
         assert names(desk) == []
+        assert "nobody is enrolled" in caplog.text
         file.put(voice("Anna"))
         file.put(voice("Ben", 1))
         begun = desk.rules(config, live=True)
@@ -65,8 +64,13 @@ def test_changes_are_known_to_sessions_that_begin_afterwards(tmp_path: Path, cap
 
 
 def test_a_file_that_cannot_be_read_is_said_at_the_start(tmp_path: Path) -> None:
-    """A daemon that was told to know voices does not begin without them."""
+    """A daemon that was told to know voices does not begin without them; one that may be told later does not look."""
     file = VoiceFile(tmp_path / "speakers.json")
     file.path.mkdir()
     with pytest.raises(EnrolError, match="Is a directory"):
-        KnownVoices(file, PitchEmbedder())
+        VoiceDesk.open(tmp_path / "model", file, known=True)
+    with closing(VoiceDesk.open(tmp_path / "model", file, known=False)) as desk:
+        assert desk.rules(StreamConfig(), live=True) is not None
+        rules = desk.rules(StreamConfig(known_speakers=True), live=True)
+    assert rules is not None
+    assert rules.known == {}
