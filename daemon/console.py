@@ -68,6 +68,7 @@ class Captions:
         self._committed: dict[int, list[Run]] = {}  # word by word
         self._only: str | None = None  # who spoke, while there was only one
         self._are_named = False
+        self._before: dict[int, int] = {}  # words of the newest utterances that a snapshot told
         self._partial: dict[int, str] = {}
         self._turn: str | None = None  # who speaks now
         self._spk: str | None = None  # of the last line
@@ -104,9 +105,12 @@ class Captions:
         elif kind == "final":
             runs = self._committed.pop(event["utt"], [])
             self._partial.pop(event["utt"], None)
-            return (self._lines(runs) if any(run.spk for run in runs) else one_line(event["text"])) or None
+            is_rest = event["utt"] in self._before or any(run.spk for run in runs)
+            return (self._lines(runs) if is_rest else one_line(event["text"])) or None
         elif kind == "snapshot":
-            return one_line(event["text"]) or None
+            return self._join(event) or None
+        elif kind == "warning" and event["code"] == "speakers_stopped":
+            self._turn = None
         self._bound()
         return notice(event)
 
@@ -116,13 +120,22 @@ class Captions:
             runs.append(Run(spk, word["text"]))
             self._meet(spk)
 
+    def _join(self, snapshot: WireEvent) -> str:
+        """Return the lines of a snapshot; of an utterance that goes on only the rest is told after them."""
+        runs: list[Run] = []
+        self._committed.clear()
+        self._commit(runs, snapshot["words"])
+        self._before = {place["utt"]: place["i"] + place["n"] for place in snapshot["places"][-2:]}
+        return self._lines(runs) if any(run.spk for run in runs) else one_line(snapshot["text"])
+
     def _revise(self, words: Iterable[Mapping[str, Any]]) -> None:
         """Give words of utterances that are not over to other speakers; lines that are out stay."""
         for word in words:
             runs = self._committed.get(word["utt"], [])
             self._meet(word["spk"])
-            if word["i"] < len(runs):
-                runs[word["i"]].spk = word["spk"]
+            k = word["i"] - self._before.get(word["utt"], 0)
+            if 0 <= k < len(runs):
+                runs[k].spk = word["spk"]
 
     def _meet(self, spk: str | None) -> None:
         """Take note of who speaks: a letter says something only beside another."""
@@ -133,7 +146,7 @@ class Captions:
     def _lines(self, runs: list[Run]) -> str:
         """Return a line for each turn, while speakers are named, else one."""
         if not self._are_named:
-            self._spk = runs[-1].spk
+            self._spk = runs[-1].spk if runs else self._spk
             return one_line("".join(run.text for run in runs))
         lines = []
         for run in joined(runs):

@@ -92,7 +92,7 @@ def test_trouble_becomes_a_line() -> None:
     assert captions.apply(GAP) == "[2.5 s were not transcribed: the engine stopped]"
     assert captions.apply({**GAP, "to": 1020.3}) == "[21 ms were not transcribed: the engine stopped]"
     assert captions.apply({"type": "warning", "code": "x", "message": "too loud"}) == "[warning: too loud]"
-    assert captions.apply({"type": "snapshot", "seq": 9, "text": " so far", "words": []}) == "so far"
+    assert captions.apply({"type": "snapshot", "seq": 9, "text": " so far", "words": [], "places": []}) == "so far"
     assert captions.apply({"type": "stats", "lag_ms": 3}) is None
 
 
@@ -125,6 +125,29 @@ def test_a_lone_letter_is_not_named() -> None:
     )
     assert captions.committed == "well B: yes"
     assert captions.apply(final(2, " well yes")) == "well\nB: yes"
+
+
+def test_who_comes_late_sees_names_and_what_is_put_right() -> None:
+    """A snapshot is lines with names; of its last utterance only the rest follows, revised by its true index."""
+    captions = Captions()
+    words = [{"text": " hi", "spk": "A"}, {"text": " yes", "spk": "B"}]
+    places = [{"utt": 0, "i": 0, "n": 1}, {"utt": 1, "i": 0, "n": 1}]
+    assert captions.apply({"type": "snapshot", "seq": 3, "text": "hi yes", "words": words, "places": places}) == (
+        "A: hi\nB: yes"
+    )
+    captions.apply({"type": "commit", "utt": 1, "words": [{"text": " we", "spk": "B"}, {"text": " can", "spk": "B"}]})
+    captions.apply({"type": "speaker_revised", "seq": 5, "words": [{"utt": 1, "i": k, "spk": "A"} for k in (0, 2)]})
+    assert captions.committed == "we A: can"
+    assert captions.apply(final(1, " yes we can")) == "we\nA: can"
+
+
+def test_words_have_no_name_once_voices_are_not_told_apart() -> None:
+    """The newest turn says nothing of what is said after the speaker model has failed."""
+    captions = Captions()
+    captions.apply({"type": "turn", "utt": 1, "spk": "Ann", "at": 0, "provisional": True})
+    captions.apply({"type": "warning", "code": "speakers_stopped", "message": "no memory"})
+    captions.apply(commit(1, " hello"))
+    assert captions.apply(final(1, " hello")) == "hello"
 
 
 def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
