@@ -121,7 +121,7 @@ def figures(counted: Counted) -> Figures:
 @pytest.mark.long
 def test_the_simulated_device_is_counted(builtin_model: Path) -> None:
     """Dispatches and bytes over the bus are there, and the same in another run."""
-    runs = [take_counts(builtin_model, 1.0, simulated_s=SECONDS) for _ in range(2)]
+    runs = [take_counts(builtin_model, SECONDS, simulated_s=SECONDS) for _ in range(2)]
     assert runs[0] == runs[1]
     assert runs[0].counts["sim_dispatches_per_tick"] > 1
     assert runs[0].counts["sim_bytes_to_device_per_tick"] > 1000
