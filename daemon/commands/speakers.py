@@ -43,24 +43,29 @@ def add_parser(subparsers: SubParsers) -> None:
     enroll = actions.add_parser(
         "enroll",
         help="take a voice from a sound file",
-        description="Take a voice from a sound file in which one person speaks; one of the same name is replaced.",
+        description="Take a voice from a sound file in which one person speaks; one of the same name is replaced. Of a "
+        "long file the first ten minutes are heard. What makes the voice hard to know again is said.",
         epilog="example:\n  amanuensis speakers enroll Anna anna.wav",
     )
-    enroll.add_argument("name", help="what the voice is called")
-    enroll.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC, Ogg, MP3 ...")
+    enroll.add_argument("name", help="what the voice is called: 1 to 40 characters, not just A to ZZ")
     enroll.add_argument(
-        "--model", metavar="NAME|PATH", help="whose voices are told apart (default: the best installed)"
+        "file", type=Path, metavar="FILE", help="WAV, FLAC, Ogg, MP3 ... of 8 to 192 kHz: what `transcribe` reads"
+    )
+    enroll.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="one with a speaker model of its own needs its own enrolments (default: the best installed)",
     )
     listing = actions.add_parser(
         "list",
         help="list the voices",
-        description="List the voices.",
+        description="List the voices: name, seconds of speech that each was taken from, speaker model.",
         epilog="example:\n  amanuensis speakers list --json",
     )
     remove = actions.add_parser(
         "rm",
         help="forget a voice for good",
-        description="Forget a voice for good.",
+        description="Forget a voice for good. A session that goes on knows it until its end; later ones do not.",
         epilog="example:\n  amanuensis speakers rm Anna",
     )
     remove.add_argument("name", help="as `amanuensis speakers list` shows it")
