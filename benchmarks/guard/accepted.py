@@ -13,7 +13,7 @@ from typing import Any, Final
 from amanuensis.benchmarks.common import commit, library_version
 from amanuensis.benchmarks.guard import counts, ratios
 from amanuensis.npu.atomic import whole_or_nothing
-from amanuensis.npu.cpu_features import cpu_model
+from amanuensis.npu.cpu_features import cpu_generation
 
 ACCEPTED: Final = Path(__file__).with_name("accepted.json")
 LIBRARIES: Final = ("numpy", "onnxruntime")
@@ -49,7 +49,7 @@ class Figures:
     def taken_here(cls, text: str, counted: dict[str, float], measured: dict[str, float]) -> Figures:
         """Return figures that this machine found with the versions that it has."""
         libraries = {name: _minor(library_version(name)) for name in LIBRARIES}
-        return cls(commit(), _minor(sys.version.split()[0]), libraries, cpu_model(), text, counted, measured)
+        return cls(commit(), _minor(sys.version.split()[0]), libraries, cpu_generation(), text, counted, measured)
 
     def versions(self) -> str:
         """Return the versions in words."""

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from amanuensis.benchmarks.guard.meter import Meter, Watched
 from amanuensis.benchmarks.guard.sample import Sample
+from amanuensis.daemon.wire import encode_event
 from amanuensis.npu.devices.cpu import CpuDecoder, CpuModel
 from amanuensis.npu.engine import frames
 from amanuensis.npu.engine.slots import FeatureSlots
@@ -85,6 +86,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "decode": Section("encode and decode a window", (LoadedModel.decode,), "ticks"),
     "token": Section("append one token", (WindowPass.extend,), "entered"),
     "events": Section("make events of an answer", (StreamSession.deliver,), "ticks"),
+    "frame": Section("make the frame of an event for a client", (encode_event,), "entered"),
 }
 TICK: Final = ("window", "crossing", "decode", "events")  # all that a tick is
 WORK: Final[Mapping[str, Meaning]] = {

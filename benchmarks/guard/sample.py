@@ -1,4 +1,4 @@
-"""What the guard runs: the bundled conversation through session, engine protocol and built-in model, on no clock."""
+"""What the guard runs: speech through session, engine protocol and model to frames for a client, on no clock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from amanuensis.benchmarks.live import PACKET_S
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.benchmarks.streaming_wer import Listener
+from amanuensis.daemon.wire import encode_event
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.engine.frames import (
     FrameDecoder,
@@ -28,6 +29,7 @@ from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.events import Event
 
 # Nothing is measured to choose arithmetic or threads, so that the same is done on every machine.
 ENGINES: Final[Mapping[str, EngineConfig]] = {
@@ -104,7 +106,12 @@ class Sample:
         """Stream the speech as from a microphone; return the committed text and what crossed to the engine."""
         crossing = Crossing(self.model)
         try:
-            heard = Listener(crossing, self._tokenizer, CONFIG).streaming(self.samples, None, round(1000 * PACKET_S))
+            heard = Listener(crossing, self._tokenizer, CONFIG).streaming(self.samples, _tell, round(1000 * PACKET_S))
         finally:
             crossing.close()
         return heard.text, crossing
+
+
+def _tell(_: float, event: Event) -> None:
+    """Make the frame of an event, as for a client."""
+    encode_event(event, 0 if event.durable else None, "json")
