@@ -115,7 +115,8 @@ def write_private(file: Path, text: str, *, forbidden: int) -> None:
             raise
         _sync_folder(file.parent)
     except OSError as error:
-        raise PrivateFileError(f"{file} cannot be written: {error.strerror or os.strerror(errno.EIO)}") from None
+        why = error.strerror or os.strerror(errno.EIO)
+        raise PrivateFileError(f"{file} cannot be written: {why}; make room, or let this user write there") from None
 
 
 def _like_before(file: Path, descriptor: int, forbidden: int) -> None:

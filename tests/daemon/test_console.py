@@ -166,16 +166,27 @@ def test_words_come_with_their_times() -> None:
     out, said = io.StringIO(), list[str]()
     printer = make_printer(out, said.append, as_json=False, word_times=True)
     words = [
-        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "A\x1b"},
-        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "A\x1b"},
+        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "Al\x1b"},
+        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "Al\x1b"},
         {"text": " three", "from": 900, "to": 1000, "conf": 1},
     ]
     for event in (partial(1, " one"), {"type": "commit", "utt": 1, "words": words}, GAP, final(1, " one two three")):
         printer.show(event)
     printer.close()
     assert isinstance(printer, WordLines)
-    assert out.getvalue() == "0.100\t0.401\tA: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
+    assert out.getvalue() == "0.100\t0.401\tAl: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
     assert said == ["[2.5 s were not transcribed: the engine stopped]"]
+
+
+def test_the_one_voice_of_words_with_times_stays_unnamed() -> None:
+    """As in captions: a letter says something only beside another, and from then on each turn has one."""
+    out = io.StringIO()
+    printer = make_printer(out, lambda _: None, as_json=False, word_times=True)
+    for k, spk in enumerate([None, "A", "A", "B", "A"]):
+        known = {} if spk is None else {"spk": spk}
+        word = {"text": f" w{k}", "from": k, "to": k + 1, "conf": 1, **known}
+        printer.show({"type": "commit", "utt": 1, "words": [word]})
+    assert [line.split("\t")[2] for line in out.getvalue().splitlines()] == ["w0", "w1", "w2", "B: w3", "A: w4"]
 
 
 def test_programs_get_every_event_as_a_line() -> None:
