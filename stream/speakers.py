@@ -106,7 +106,7 @@ class Speakers:
         self._heard = self._latest = self.hears_from = 0
         self._utt, self._n_words = 0, 0
         self._untold: list[Event] = []
-        self._over = self._reviewed = self.stopped = False
+        self._over = self._is_last = self._reviewed = self.stopped = False
         if state is not None:
             self._go_on(state)
 
@@ -250,8 +250,8 @@ class Speakers:
         if not self._untold:
             self._told_settled = self._settled
         windows = self._waiting.windows(BATCH)
-        is_last = self._over and words_over and not windows and not self._reviewed
-        if is_last or (self._wants_review and not self._over):
+        self._is_last = self._over and words_over and not windows and not self._reviewed
+        if self._is_last or (self._wants_review and not self._over):
             self._outstanding = self._review_job()
         elif windows:
             self._outstanding = VoiceJob(next(self._ids), tuple(windows))
@@ -275,8 +275,8 @@ class Speakers:
             self._untold += self._work_off(answer.vectors)
         else:
             self._n_looks += 1
-            self._reviewed = self._over
-            self._settled = self._heard if self._over else self._settled
+            self._reviewed = self._is_last  # a look that was due before the stream was over is not the last one
+            self._settled = self._heard if self._is_last else self._settled
             self._untold += self._review(answer.clusters)
         return self.news()
 
@@ -388,7 +388,7 @@ class Speakers:
             return []
         words = range(len(self._words)) if self._pieces.is_whole else self._words.since(first)
         changes: dict[int, int] = {}
-        for k in words if self._over else range(words.start, self._words.n_settled):
+        for k in words if self._is_last else range(words.start, self._words.n_settled):
             voice = self._pieces.voice_at(self._words.position(k))
             if voice is not None and voice != self._words.voice(k):
                 changes[k] = voice
@@ -426,7 +426,7 @@ class Speakers:
         return ClusterRules(
             rules.same_above + JOIN_ABOVE,
             node_s=NODE_S,
-            young_s=0.0 if self._over else YOUNG_S,
+            young_s=0.0 if self._is_last else YOUNG_S,
             most=rules.most,
             exactly=rules.exactly,
         )

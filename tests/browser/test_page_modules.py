@@ -206,6 +206,15 @@ async def test_turns_are_shown_with_names_and_in_their_direction(page: Tab) -> N
     assert [text for text, _ in seen["shown"]] == ["Anna: hello there", "Bob: yes", "مرحبا بالعالم غدا"]
 
 
+async def test_a_speaker_that_is_put_right_is_shown(page: Tab) -> None:
+    """The words move to the turn of the speaker whose they are, in what stands already."""
+    seen = await run(page, "transcript_view.js", VIEW, [
+        commit(1, 0, "hello", "there", spk="A"), commit(2, 0, "yes", spk="B"),
+        {"type": "speaker_revised", "seq": 3, "words": [{"utt": 0, "i": 1, "spk": "B"}]},
+    ])  # fmt: skip
+    assert [text for text, _ in seen["shown"]][-2:] == ["A: hello", "B: there yes"]
+
+
 FOLLOW = """() => {
   const make = (tag, css) => document.body.appendChild(Object.assign(document.createElement(tag), { style: css }));
   const box = make("div", "height: 100px; flex: none; overflow-y: auto"), button = make("button", "");
