@@ -290,7 +290,7 @@ class Speakers:
         """Take note that voices cannot be told apart any more; words go on."""
         self.stopped, self._outstanding = True, None
         self._waiting.clear()
-        return [Warning("speakers_stopped", f"speakers are not told apart any more: {why}")]
+        return [*self.news(), Warning("speakers_stopped", f"speakers are not told apart any more: {why}")]
 
     def _work_off(self, vectors: Sequence[Float32]) -> list[Event]:
         """Go through what waits as far as vectors are there."""
