@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from amanuensis.npu.speaker_builtin import BuiltinEmbedder
 from amanuensis.npu.speaker_plugin import FACTS_FILE, GRAPH_FILE, PluginEmbedder
+
+log = logging.getLogger(__name__)
 
 Float32 = NDArray[np.float32]
 
@@ -48,9 +51,11 @@ def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
     """Return the embedder that a model folder brings, or else the built-in one.
 
     Raises:
-        ModelError: one of the folder's `speakers.onnx` and `speakers.json` is missing, or one is wrong.
+        ModelError: the folder's `speakers.onnx` is wrong, or its `speakers.json` missing or wrong.
 
     """
-    if model_folder is not None and any(os.path.lexists(model_folder / name) for name in (GRAPH_FILE, FACTS_FILE)):
+    if model_folder is not None and os.path.lexists(model_folder / GRAPH_FILE):
         return PluginEmbedder(model_folder)
+    if model_folder is not None and os.path.lexists(model_folder / FACTS_FILE):  # of whatever else it may be
+        log.warning("%s: no %s beside it: the built-in speaker model is used", model_folder / FACTS_FILE, GRAPH_FILE)
     return BuiltinEmbedder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +109,34 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, broken: str) -> None:
         load_embedder(tmp_path)
 
 
-@pytest.mark.parametrize("gone", ["speakers.onnx", "speakers.json"])
-def test_half_a_speaker_model_is_refused(tmp_path: Path, gone: str) -> None:
-    """The message names the missing file; so does it where that is a link to nowhere. The other model is not used."""
+@pytest.mark.parametrize("name", ["speakers.onnx", "speakers.json"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    """Also where it is a link to nowhere or a folder; the built-in model does not stand in."""
     write_model(tmp_path, FACTS)
-    (tmp_path / gone).unlink()
-    with pytest.raises(ModelError, match=rf"{gone}: missing"):
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "nosuch")
+    with pytest.raises(ModelError, match=rf"{name}: missing"):
         load_embedder(tmp_path)
-    (tmp_path / gone).symlink_to(tmp_path / "nosuch")
-    with pytest.raises(ModelError, match=rf"{gone}: missing"):
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(ModelError, match=rf"{name}: is not a regular file"):
         load_embedder(tmp_path)
-    (tmp_path / gone).unlink()
-    (tmp_path / gone).mkdir()
-    with pytest.raises(ModelError, match=rf"{gone}: is not a regular file"):
+
+
+def test_facts_without_a_graph_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be of something else: the built-in model is used, and the log says why."""
+    write_model(tmp_path, FACTS)
+    (tmp_path / "speakers.onnx").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert load_embedder(tmp_path).name == load_embedder(None).name
+    assert "speakers.json: no speakers.onnx beside it" in caplog.text
+
+
+def test_a_model_without_its_facts_is_refused(tmp_path: Path) -> None:
+    """The message names the missing file."""
+    write_model(tmp_path, FACTS)
+    (tmp_path / "speakers.json").unlink()
+    with pytest.raises(ModelError, match=r"speakers\.json: missing; a speaker model needs speakers\.onnx and"):
         load_embedder(tmp_path)
 
 
