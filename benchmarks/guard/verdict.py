@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Final, Literal
 
 from amanuensis.benchmarks.guard import counts, ratios
@@ -11,6 +12,7 @@ from amanuensis.benchmarks.guard.accepted import ACCEPT, Figures
 
 COUNTS_TOLERANCE: Final = 0.05
 RATIOS_TOLERANCE: Final = 0.30
+SHOWN_WORDS: Final = 6  # of a text that is another one
 Outcome = Literal["worse", "better", "as accepted", "not compared"]
 
 
@@ -92,4 +94,12 @@ def notes(accepted: Figures, found: Figures) -> Iterator[str]:
     if accepted.cpu != found.cpu:
         yield f"accepted on {accepted.cpu}, here is {found.cpu}: ratios of times are told, not compared"
     if accepted.text != found.text:
-        yield f"the text is another one, which may change counts: {accepted.text!r} accepted, {found.text!r} found"
+        yield f"the text is another one, which may change counts: {_differences(accepted.text, found.text)}"
+
+
+def _differences(accepted: str, found: str) -> str:
+    """Return the words in which two texts differ first."""
+    first, second = accepted.split(), found.split()
+    at = next((k for k, (one, other) in enumerate(zip_longest(first, second)) if one != other), 0)
+    told, heard = (" ".join(words[at : at + SHOWN_WORDS]) for words in (first, second))
+    return f"from word {at + 1} on {told!r} was accepted, {heard!r} is found"

@@ -15,7 +15,7 @@ BASE = Figures(
     python="3.11",
     libraries={"numpy": "2.4", "onnxruntime": "1.32"},
     cpu="A CPU",
-    text=" words",
+    text=" one two three",
     counts=dict.fromkeys(counts.MEANINGS, 100.0) | {"sim_switches_per_tick": 0.0},
     ratios=dict.fromkeys(ratios.MEANINGS, 2.0),
 )
@@ -89,6 +89,8 @@ def test_ratios_may_be_worse_by_a_third_on_the_same_cpu() -> None:
 def test_another_cpu_and_text_are_noted() -> None:
     """Both are told, neither fails by itself; the same figures need no note."""
     assert list(notes(BASE, BASE)) == []
-    cpu, text = notes(BASE, replace(BASE, cpu="Another CPU", text=" other words"))
+    cpu, text = notes(BASE, replace(BASE, cpu="Another CPU", text=" one too three"))
     assert "accepted on A CPU, here is Another CPU" in cpu
-    assert "' words' accepted, ' other words' found" in text
+    assert text.endswith("from word 2 on 'two three' was accepted, 'too three' is found")
+    (text,) = notes(BASE, replace(BASE, text=" one"))
+    assert text.endswith("from word 2 on 'two three' was accepted, '' is found")
