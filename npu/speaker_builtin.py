@@ -15,7 +15,15 @@ import numpy as np
 
 from amanuensis.npu.speaker_mixture import Mixture
 from amanuensis.npu.speaker_network import SpeakerNetwork
-from amanuensis.npu.speaker_sound import N_CEPSTRA, Float32, cepstral_statistics, median_pitch_hz, speech_mel
+from amanuensis.npu.speaker_sound import (
+    N_CEPSTRA,
+    Float32,
+    cepstral_statistics,
+    median_pitch_hz,
+    spectrum_of,
+    speech_mel,
+    with_whole_band,
+)
 
 FOLDER: Final = Path(__file__).with_name("builtin")
 NETWORK_FILE: Final = "speakers.onnx"
@@ -103,7 +111,8 @@ class BuiltinEmbedder:
     def embed(self, samples: Float32) -> Float32:
         """Return the vector of one speaker; see `SpeakerEmbedder`."""
         check_samples(samples)
-        mel, constants = speech_mel(samples), self._parts.constants
+        constants = self._parts.constants
+        mel = with_whole_band(speech_mel(samples), spectrum_of(constants.mean[:N_CEPSTRA]))
         return fuse(
             unit((cepstral_statistics(mel) - constants.mean) / constants.spread),
             unit(self._parts.mixture.embed(mel)),

@@ -19,6 +19,11 @@ N_CEPSTRA: Final = 19  # 1 to 19: the zeroth is loudness
 SPEECH_RANGE_LOG10: Final = 3.0  # frames more than 30 dB below the loud ones are pauses
 LOUD_QUANTILE: Final = 0.95
 MIN_SPEECH_FRAMES: Final = 20  # 0.2 s; with fewer everything is taken as speech
+EMPTY_LOG10: Final = 7.0  # a band 70 dB below speech holds nothing: microphones, rooms and 16 bits are louder
+BAND_QUANTILE: Final = 0.9  # of frames: a click, or a cut between words, has all bands
+TELEPHONE_BANDS: Final = 66  # to 4.6 kHz: sound of 8 kHz ends in the 62nd
+_SLOPE_BANDS: Final = 3  # of the filter that ended the band
+_NEAR_BANDS: Final = 12  # below that, for the level of what is not there
 
 PITCH_LOW_HZ: Final = 60.0
 PITCH_HIGH_HZ: Final = 400.0
@@ -49,6 +54,35 @@ def speech_mel(samples: Float32) -> Float32:
     spoken = loudness > _quantile(loudness, LOUD_QUANTILE) - SPEECH_RANGE_LOG10
     kept = log10[spoken] if np.count_nonzero(spoken) >= MIN_SPEECH_FRAMES else log10
     return np.asarray(kept * np.float32(np.log(10.0)), np.float32)
+
+
+def with_whole_band(mel: Float32, usual: Float32) -> Float32:
+    """Return frames of a telephone as a microphone might have them: else all voices are alike in what they lack.
+
+    Args:
+        mel: natural log-mel energies, float32 [frames, N_MELS].
+        usual: log-mel spectrum of voices on the average, float32 [N_MELS].
+
+    Returns:
+        `mel` itself where the sound goes beyond 4.6 kHz; else the bands above its end are the usual ones, by the level
+        of each frame just below.
+
+    """
+    loud = _quantile(np.log(np.sum(np.exp(mel), axis=1)), LOUD_QUANTILE)
+    tops = np.sort(mel, axis=0)[int(BAND_QUANTILE * (len(mel) - 1))]
+    held = np.flatnonzero(tops > loud - EMPTY_LOG10 * np.log(10.0))
+    edge = held[-1] + 1 - _SLOPE_BANDS if len(held) else 0
+    if not _NEAR_BANDS <= edge <= TELEPHONE_BANDS - _SLOPE_BANDS:
+        return mel
+    near = slice(edge - _NEAR_BANDS, edge)
+    filled = mel.copy()
+    filled[:, edge:] = mel[:, near].mean(axis=1, keepdims=True) + usual[edge:] - usual[near].mean()
+    return filled
+
+
+def spectrum_of(cepstra: Float32) -> Float32:
+    """Return the smooth log-mel spectrum around its mean that has these MFCC, 1 to N_CEPSTRA: float32 [N_MELS]."""
+    return np.asarray(_cosines() @ cepstra, np.float32)
 
 
 @cache
