@@ -117,7 +117,7 @@ def doubts(enrolment: Enrolment, others: Sequence[EnrolledVoice], same_above: fl
     if enrolment.odd > 0:
         yield f"{100 * enrolment.odd:.0f} % of the speech is unlike the rest and left out: does somebody else speak?"
     if enrolment.is_narrow:
-        yield "nothing above 4 kHz is in it: the voice is hardly known again in sound of more than 8 kHz"
+        yield "nothing above 4 kHz is in it: the voice is known less surely in sound of more than 8 kHz"
     # Means of recordings of one reader were 0.88 alike and more, of two readers 0.5 at most; same_above is 0.38.
     least = (1 + same_above) / 2
     if alike := [other.name for other in others if enrolment.voice.likeness(other) > least]:
