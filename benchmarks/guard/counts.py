@@ -18,13 +18,15 @@ from typing import Any, Final, Literal
 from amanuensis.benchmarks.guard.meter import Meter, Watched
 from amanuensis.benchmarks.guard.sample import Sample
 from amanuensis.daemon.wire import encode_event
-from amanuensis.npu.devices.cpu import CpuDecoder, CpuModel
+from amanuensis.npu.alignment import AttentionRows
+from amanuensis.npu.devices.cpu import Caches, CpuDecoder, CpuModel
 from amanuensis.npu.engine import frames
 from amanuensis.npu.engine.slots import FeatureSlots
 from amanuensis.npu.loading import LoadedModel
-from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, log10_mel
+from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, IncrementalLogMel, log10_mel
 from amanuensis.npu.window import NO_WORK
 from amanuensis.npu.window_pass import WindowPass
+from amanuensis.stream.ring import SampleRing
 from amanuensis.stream.session import StreamSession
 
 SAMPLE_S: Final = 50.0  # nearly all of the conversation
@@ -88,6 +90,23 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "events": Section("make events of an answer", (StreamSession.deliver,), "ticks"),
     "frame": Section("make the frame of an event for a client", (encode_event,), "entered"),
 }
+WATCHED: Final[Mapping[str, tuple[Callable[..., Any], Watched]]] = {
+    "mel_frames": (log10_mel, lambda given: (len(given["padded"]) - N_FFT) // HOP_SAMPLES + 1),
+    "encoder_frames": (CpuModel.encoder_states, lambda given: given["features"].shape[1] // 2),
+    "forward_tokens": (CpuDecoder.forward_logits, lambda given: len(given["tokens"])),
+    "steps": (CpuDecoder.step_logits, lambda _: 1),
+    "cache_copies": (Caches.reorder, lambda _: 1),
+    "sound": (SampleRing.append, lambda given: given["samples"].nbytes),
+    "log_mel": (IncrementalLogMel._append, lambda given: given["frames"].nbytes),
+    "features": (FeatureSlots.write, lambda given: given["features"].nbytes),
+    "attention": (AttentionRows.append, lambda given: given["attention"].nbytes),
+}
+WRITTEN: Final[Mapping[str, str]] = {  # of these, bytes that are copied into memory that is there
+    "sound": "sound kept in the ring",
+    "log_mel": "log-mel kept for the next windows",
+    "features": "features put into the memory shared with the engine process",
+    "attention": "attention kept to tell when words were said",
+}
 TICK: Final = ("window", "crossing", "decode", "events")  # all that a tick is
 WORK: Final[Mapping[str, Meaning]] = {
     "python_calls": Meaning("Python calls", "python"),
@@ -102,6 +121,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "decoder_tokens_per_s": Meaning("tokens that went through the decoder in a second of audio"),
     "steps_per_s": Meaning("forwards of a single token in a second of audio"),
     "launches_per_tick": Meaning("runs of a graph of ONNX Runtime in a tick"),
+    **{f"{name}_bytes_per_tick": Meaning(f"bytes of {text} in a tick") for name, text in WRITTEN.items()},
+    "cache_copies_per_tick": Meaning("copies of the decoder's keys and values in a tick"),
     "engine_bytes_per_tick": Meaning("bytes of features and messages between daemon and engine in a tick"),
     **{
         f"{what}_per_{name}": Meaning(f"{work.text} to {section.text}", work.depends_on)
@@ -157,13 +178,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _calls_and_arrays(sample: Sample) -> dict[str, float]:
-    watched: dict[str, tuple[Callable[..., Any], Watched]] = {
-        "mel_frames": (log10_mel, lambda arguments: (len(arguments["padded"]) - N_FFT) // HOP_SAMPLES + 1),
-        "encoder_frames": (CpuModel.encoder_states, lambda arguments: arguments["features"].shape[1] // 2),
-        "forward_tokens": (CpuDecoder.forward_logits, lambda arguments: len(arguments["tokens"])),
-        "steps": (CpuDecoder.step_logits, lambda _: 1),
-    }
-    with Meter({name: section.functions for name, section in SECTIONS.items()}, watched, ONNX_RUNTIME) as meter:
+    with Meter({name: section.functions for name, section in SECTIONS.items()}, WATCHED, ONNX_RUNTIME) as meter:
         _, crossing = sample.stream()
     ticks, amounts = len(crossing.jobs), meter.amounts
     counts = {
@@ -173,6 +188,8 @@ def _calls_and_arrays(sample: Sample) -> dict[str, float]:
         "decoder_tokens_per_s": (amounts["forward_tokens"] + amounts["steps"]) / sample.seconds,
         "steps_per_s": amounts["steps"] / sample.seconds,
         "launches_per_tick": sum(amounts[name] for name in ONNX_RUNTIME) / ticks,
+        **{f"{name}_bytes_per_tick": amounts[name] / ticks for name in WRITTEN},
+        "cache_copies_per_tick": amounts["cache_copies"] / ticks,
         "engine_bytes_per_tick": crossing.bytes / ticks,
     }
     for name, work in meter.sections.items():

@@ -24,7 +24,7 @@ from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob
 
-ROUNDS: Final = 9
+ROUNDS: Final = 15
 STREAMED_S: Final = 10.0  # of the sample
 WIDTH: Final = 384  # of the products of the reference
 N_MELS: Final = 80

@@ -62,6 +62,18 @@ def copied_for_a_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AttentionRows, "append", lambda self, attention: append(self, attention.copy()))
 
 
+def attention_kept_twice(patch: pytest.MonkeyPatch) -> None:
+    """The attention of each token is written twice, into memory that is there."""
+    append = AttentionRows.append
+
+    def twice(self: AttentionRows, attention: Float32) -> None:
+        append(self, attention)
+        self.truncate(self._length - attention.shape[1])
+        append(self, attention)
+
+    patch.setattr(AttentionRows, "append", twice)
+
+
 def two_log_mels(patch: pytest.MonkeyPatch) -> None:
     """Every log-mel frame is computed twice."""
     once = log_mel.log10_mel
@@ -96,6 +108,7 @@ def calls_in_a_loop(patch: pytest.MonkeyPatch) -> None:
         (copied_to_the_engine, {"arrays_per_crossing", "array_bytes_per_crossing"}),
         (copied_for_the_encoder, {"arrays_per_encode", "array_bytes_per_encode"}),
         (copied_for_a_token, {"arrays_per_token", "array_bytes_per_token"}),
+        (attention_kept_twice, {"attention_bytes_per_tick"}),
         (two_log_mels, {"mel_frames_per_s", "array_bytes_per_window"}),
         (two_forwards, {"launches_per_tick", "decoder_tokens_per_s", "c_calls_per_decode"}),
         (calls_in_a_loop, {"python_calls_per_events"}),
