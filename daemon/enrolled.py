@@ -62,7 +62,8 @@ class EnrolledVoice:
             raise ValueError(f"model {self.model[:MAX_MODEL_CHARS]!r} of {self.name!r} is no name of a model")
         if not math.isfinite(self.speech_s) or self.speech_s < 0:
             raise ValueError(f"speech_s of {self.name!r} is {self.speech_s}")
-        length = float(np.linalg.norm(self.vector.astype(np.float64)))
+        finite = np.isfinite(self.vector).all()
+        length = float(np.linalg.norm(self.vector.astype(np.float64))) if finite else math.nan
         if not abs(length - 1) < UNIT_SLACK:
             raise ValueError(f"the vector of {self.name!r} has length {length:g}, not 1")
 
