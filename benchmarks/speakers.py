@@ -104,7 +104,8 @@ def turn_line(kind: str, figures: dict[str, Any]) -> str:
     return (
         f"{kind:<13} {figures['talks']} talks, {figures['seconds']:g} s  DER (0.25 s) {errors}  "
         f"turn F1 live {figures['turn_f1']['live']:.2f} final {figures['turn_f1']['final']:.2f}  words right at commit "
-        f"{100 * right['at_commit']:.1f} % live {100 * right['live']:.1f} % final {100 * right['final']:.1f} %  "
+        f"{100 * right['at_commit']:.1f} % after 10 s "
+        f"{100 * right['after_10_s']:.1f} % live {100 * right['live']:.1f} % final {100 * right['final']:.1f} %  "
         f"label delay {delay['p50']} / {delay['p95']} ms  speakers off {figures['speakers_off']:g}  "
         f"CPU {100 * figures['cpu_share']:.2f} %"
     )
