@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from pathlib import Path
 
 from amanuensis.daemon.durable_view import DurableView
+from amanuensis.daemon.live_session import END
+from amanuensis.daemon.meetings.recording import read_recording
+from amanuensis.daemon.protocol import Hello
+from amanuensis.daemon.spool.event_maps import read_event
+from amanuensis.daemon.spool.log_file import reading
 from amanuensis.daemon.voice_desk import VoiceDesk
+from amanuensis.stream.events import Commit, Event, SpeakerRevised
+from amanuensis.stream.formats import AudioFormat
 from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceJob
 from tests.daemon.test_session_speakers import DIALOGUE, NAMES, PIECE, talk
 from tests.helpers.daemon_client import TestClient, connected, cut, hello, running
+from tests.helpers.kept_sessions import kept_sessions
+from tests.helpers.kept_sessions import speak as hear
 from tests.helpers.voices import PitchEmbedder
 
 CHUNKS = cut(DIALOGUE, [PIECE])
@@ -56,3 +66,34 @@ async def test_who_joins_late_is_told_who_spoke_before() -> None:
                 await watcher.over()
     assert [word.get("spk") for word in view(speaker).words] == NAMES
     assert [word.get("spk") for word in view(watcher).words] == NAMES
+
+
+def events_of(recording: Path) -> list[Event]:
+    """Return all durable events of a recording."""
+    events: list[Event] = []
+    for path in sorted(recording.glob("events-*.log")):
+        with reading(path) as reader:
+            events += [read_event(event)[1] for record in reader if record["k"] == "step" for event in record["e"]]
+    return events
+
+
+async def test_a_recording_keeps_what_was_told_live_beside_what_was_found_in_the_end(tmp_path: Path) -> None:
+    """Its words have the names of the last look; its events still have those that they were committed with."""
+    with closing(LateDesk()) as desk:
+        async with kept_sessions(tmp_path, mode="asked", voices=desk, linger_s=0, ended_sessions=0) as sessions:
+            session = sessions.open(Hello("speak", AudioFormat(), record=True))
+            hearing = asyncio.create_task(hear(session, CHUNKS))
+            while not list(session.journal.said()):
+                await asyncio.sleep(0)  # a turn of the loop: nothing but the engine's answers is waited for
+            desk.opened.set()
+            await hearing
+            session.finish(END)
+            assert session.task is not None
+            await session.task
+    (recording,) = (path for path in (tmp_path / "recordings").iterdir() if path.is_dir() and path.name != "open")
+    words = [word.spk for _, words in sorted(read_recording(recording).words.items()) for word in words]
+    assert words == NAMES
+    events = events_of(recording)
+    live = [word.spk for event in events if isinstance(event, Commit) for word in event.words]
+    assert (live[0], len(live)) == (None, len(NAMES))
+    assert any(isinstance(event, SpeakerRevised) for event in events)
