@@ -16,6 +16,7 @@ from amanuensis.daemon.config import Config, load_config
 from amanuensis.daemon.enrolled import VoiceFile
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
+from amanuensis.npu.reclaim import give_back_start
 from amanuensis.npu.speakers import builtin_network
 from amanuensis.npu.tokenizer import Tokenizer
 
@@ -78,7 +79,9 @@ async def open_pipeline(
             desk = await loading
             if desk is not None:
                 desk.use(engine)
-            yield Pipeline(engine, Tokenizer(folder), config, desk)
+            pipeline = Pipeline(engine, Tokenizer(folder), config, desk)
+            give_back_start()
+            yield pipeline
         finally:
             await engine.aclose()
 
@@ -106,8 +109,7 @@ async def _voices_later(folder: Path, config: Config) -> VoiceDesk:
 
 
 def _voices(folder: Path, config: Config) -> VoiceDesk:
-    known = VoiceFile.of(os.environ) if config.stream.known_speakers else None
-    return VoiceDesk.open(folder, known)
+    return VoiceDesk.open(folder, VoiceFile.of(os.environ), known=config.stream.known_speakers)
 
 
 def engine_line(info: EngineInfo) -> str:

@@ -26,6 +26,7 @@ from amanuensis.npu.devices.together import BatchBackend, Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, NotEmbeddedError, Precision
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.reclaim import give_back_start
 from amanuensis.npu.rules import make_selection
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.voice_vector import VoiceVector
@@ -104,7 +105,12 @@ def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic
         EngineError: the devices cannot be used here, or not together.
 
     """
-    choice = choose(config)
+    loaded = _load(choose(config), config, clock)
+    give_back_start()
+    return loaded
+
+
+def _load(choice: Choice, config: EngineConfig, clock: Callable[[], float]) -> LoadedModel:
     model = _Model(config, ModelFiles.load(config.model), Tokenizer(config.model), clock)
     if choice.is_cpu:
         return model.on_cpu("as configured")

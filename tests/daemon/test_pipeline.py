@@ -37,7 +37,7 @@ async def test_voices_are_there_with_the_engine_and_go_with_it(folder: Path) -> 
     before = children()
     async with open_pipeline(config_of(folder)) as running:
         assert running.voices is not None
-        assert running.voices.embedder.name.startswith("builtin-")
+        assert running.voices.embedder.name.startswith("builtin")
         assert len(children() - before) == 1
     assert children() == before
     with pytest.raises(RuntimeError, match="after shutdown"):

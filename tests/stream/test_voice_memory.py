@@ -122,7 +122,7 @@ def test_kept_pieces_that_cannot_be_are_refused() -> None:
     talk, kept = Talk(), list[Kept]()
     talk.play(SCRIPT[:4])
     keep(talk, kept)
-    (pieces,) = kept
+    pieces = kept[0]
     assert isinstance(pieces, KeptPieces)
     with pytest.raises(ValueError, match="not as many"):
         replace(pieces, names=())
