@@ -66,7 +66,7 @@ def names(events: list[Event]) -> list[str | None]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "rate"), [("live", RATE), ("lockstep", RATE), ("windows", RATE), ("windows", 8_000), ("windows", 44_100)]
+    ("mode", "rate"), [("live", RATE), ("lockstep", RATE), ("windows", RATE), ("windows", 8_000), ("windows", 48_000)]
 )
 async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode: Mode, rate: int) -> None:
     """At any rate all words are there, and in the end each has its voice; a first turn is told."""
@@ -75,6 +75,15 @@ async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode:
     assert text == " ".join([spell(WORDS)] * 4)
     assert names(events) == (["A"] * len(WORDS) + ["B"] * len(WORDS)) * 2
     assert any(isinstance(event, Turn) for event in events)
+
+
+async def test_two_people_at_two_microphones_of_one_recording(tmp_path: Path) -> None:
+    """Stereo is mixed: one in the left channel and one in the right are two voices as in one channel."""
+    sound = dialogue()
+    is_left = np.arange(sound.size) * 4 // sound.size % 2 == 0
+    stereo = np.stack([np.where(is_left, sound, 0.1 * sound), np.where(is_left, 0.1 * sound, sound)], axis=1)
+    events = await heard(tmp_path, "windows", sound=stereo.astype(np.float32))
+    assert names(events) == (["A"] * len(WORDS) + ["B"] * len(WORDS)) * 2
 
 
 async def test_lockstep_tells_the_same_every_time(tmp_path: Path) -> None:
