@@ -336,6 +336,9 @@ class Speakers:
         guess = self._turns.guess
         if guess is not None and position >= guess.start:
             return guess.voice
+        at, who = self._told[-1] if self._told else (-1, -1)
+        if guess is None and self._settled <= at <= position + SLACK and who in self._book.numbers:
+            return who  # told before a restart: its speech is not heard again yet
         voice = self._pieces.voice_at(position)
         return guess.voice if voice is None and guess is not None else voice
 
