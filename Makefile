@@ -5,12 +5,13 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long lint bench train
+.PHONY: help setup run test test-long guard lint bench train
 
 help:
 	@echo 'make setup      the runtime in .venv'
 	@echo 'make run        live captions of a bundled conversation'
 	@echo 'make test       the tests, with branch coverage'
+	@echo 'make guard      counts of work against those accepted; ARGS=--accept accepts'
 	@echo 'make lint       style and types'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
@@ -27,6 +28,9 @@ test:
 
 test-long:
 	@script/test-long '$(PART)' $(ARGS)
+
+guard:
+	@script/guard $(ARGS)
 
 lint:
 	@script/lint

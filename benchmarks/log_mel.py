@@ -71,7 +71,8 @@ def _faster_whisper(peer: Path | None, samples: Float32, n_mels: int) -> Iterato
             yield {"faster-whisper": lambda: worker.run("window").wall_s / TICKS * 1e3}
 
 
-def _incremental_ms(samples: Float32, n_mels: int) -> float:
+def ticks(samples: Float32, n_mels: int) -> Callable[[], None]:
+    """Return a run of TICKS ticks on a window of WINDOW_S, which `samples` fill; it may run again and again."""
     stream = IncrementalLogMel(n_mels)
     stream.push(samples)
     tick, window_frames = samples[: int(TICK_S * SAMPLE_RATE)], int(WINDOW_S * 100)
@@ -82,7 +83,11 @@ def _incremental_ms(samples: Float32, n_mels: int) -> float:
             stream.window(stream.n_frames - window_frames, stream.n_frames)
             stream.drop_before(stream.n_frames - window_frames)
 
-    return timed(run).wall_s / TICKS * 1e3
+    return run
+
+
+def _incremental_ms(samples: Float32, n_mels: int) -> float:
+    return timed(ticks(samples, n_mels)).wall_s / TICKS * 1e3
 
 
 def _whole_ms(samples: Float32, n_mels: int) -> float:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from amanuensis.benchmarks.sound import SAMPLE_RATE, read_sound, spoken
 from amanuensis.npu.speakers import SpeakerEmbedder
 
 Samples = NDArray[np.float32]
+TELEPHONE_RATE: Final = 8000
 CHANNEL_DB: Final = 5.0  # standard deviation of a random channel's gain at each of its knots
 CHANNEL_LIMIT_DB: Final = 12.0
 CHANNEL_KNOTS_HZ: Final = np.geomspace(100.0, 8000.0, 7)
@@ -64,6 +66,17 @@ def through_random_channels(recordings: Sequence[Recording], seed: int) -> list[
         Recording(recording.speaker, equalised(recording.speech, np.random.default_rng((seed, index))))
         for index, recording in enumerate(recordings)
     ]
+
+
+def through_telephone(recordings: Sequence[Recording]) -> list[Recording]:
+    """Return the recordings as a telephone has them: at 8 kHz, and back at 16 kHz."""
+    return [replace(recording, speech=narrowed(recording.speech)) for recording in recordings]
+
+
+def narrowed(samples: Samples) -> Samples:
+    """Return samples without what 8 kHz do not hold."""
+    half = soxr.resample(samples, SAMPLE_RATE, TELEPHONE_RATE)
+    return np.asarray(soxr.resample(half, TELEPHONE_RATE, SAMPLE_RATE), np.float32)
 
 
 def equalised(samples: Samples, rng: np.random.Generator) -> Samples:

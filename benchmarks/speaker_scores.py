@@ -15,6 +15,8 @@ from amanuensis.benchmarks.speaker_talks import Heard, SpokenWord, Talk, Turn
 
 COLLAR_S: Final = 0.25  # on each side of a border
 TURN_S: Final = 0.5  # a turn may be found so much too early or late
+SOON_S: Final = {"after_5_s": 5.0, "after_10_s": 10.0}  # when a reader may look again whose a word is
+WORDS: Final = ("at_commit", *SOON_S, "live", "final")
 
 
 class MetricsError(Exception):
@@ -29,7 +31,7 @@ class Scores:
     seconds: float = 0.0
     voices_s: float = 0.0
     speakers_off: list[int] = field(default_factory=list)
-    words: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("all", "at_commit", "live", "final"), 0))
+    words: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("all", *WORDS), 0))
     delays_ms: list[float] = field(default_factory=list)
     turns: dict[str, list[int]] = field(default_factory=lambda: {"live": [0, 0, 0], "final": [0, 0, 0]})
     _errors: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +70,9 @@ class Scores:
             if who is None:
                 continue
             self.words["all"] += 1
-            for when, name in (("at_commit", word.at_commit), ("live", word.live), ("final", word.final)):
+            names = {"at_commit": word.at_commit, "live": word.live, "final": word.final}
+            names |= {when: word.whose(after_s) for when, after_s in SOON_S.items()}
+            for when, name in names.items():
                 mapping = mappings["final" if when == "final" else "live"]
                 self.words[when] += name is not None and mapping.get(name) == who
             if word.live is not None:
@@ -84,7 +88,7 @@ class Scores:
             "der": {name: round(abs(error), 4) for name, error in self._errors.items()},
             "turn_f1": {when: round(f1(*counts), 4) for when, counts in self.turns.items()},
             "words": self.words["all"],
-            "words_right": {when: round(self.words[when] / n_words, 4) for when in ("at_commit", "live", "final")},
+            "words_right": {when: round(self.words[when] / n_words, 4) for when in WORDS},
             "label_delay_ms": {f"p{p}": round(float(np.percentile(delays, p))) for p in (50, 95)},
             "speakers_off": round(sum(self.speakers_off) / max(1, len(self.speakers_off)), 3),
             "cpu_share": round(self.voices_s / max(self.seconds, 1e-9), 5),

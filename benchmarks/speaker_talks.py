@@ -49,6 +49,7 @@ class SpokenWord:
         live: whose it was when people had spoken.
         final: whose it was after the second look.
         settled_s: when, in sound received, it was given the live one.
+        revised: when it was given another, and whose it was then.
 
     """
 
@@ -58,6 +59,12 @@ class SpokenWord:
     live: str | None
     final: str | None
     settled_s: float
+    revised: list[tuple[float, str]] = field(default_factory=list)
+
+    def whose(self, after_s: float) -> str | None:
+        """Return whose it was so long after it was said; not before it was committed."""
+        names = [name for at_s, name in self.revised if at_s <= self.end_s + after_s]
+        return names[-1] if names else self.at_commit
 
 
 @dataclass(slots=True)
@@ -152,6 +159,7 @@ def _take(
             for utt, index, spk in event.words:
                 words[utt, index].final = spk
                 words[utt, index].settled_s = now_s
+                words[utt, index].revised.append((now_s, spk))
 
 
 def _turns(pieces_ms: Sequence[tuple[float, float, str]]) -> list[Turn]:

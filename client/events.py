@@ -177,14 +177,23 @@ class Bye(TypedDict):
     resume_until: NotRequired[float]
 
 
+class Place(TypedDict):
+    """Words in a row of an utterance: the index of the first in it, and how many they are."""
+
+    utt: int
+    i: int
+    n: int
+
+
 class Snapshot(TypedDict):
-    """The committed words so far, for who comes late."""
+    """The committed words so far, for who comes late, and which they are, in their order."""
 
     type: Literal["snapshot"]
     seq: int
     text: str
     words: list[Word]
     first: int
+    places: list[Place]
 
 
 Event: TypeAlias = (

@@ -57,6 +57,25 @@ class Run:
     text: str
 
 
+class Company:
+    """Who has spoken: a letter says something only beside another, a name always.
+
+    Attributes:
+        are_named: speakers are told by name.
+
+    """
+
+    def __init__(self) -> None:
+        self.are_named = False
+        self._only: str | None = None  # who spoke, while there was only one
+
+    def meet(self, spk: str | None) -> None:
+        """Take note of who speaks."""
+        if spk is not None:
+            self.are_named = self.are_named or not is_letters(spk) or self._only not in (None, spk)
+            self._only = spk
+
+
 class Captions:
     """What is to be seen: the words of the utterances that are not over, and the lines of those that are.
 
@@ -66,8 +85,8 @@ class Captions:
 
     def __init__(self) -> None:
         self._committed: dict[int, list[Run]] = {}  # word by word
-        self._only: str | None = None  # who spoke, while there was only one
-        self._are_named = False
+        self._company = Company()
+        self._before: dict[int, int] = {}  # words of the newest utterances that a snapshot told
         self._partial: dict[int, str] = {}
         self._turn: str | None = None  # who speaks now
         self._spk: str | None = None  # of the last line
@@ -78,7 +97,7 @@ class Captions:
         text, spk = "", self._spk
         for utt in sorted(self._committed):
             for run in joined(self._committed[utt]):
-                named = self._are_named and run.spk not in (None, spk)
+                named = self._company.are_named and run.spk not in (None, spk)
                 text += f" {run.spk}:{run.text}" if named else run.text
                 spk = run.spk
         return text.lstrip()
@@ -104,9 +123,12 @@ class Captions:
         elif kind == "final":
             runs = self._committed.pop(event["utt"], [])
             self._partial.pop(event["utt"], None)
-            return (self._lines(runs) if any(run.spk for run in runs) else one_line(event["text"])) or None
+            is_rest = event["utt"] in self._before or any(run.spk for run in runs)
+            return (self._lines(runs) if is_rest else one_line(event["text"])) or None
         elif kind == "snapshot":
-            return one_line(event["text"]) or None
+            return self._join(event) or None
+        elif kind == "warning" and event["code"] == "speakers_stopped":
+            self._turn = None
         self._bound()
         return notice(event)
 
@@ -114,26 +136,29 @@ class Captions:
         for word in words:
             spk = word.get("spk", self._turn)
             runs.append(Run(spk, word["text"]))
-            self._meet(spk)
+            self._company.meet(spk)
+
+    def _join(self, snapshot: WireEvent) -> str:
+        """Return the lines of a snapshot; of an utterance that goes on only the rest is told after them."""
+        runs: list[Run] = []
+        self._committed.clear()
+        self._commit(runs, snapshot["words"])
+        self._before = {place["utt"]: place["i"] + place["n"] for place in snapshot["places"][-2:]}
+        return self._lines(runs) if any(run.spk for run in runs) else one_line(snapshot["text"])
 
     def _revise(self, words: Iterable[Mapping[str, Any]]) -> None:
         """Give words of utterances that are not over to other speakers; lines that are out stay."""
         for word in words:
             runs = self._committed.get(word["utt"], [])
-            self._meet(word["spk"])
-            if word["i"] < len(runs):
-                runs[word["i"]].spk = word["spk"]
-
-    def _meet(self, spk: str | None) -> None:
-        """Take note of who speaks: a letter says something only beside another."""
-        if spk is not None:
-            self._are_named = self._are_named or not is_letters(spk) or self._only not in (None, spk)
-            self._only = spk
+            self._company.meet(word["spk"])
+            k = word["i"] - self._before.get(word["utt"], 0)
+            if 0 <= k < len(runs):
+                runs[k].spk = word["spk"]
 
     def _lines(self, runs: list[Run]) -> str:
         """Return a line for each turn, while speakers are named, else one."""
-        if not self._are_named:
-            self._spk = runs[-1].spk
+        if not self._company.are_named:
+            self._spk = runs[-1].spk if runs else self._spk
             return one_line("".join(run.text for run in runs))
         lines = []
         for run in joined(runs):
@@ -206,11 +231,15 @@ class PlainLines:
 
 
 class WordLines:
-    """One line for every committed word with its times (`amanuensis.stream.timed_text.label`); notices go elsewhere."""
+    """One line for every committed word with its times (`amanuensis.stream.timed_text.label`); notices go elsewhere.
+
+    A speaker's name stands before the first word of each turn, once more than one letter is known.
+    """
 
     def __init__(self, out: TextIO, say: Callable[[str], None]) -> None:
         self._out = out
         self._say = say
+        self._company = Company()
         self._spk: str | None = None
 
     def show(self, event: WireEvent) -> None:
@@ -220,7 +249,9 @@ class WordLines:
             return
         for word in event["words"]:
             spk = word.get("spk")
-            named = f"{spk}:{word['text']}" if spk not in (None, self._spk) else word["text"]
+            self._company.meet(spk)
+            is_turn = self._company.are_named and spk not in (None, self._spk)
+            named = f"{spk}:{word['text']}" if is_turn else word["text"]
             print(label(word["from"], word["to"], printable(named)), file=self._out, flush=True)
             self._spk = spk
 

@@ -34,9 +34,7 @@ class DurableView:
         self.committed = 0
         self.untold = 0
         self._words: deque[Event] = deque(maxlen=MAX_WORDS)
-        self._places: deque[tuple[int, int] | None] = deque(
-            maxlen=MAX_WORDS
-        )  # utterance and index; None: from a snapshot
+        self._places: deque[tuple[int, int]] = deque(maxlen=MAX_WORDS)  # utterance, index in it
         self._counts: dict[int, int] = {}  # words of the newest utterances
 
     def take(self, event: Event) -> bool:
@@ -72,8 +70,8 @@ class DurableView:
         self._counts = {known: n for known, n in self._counts.items() if known >= utt - 1}
         self._counts[utt] = first + len(commit["words"])
 
-    def _revise(self, speakers: dict[tuple[int, int] | None, str]) -> None:
-        """Give words to other speakers; those that only a snapshot told of keep theirs."""
+    def _revise(self, speakers: dict[tuple[int, int], str]) -> None:
+        """Give words to other speakers; most are among the newest."""
         for k in range(len(self._places) - 1, -1, -1):
             if not speakers:
                 return
@@ -81,17 +79,22 @@ class DurableView:
                 self._words[k] = self._words[k] | {"spk": spk}
 
     def _join(self, snapshot: Event) -> None:
-        """Take the words of a snapshot that are not known yet."""
+        """Take the words of a snapshot; those that are known already may have another speaker now."""
         if snapshot["seq"] < self.seq:
             raise ViewError(f"the server knows events up to {snapshot['seq']}; it had told event {self.seq}")
         self.seq = snapshot["seq"]
         first = int(snapshot.get("first", 0))
         self.untold += max(0, first - self.committed)
-        new = snapshot["words"][max(0, self.committed - first) :]
-        self._words.extend(new)
-        self._places.extend([None] * len(new))
-        self._counts.clear()
-        self.committed = first + len(snapshot["words"])
+        words = snapshot["words"]
+        places = [(run["utt"], run["i"] + k) for run in snapshot["places"] for k in range(run["n"])]
+        n_known = max(0, self.committed - first)
+        self._revise(
+            {place: word["spk"] for place, word in zip(places[:n_known], words, strict=False) if "spk" in word}
+        )
+        self._words.extend(words[n_known:])
+        self._places.extend(places[n_known:])
+        self._counts = {run["utt"]: run["i"] + run["n"] for run in snapshot["places"][-2:]}
+        self.committed = first + len(words)
 
     @property
     def words(self) -> list[Event]:

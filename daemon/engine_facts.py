@@ -21,6 +21,7 @@ def engine_facts(info: EngineInfo, stats: EngineStats) -> dict[str, Any]:
     """Return devices, counts and failures for programs.
 
     `work` holds only devices that were given something to do: a device that is not in it has computed nothing.
+    `voices` is where the network of speaker embeddings is computed; `embeddings` counts what of that the engine did.
     """
     return {
         "model": info.model,
@@ -37,6 +38,9 @@ def engine_facts(info: EngineInfo, stats: EngineStats) -> dict[str, Any]:
         "fallbacks": stats.fallbacks,
         "fallback": stats.fallback,
         "on_host": stats.on_host,
+        "voices": info.voices or "cpu",
+        "voices_why": info.voices_why,
+        "embeddings": stats.embeddings,
         "restarts": stats.restarts,
         "poisoned": stats.poisoned,
         "down_s": round(stats.down_s, 3),

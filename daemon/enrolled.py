@@ -6,9 +6,10 @@ A vector says what a voice sounds like and not what was said; it can be removed,
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-import os
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,24 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.daemon.data_folder import data_folder
-from amanuensis.npu.atomic import whole_or_nothing
-from amanuensis.stream.resample import MODEL_RATE
-from amanuensis.stream.vad import FRAME_SAMPLES, VoiceDetector
-from amanuensis.stream.voice_book import MAX_KNOWN, unit
-from amanuensis.stream.voice_clusters import ClusterRules, Evidence, cluster_voices
-from amanuensis.stream.voice_jobs import VoiceEmbedder
-from amanuensis.stream.voice_names import is_letters
-from amanuensis.stream.voice_windows import VoiceCutter, VoiceWindow
+from amanuensis.daemon.private_file import PrivateFileError, locked, read_private, write_private
+from amanuensis.daemon.voice_name import as_voice_name, composed
+from amanuensis.stream.voice_book import MAX_KNOWN
 
 Float32 = NDArray[np.float32]
 FILE: Final = "speakers.json"
-FILE_MODE: Final = 0o600
-FOLDER_MODE: Final = 0o700
+FORBIDDEN: Final = 0o077  # by whose voice somebody can be known is nobody else's business
 VERSION: Final = 1
-MAX_NAME_CHARS: Final = 40
-MAX_BYTES: Final = 2**20
-LEAST_S: Final = 5.0  # of speech: less is no measure of a voice
-ODD_SHARE: Final = 0.3  # of speech unlike the rest: somebody else speaks there too
+MAX_BYTES: Final = 2**22  # 100 voices with the longest vectors take 2.2 MB
+MAX_MODEL_CHARS: Final = 300
+UNIT_SLACK: Final = 1e-3  # of the length of a vector
 
 
 class EnrolError(Exception):
@@ -46,10 +40,13 @@ class EnrolledVoice:
     """A voice with a name.
 
     Attributes:
-        name: what it is called.
+        name: what it is called, as `as_voice_name` returns it.
         model: whose vector it is.
         vector: of unit length.
         speech_s: speech that it was made from.
+
+    Raises:
+        ValueError: one of these cannot be.
 
     """
 
@@ -57,6 +54,23 @@ class EnrolledVoice:
     model: str
     vector: Float32
     speech_s: float
+
+    def __post_init__(self) -> None:
+        if self.name != as_voice_name(self.name):
+            raise ValueError(f"name {self.name!r} is not as names are kept")
+        if not self.model.isprintable() or not 0 < len(self.model) <= MAX_MODEL_CHARS:
+            raise ValueError(f"model {self.model[:MAX_MODEL_CHARS]!r} of {self.name!r} is no name of a model")
+        if not math.isfinite(self.speech_s) or self.speech_s < 0:
+            raise ValueError(f"speech_s of {self.name!r} is {self.speech_s}")
+        finite = np.isfinite(self.vector).all()
+        length = float(np.linalg.norm(self.vector.astype(np.float64))) if finite else math.nan
+        if not abs(length - 1) < UNIT_SLACK:
+            raise ValueError(f"the vector of {self.name!r} has length {length:g}, not 1")
+
+    def likeness(self, other: EnrolledVoice) -> float:
+        """Return the cosine to another voice; -1 where they are of two models, and cannot be compared."""
+        comparable = (self.model, self.vector.shape) == (other.model, other.vector.shape)
+        return float(self.vector @ other.vector) if comparable else -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,114 +88,67 @@ class VoiceFile:
         """Return the voices in the order in which they were enrolled; none where there is no file.
 
         Raises:
-            EnrolError: the file cannot be read, or is not what was written.
+            EnrolError: the file cannot be read, others can read it too, or it is not what was written.
 
         """
         try:
-            if not self.path.exists():
-                return []
-            if self.path.stat().st_size > MAX_BYTES:
-                raise ValueError(f"it has more than {MAX_BYTES} bytes")
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-            if content["version"] != VERSION:
-                raise ValueError(f"its version is {content['version']!r}; this program knows {VERSION}")
-            return [_read_voice(item) for item in content["voices"]]
-        except OSError as error:
-            raise EnrolError(f"{self.path}: cannot be read ({error.strerror})") from None
-        except (ValueError, KeyError, TypeError) as error:
+            data = read_private(self.path, MAX_BYTES, forbidden=FORBIDDEN, what="enrolled voices")
+        except FileNotFoundError:
+            return []
+        except PrivateFileError as error:
+            raise EnrolError(str(error)) from None
+        try:
+            return _read_voices(json.loads(data))
+        except (ValueError, RecursionError) as error:
             message = f"{self.path}: these are no enrolled voices ({error}); move the file away and enrol again"
             raise EnrolError(message) from None
 
-    def put(self, voice: EnrolledVoice) -> None:
-        """Keep a voice, in place of one of the same name.
+    def put(self, voice: EnrolledVoice) -> list[EnrolledVoice]:
+        """Keep a voice, in place of one of the same name; return the others.
 
         Raises:
-            EnrolError: its name is not allowed, there are too many, or the file cannot be used.
-            amanuensis.npu.atomic.WriteError: the disk is full or the folder is read-only.
+            EnrolError: there are too many, or the file cannot be used; it is as it was.
 
         """
-        check_name(voice.name)
-        others = [one for one in self.read() if one.name != voice.name]
-        if len(others) >= MAX_KNOWN:
-            raise EnrolError(f"{MAX_KNOWN} voices are enrolled, which is the most: remove one first")
-        self._write([*others, voice])
+        with self._alone() as path:
+            others = [one for one in self.read() if one.name != voice.name]
+            if len(others) >= MAX_KNOWN:
+                raise EnrolError(f"{MAX_KNOWN} voices are enrolled, which is the most: remove one first")
+            _write(path, [*others, voice])
+        return others
 
     def remove(self, name: str) -> None:
         """Forget a voice for good.
 
         Raises:
-            EnrolError: there is none of this name.
+            EnrolError: there is none of this name, or the file cannot be used.
 
         """
-        voices = self.read()
-        rest = [one for one in voices if one.name != name]
-        if len(rest) == len(voices):
-            there = ", ".join(one.name for one in voices) or "nobody"
-            raise EnrolError(f"no voice {name!r} is enrolled; there is: {there}")
-        self._write(rest)
+        with self._alone() as path:
+            voices = self.read()
+            rest = [one for one in voices if one.name != composed(name)]
+            if len(rest) == len(voices):
+                there = ", ".join(one.name for one in voices) or "nobody"
+                raise EnrolError(f"no voice {name!r} is enrolled; there is: {there}")
+            _write(path, rest)
 
-    def vectors(self, embedder: VoiceEmbedder) -> dict[str, Float32]:
-        """Return the vectors that an embedder can be compared with, by name."""
-        return {
-            voice.name: voice.vector
-            for voice in self.read()
-            if voice.model == embedder.name and voice.vector.size == embedder.dim
-        }
-
-    def _write(self, voices: Sequence[EnrolledVoice]) -> None:
-        content = {"version": VERSION, "voices": [_voice_map(voice) for voice in voices]}
-        self.path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        with whole_or_nothing(self.path) as part:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False)
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Path]:
+        """Keep others from changing the file; give it its own place, where a link leads to it."""
+        try:
+            path = self.path.resolve()
+        except (OSError, RuntimeError) as error:  # a link that leads to itself
+            raise EnrolError(f"{self.path}: {error}") from None
+        try:
+            with locked(path):
+                yield path
+        except PrivateFileError as error:
+            raise EnrolError(str(error)) from None
 
 
-def check_name(name: str) -> None:
-    """Refuse what cannot be the name of a voice.
-
-    Raises:
-        EnrolError: it is empty, too long, not printable, or what a voice without a name is called.
-
-    """
-    if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable() or is_letters(name):
-        raise EnrolError(
-            f"name {name!r} is not allowed: give 1 to {MAX_NAME_CHARS} printable characters, and not just A to ZZ, "
-            "which voices without a name are called"
-        )
-
-
-def enrol(name: str, samples: Float32, embedder: VoiceEmbedder) -> EnrolledVoice:
-    """Return the voice of a recording in which one person speaks.
-
-    Args:
-        name: of the person.
-        samples: float32 [n], 16 kHz mono.
-        embedder: makes the vectors.
-
-    Raises:
-        EnrolError: the name is not allowed, there is too little speech, or more than one voice.
-
-    """
-    check_name(name)
-    n = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-    decisions = VoiceDetector().push(samples[:n])
-    cutter = VoiceCutter()
-    items = [*cutter.push(0, samples[:n], decisions), *cutter.end()]
-    windows = [item for item in items if isinstance(item, VoiceWindow)]
-    speech_s = sum(decisions) * FRAME_SAMPLES / MODEL_RATE
-    if speech_s < LEAST_S or not windows:
-        raise EnrolError(f"{speech_s:.1f} s of speech are too few to know a voice by: give at least {LEAST_S:g} s")
-    vectors = np.stack([embedder.embed(window.samples) for window in windows])
-    weights = np.array([window.n_speech for window in windows], np.float32)
-    evidence = Evidence(vectors, weights / np.float32(MODEL_RATE), np.zeros(len(windows), bool))
-    mine = cluster_voices(evidence, ClusterRules(embedder.same_above))
-    largest = mine == np.bincount(mine, weights).argmax()
-    odd = 1 - float(weights[largest].sum() / weights.sum())
-    if odd > ODD_SHARE:
-        raise EnrolError(f"{100 * odd:.0f} % of the speech is unlike the rest: give a recording of one voice alone")
-    mean = unit(np.asarray((vectors * weights[:, None])[largest].sum(axis=0), np.float32))
-    return EnrolledVoice(name, embedder.name, mean, round(speech_s, 1))
+def _write(path: Path, voices: Sequence[EnrolledVoice]) -> None:
+    text = json.dumps({"version": VERSION, "voices": [_voice_map(voice) for voice in voices]}, ensure_ascii=False)
+    write_private(path, text, forbidden=FORBIDDEN)
 
 
 def _voice_map(voice: EnrolledVoice) -> dict[str, Any]:
@@ -189,8 +156,30 @@ def _voice_map(voice: EnrolledVoice) -> dict[str, Any]:
     return {"name": voice.name, "model": voice.model, "speech_s": voice.speech_s, "vector": packed}
 
 
-def _read_voice(item: Mapping[str, Any]) -> EnrolledVoice:
-    vector = np.frombuffer(base64.b64decode(item["vector"], validate=True), "<f4").astype(np.float32)
-    if not np.isfinite(vector).all() or not vector.any():
-        raise ValueError(f"the vector of {item['name']!r} is none")
-    return EnrolledVoice(str(item["name"]), str(item["model"]), unit(vector), float(item["speech_s"]))
+def _read_voices(content: object) -> list[EnrolledVoice]:
+    """Return what `_write` wrote; ValueError when it is not that."""
+    match content:
+        case {"version": int(version), "voices": list(items)}:
+            if version != VERSION:
+                raise ValueError(f"its version is {version}; this program knows {VERSION}")
+        case _:
+            raise ValueError("it has no version or no voices")
+    if len(items) > MAX_KNOWN:
+        raise ValueError(f"there are {len(items)} voices, more than {MAX_KNOWN}")
+    voices = [_read_voice(k, item) for k, item in enumerate(items, 1)]
+    if len({voice.name for voice in voices}) < len(voices):
+        raise ValueError("two voices have one name")
+    return voices
+
+
+def _read_voice(k: int, item: object) -> EnrolledVoice:
+    match item:
+        case {"name": str(name), "model": str(model), "speech_s": int() | float() as speech_s, "vector": str(packed)}:
+            pass
+        case _:
+            raise ValueError(f"voice {k} lacks a name, a model, seconds of speech or a vector")
+    try:
+        vector = np.frombuffer(base64.b64decode(packed, validate=True), "<f4").astype(np.float32)
+        return EnrolledVoice(as_voice_name(name), model, vector, float(speech_s))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"voice {k}: {error}") from None

@@ -161,6 +161,18 @@ class Journal:
     def snapshot(self) -> Snapshot:
         """Return the newest committed words as one event."""
         start = max(0, len(self._words) - self._limits.snapshot_words)
-        words = tuple(word for _, _, word in islice(self._words, start, None))
+        newest = list(islice(self._words, start, None))
+        words = tuple(word for _, _, word in newest)
         text = "".join(word.text for word in words).strip()
-        return Snapshot(self.last_seq, text, words, self.words_dropped + start)
+        return Snapshot(self.last_seq, text, words, self.words_dropped + start, _places(newest))
+
+
+def _places(said: Iterable[tuple[int, int, Word]]) -> tuple[tuple[int, int, int], ...]:
+    """Return words as runs: utterance, index of the first, how many follow one another."""
+    runs: list[tuple[int, int, int]] = []
+    for utt, index, _ in said:
+        if runs and runs[-1][0] == utt and runs[-1][1] + runs[-1][2] == index:
+            runs[-1] = (utt, runs[-1][1], runs[-1][2] + 1)
+        else:
+            runs.append((utt, index, 1))
+    return tuple(runs)

@@ -30,6 +30,7 @@ from amanuensis.daemon.sources.choose import InputRequest, open_source
 from amanuensis.daemon.tls import TlsError
 from amanuensis.daemon.token_file import TokenFileError
 from amanuensis.npu.engine.api import Engine, EngineStats
+from amanuensis.npu.reclaim import keep_large_blocks_apart, trim_heap
 from amanuensis.stream.config import StreamConfigError
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ STATUS_S: Final = 1.0
 ASK_S: Final = 1.0  # while the model is loaded the manager is asked so often ...
 MORE_TIME_S: Final = 30.0  # ... for so much more; the engine's supervision ends a process that hangs in it
 STOP_MARGIN_S: Final = 5.0  # beside limits.shutdown_s: connections are closed, the engine ends
+TIDY_S: Final = 60.0
 NO_PROGRESS_S: Final = 120.0  # by then the engine's own supervision has replaced a process that hangs
 
 
@@ -66,6 +68,7 @@ async def serve(
 
     """
     manager = manager or Manager()
+    keep_large_blocks_apart()
     security = Security.load(config.server, os.environ)
     # Sockets come before the engine: a taken port is told at once, and who connects early waits in the queue.
     with (
@@ -179,8 +182,9 @@ async def capturing(config: Config, daemon: Daemon) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def attended(attendance: Attendance, hangup: asyncio.Event) -> AsyncIterator[None]:
-    """Tell the status, ping the watchdog and reload while the daemon serves."""
-    tasks = [asyncio.create_task(work) for work in (attendance.tell(), attendance.watch(), attendance.follow(hangup))]
+    """Tell the status, ping the watchdog, tidy and reload while the daemon serves."""
+    works = (attendance.tell(), attendance.watch(), attendance.tidy(), attendance.follow(hangup))
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
@@ -220,6 +224,12 @@ class Attendance:
             return
         limit_s = max(self._watchdog_s, NO_PROGRESS_S)
         await Watchdog(self._notifier, self._watchdog_s, lambda: stuck(self._engine.stats(), limit_s)).run()
+
+    async def tidy(self) -> None:
+        """Return what bursts have left free in the heap."""
+        while True:
+            await asyncio.sleep(TIDY_S)
+            trim_heap()
 
     async def follow(self, hangup: asyncio.Event) -> None:
         """Reload at every SIGHUP."""

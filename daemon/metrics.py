@@ -68,6 +68,9 @@ class Metrics:
         self.slow_clients = self._counter("slow_clients", "Clients closed because they did not read")
         self.files = self._counter("files", "Files heard whole over REST")
         self.file_s = self._counter("file_seconds", "Audio of files heard whole over REST")
+        self.embeddings = self._counter(
+            "speaker_embeddings", "Vectors of voices, by the device that computed their network", "device"
+        )
         self.overtaken = self._counter("events_overtaken", "Partials, stats and acks replaced before they were sent")
         self.tick_s = self._histogram("tick", "From the submission of a window to its answer", TICK_BUCKETS_S)
         self.commit_s = self._histogram("commit_latency", "From the arrival of a word's last sound to its commit")

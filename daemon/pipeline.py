@@ -16,6 +16,8 @@ from amanuensis.daemon.config import Config, load_config
 from amanuensis.daemon.enrolled import VoiceFile
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
+from amanuensis.npu.reclaim import give_back_start
+from amanuensis.npu.speakers import builtin_network
 from amanuensis.npu.tokenizer import Tokenizer
 
 HEAD_START_S: Final = 0.05  # of the engine's process: a thread that loads would hold up its start
@@ -68,20 +70,30 @@ async def open_pipeline(
         settings.precision,
         settings.encoder,
         settings.decoder,
+        voices=builtin_network(folder) if _wants_voices(config, live=live) else None,
     )
     async with _loading_voices(folder, config, live=live) as loading:
         engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
         try:
             config.stream.check_model(engine.info)
-            yield Pipeline(engine, Tokenizer(folder), config, await loading)
+            desk = await loading
+            if desk is not None:
+                desk.use(engine)
+            pipeline = Pipeline(engine, Tokenizer(folder), config, desk)
+            give_back_start()
+            yield pipeline
         finally:
             await engine.aclose()
+
+
+def _wants_voices(config: Config, *, live: bool) -> bool:
+    return live or config.stream.asks_for_speakers
 
 
 @contextlib.asynccontextmanager
 async def _loading_voices(folder: Path, config: Config, *, live: bool) -> AsyncIterator[Awaitable[VoiceDesk | None]]:
     """Load what tells voices apart, in a thread, while the engine starts; whoever awaits it is told what is wrong."""
-    wanted = live or config.stream.asks_for_speakers
+    wanted = _wants_voices(config, live=live)
     loading = asyncio.ensure_future(_voices_later(folder, config) if wanted else asyncio.sleep(0))
     try:
         yield loading
@@ -97,8 +109,7 @@ async def _voices_later(folder: Path, config: Config) -> VoiceDesk:
 
 
 def _voices(folder: Path, config: Config) -> VoiceDesk:
-    known = VoiceFile.of(os.environ) if config.stream.known_speakers else None
-    return VoiceDesk.open(folder, known)
+    return VoiceDesk.open(folder, VoiceFile.of(os.environ), known=config.stream.known_speakers)
 
 
 def engine_line(info: EngineInfo) -> str:

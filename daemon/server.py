@@ -93,6 +93,8 @@ class Daemon:
     ) -> None:
         self.config = config
         self.metrics = Metrics()
+        if voices is not None:
+            voices.on_vector = lambda device: self.metrics.embeddings.labels(device).inc()
         poison = PoisonKeeper(poison_folder(os.environ), lambda: engine.info)
         self.sessions = Sessions(engine, tokenizer, config, self.metrics, keeper=keeper, poison=poison, voices=voices)
         self.urls: list[str] = []

@@ -30,6 +30,7 @@ def session_config(
         ProtocolError: `bad_hello` (close 4400): the model cannot do it.
 
     """
+    speakers, most = _how_many(usual, asked)
     try:
         config = replace(
             usual,
@@ -38,8 +39,8 @@ def session_config(
             prompt=asked.prompt or usual.prompt,
             hotwords=asked.hotwords or usual.hotwords,
             endpoint=_endpoint(usual.endpoint, asked.silence_ms),
-            speakers=usual.speakers if asked.speakers is None else asked.speakers,
-            max_speakers=asked.max_speakers or usual.max_speakers,
+            speakers=speakers,
+            max_speakers=most,
         )
         config.check_model(info)
     except StreamConfigError as error:
@@ -47,6 +48,15 @@ def session_config(
     if meeting is not None and meeting.track == OWN_TRACK and not config.asks_for_speakers:
         return replace(config, speakers=0)
     return config
+
+
+def _how_many(usual: StreamConfig, asked: Options) -> tuple[int | None, int | None]:
+    """Return how many voices there are, and at most: what the hello says, and of the daemon's what agrees with it."""
+    if asked.speakers is not None:
+        return asked.speakers, asked.max_speakers
+    most = asked.max_speakers or usual.max_speakers
+    is_too_many = most is not None and usual.speakers is not None and usual.speakers > most
+    return None if is_too_many else usual.speakers, most
 
 
 def _endpoint(usual: SegmenterConfig, silence_ms: int | None) -> SegmenterConfig:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import json
-import os
-import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from amanuensis.daemon.private_file import PrivateFileError, read_private, write_private
 from amanuensis.daemon.tokens import TokenError, TokenTable
 
 NAME: Final = "tokens.json"
 SYSTEM_FILE: Final = Path("/etc/amanuensis") / NAME
 MAX_BYTES: Final = 2**20
-PRIVATE: Final = 0o600
 FORBIDDEN: Final = 0o037  # others nothing, the group at most read: a service of its own user may need that
 
 
@@ -46,51 +40,17 @@ def read_tokens(file: Path, *, may_miss: bool = False) -> TokenTable:
 
     """
     try:
-        with file.open("rb") as opened:
-            _check_rights(file, os.fstat(opened.fileno()))
-            data = opened.read(MAX_BYTES + 1)
+        data = read_private(file, MAX_BYTES, forbidden=FORBIDDEN, what="tokens")
     except FileNotFoundError:
         if may_miss:
             return TokenTable()
         raise TokenFileError(f"{file} does not exist; `amanuensis tokens add NAME --role watch` makes it") from None
-    except OSError as error:
-        raise TokenFileError(f"{file} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise TokenFileError(f"{file} is longer than {MAX_BYTES} bytes; it is not a file of tokens")
+    except PrivateFileError as error:
+        raise TokenFileError(str(error)) from None
     try:
         return TokenTable.from_plain(json.loads(data))
     except (ValueError, RecursionError) as error:
         raise TokenFileError(f"{file} is not a file of tokens: {error}") from None
-
-
-def _check_rights(file: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise TokenFileError(f"{file} is not a regular file")
-    if status.st_mode & FORBIDDEN:
-        mode = stat.S_IMODE(status.st_mode)
-        raise TokenFileError(f"{file} has mode {mode:04o}: others could read or change it; chmod 600 {file}")
-    if status.st_uid not in (os.geteuid(), 0):
-        raise TokenFileError(f"{file} belongs to user {status.st_uid}: it must be this daemon's or root's own")
-
-
-@contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Let no other command change the file meanwhile.
-
-    Raises:
-        TokenFileError: its folder cannot be made or locked.
-
-    """
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise TokenFileError(f"{file.parent}: {error.strerror}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def write_tokens(file: Path, table: TokenTable) -> None:
@@ -101,32 +61,9 @@ def write_tokens(file: Path, table: TokenTable) -> None:
 
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        new = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-                json.dump(table.to_plain(), opened, indent=1)
-                opened.write("\n")
-                opened.flush()
-                _like_before(file, opened.fileno())
-                os.fsync(opened.fileno())
-            new.replace(file)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise TokenFileError(f"{file} cannot be written: {error.strerror or os.strerror(errno.EIO)}") from None
+        write_private(file, json.dumps(table.to_plain(), indent=1) + "\n", forbidden=FORBIDDEN)
+    except PrivateFileError as error:
+        raise TokenFileError(str(error)) from None
 
 
-def _like_before(file: Path, descriptor: int) -> None:
-    try:
-        old = file.stat()
-    except FileNotFoundError:
-        os.fchmod(descriptor, PRIVATE)
-        return
-    if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-        os.fchown(descriptor, old.st_uid, old.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & ~FORBIDDEN)
-
-
-__all__ = ["SYSTEM_FILE", "TokenError", "TokenFileError", "locked", "read_tokens", "usual_file", "write_tokens"]
+__all__ = ["SYSTEM_FILE", "TokenError", "TokenFileError", "read_tokens", "usual_file", "write_tokens"]

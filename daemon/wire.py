@@ -32,6 +32,8 @@ def wire_map(event: Event, seq: int | None = None, want: frozenset[str] = DEFAUL
         del content["resume_token"]  # only the speaker may come back as the speaker
     if isinstance(event, SpeakerRevised):
         content["words"] = [{"utt": utt, "i": index, "spk": spk} for utt, index, spk in event.words]
+    if isinstance(event, Snapshot):
+        content["places"] = [{"utt": utt, "i": index, "n": n} for utt, index, n in event.places]
     if isinstance(event, Commit | Snapshot) and "words" not in want:
         content["words"] = [_without_detail(word) for word in event.words]
     if "proof" not in want and "engine" in content:

@@ -20,6 +20,17 @@ def cpu_model(cpuinfo: Path = CPUINFO) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
+def cpu_generation(cpuinfo: Path = CPUINFO) -> str:
+    """Return the processor's name with family and model, where there are such: several generations may share a name."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        return cpu_model(cpuinfo)
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    numbers = [f"{name.removeprefix('cpu ')} {fields[name]}" for name in ("cpu family", "model") if name in fields]
+    return ", ".join([cpu_model(cpuinfo), *numbers])
+
+
 def has_int8_dot(cpuinfo: Path = CPUINFO) -> bool:
     """Return whether int8 products are exact and fast here; False when the CPU does not say."""
     try:

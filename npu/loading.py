@@ -6,10 +6,14 @@ end is imported only where it computes: not for a device that works.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from amanuensis.kernels.program import Architecture
 from amanuensis.npu.cpu_features import windows_at_once
@@ -20,14 +24,18 @@ from amanuensis.npu.devices.proven import CpuRunner, ProvenRunner
 from amanuensis.npu.devices.side_by_side import SideBySide
 from amanuensis.npu.devices.together import BatchBackend, Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
-from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, Precision
+from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, EngineInfo, NotEmbeddedError, Precision
 from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.reclaim import give_back_start
 from amanuensis.npu.rules import make_selection
 from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
 if TYPE_CHECKING:
     from amanuensis.npu.devices.cpu import CpuModel
+    from amanuensis.npu.devices.xrt.model import XrtModel
+    from amanuensis.npu.devices.xrt.runtime import XrtRuntime
 
 SIMULATED = "as configured; simulated: its times are modelled"
 
@@ -46,6 +54,12 @@ class LoadedModel:
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         """Decode up to `info.batch` windows of one beam at once; `ended` is told what came of each."""
         self._runner.decode_together(jobs, ended)
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Compute the vector of a voice on the device; EngineError where there is none, or it fails."""
+        if isinstance(self._runner, Fallback):
+            return self._runner.embed(features)
+        raise NotEmbeddedError("the engine runs on the CPU: who asks computes vectors of voices there")
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Do what the device needs between jobs; see `npu.engine.worker.LoadedModel`."""
@@ -76,6 +90,7 @@ class OpenDevice:
     hardware: str
     architecture: str
     batch: int
+    voices_why: str  # why it computes no vectors of voices although it should; empty: it does
 
 
 def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic) -> LoadedModel:
@@ -90,7 +105,12 @@ def load_model(config: EngineConfig, clock: Callable[[], float] = time.monotonic
         EngineError: the devices cannot be used here, or not together.
 
     """
-    choice = choose(config)
+    loaded = _load(choose(config), config, clock)
+    give_back_start()
+    return loaded
+
+
+def _load(choice: Choice, config: EngineConfig, clock: Callable[[], float]) -> LoadedModel:
     model = _Model(config, ModelFiles.load(config.model), Tokenizer(config.model), clock)
     if choice.is_cpu:
         return model.on_cpu("as configured")
@@ -170,7 +190,7 @@ class _Model:
         except DeviceError as error:
             if not self.config.resuming:
                 raise
-            info = self._info(choice, why, self.config.precision)
+            info = replace(self._info(choice, why, self.config.precision), voices=self._voices_on(choice))
             return LoadedModel(info, Fallback(error, lambda: self._open(choice).runner, open_cpu, self.clock))
         settled = opened.choice  # what is opened again later
         info = replace(
@@ -178,6 +198,8 @@ class _Model:
             hardware=opened.hardware,
             architecture=opened.architecture,
             batch=opened.batch,
+            voices="" if opened.voices_why else self._voices_on(settled),
+            voices_why=opened.voices_why,
         )
         return LoadedModel(info, Fallback(opened.runner, lambda: self._open(settled).runner, open_cpu, self.clock))
 
@@ -194,6 +216,7 @@ class _Model:
             model = XrtModel.open(self.files, runtime, self.config.precision, on_host)
             choice, why = self._settled(choice, model.precision, runtime.architecture)
             backend, together = self._joined(choice, model)
+            embed, voices_why = self._voices(runtime, model)
         except BaseException:
             runtime.close()
             raise
@@ -206,9 +229,33 @@ class _Model:
             together=together,
             on_host=", ".join(on_host.values()),
             recovered=lambda: not failing_operators(runtime),
+            embed=embed,
         )
         batch = 1 if together is None else together.batch
-        return OpenDevice(choice, why, runner, model.precision, runtime.hardware, runtime.architecture, batch)
+        told = (model.precision, runtime.hardware, runtime.architecture, batch, voices_why)
+        return OpenDevice(choice, why, runner, *told)
+
+    def _voices(
+        self, runtime: XrtRuntime, model: XrtModel
+    ) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]] | None, str]:
+        """Put the network of speaker embeddings beside the model, if wanted; return it, or why it is not there."""
+        if self.config.voices is None:
+            return None, ""
+        from amanuensis.npu.devices.xrt.voices import VoiceSession
+        from amanuensis.npu.speaker_graph import read_weights
+
+        try:
+            return VoiceSession(runtime, model.dispatcher, read_weights(self.config.voices)).embed, ""
+        except DeviceError as error:
+            if runtime.lost is not None:
+                raise
+            print(f"vectors of voices are left to the CPU: {error}", file=sys.stderr)
+            return None, str(error)
+
+    def _voices_on(self, choice: Choice) -> str:
+        """Return the device that computes vectors of voices, "" where that is not wanted."""
+        device = choice.encoder if choice.encoder != "cpu" else choice.decoder
+        return device if self.config.voices else ""
 
     def _settled(
         self, choice: Choice, precision: Literal["int8", "bf16"], architecture: Architecture

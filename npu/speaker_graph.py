@@ -24,6 +24,7 @@ from amanuensis.npu.speaker_sound import N_MELS
 
 OPSET: Final = 20  # the first with Gelu
 NORM_EPSILON: Final = 1e-5
+BUILTIN_NETWORK: Final = Path(__file__).with_name("builtin") / "speakers.onnx"
 INPUT, OUTPUT = "mel", "voice"
 PARTS: Final = ("fast", "slow")  # blocks before and after the second halving of the frames
 LEVELS, SCALES = ".levels", ".scales"  # endings of the names of int8 weights

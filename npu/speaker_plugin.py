@@ -8,24 +8,27 @@ holds `dim` numbers, of any length as a vector; the graph's only input must leav
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import onnxruntime as ort
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.npu.model_config import read_json, shown
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.speaker_builtin import check_samples, named, unit
-from amanuensis.npu.speaker_network import open_session
+from amanuensis.npu.speaker_graph_file import SpeakerGraph, check_file
 from amanuensis.npu.speaker_sound import Float32
 
 GRAPH_FILE: Final = "speakers.onnx"
 FACTS_FILE: Final = "speakers.json"
 MAX_DIM: Final = 4096
+MAX_FACTS_BYTES: Final = 2**16
+MAX_CPU_S: Final = 0.25  # of a window, of which there are two a second of speech: half of a core for each stream
+ALIKE: Final = 0.9999  # cosine
 WINDOW_RANGE_S: Final = (0.5, 10.0)
 BINS_RANGE: Final = (20, 128)
 MIN_SAMPLES: Final = SAMPLE_RATE // 4  # shorter speech is repeated up to this
@@ -51,6 +54,7 @@ class PluginFacts:
     @classmethod
     def read(cls, path: Path) -> PluginFacts:
         """Read and check the file; ModelError names the key that is wrong."""
+        check_file(path, MAX_FACTS_BYTES)
         facts = read_json(path)
         rate = facts.get("rate", SAMPLE_RATE)
         if rate != SAMPLE_RATE:
@@ -81,8 +85,8 @@ class PluginEmbedder:
         self._facts = PluginFacts.read(folder / FACTS_FILE)
         self.name = named(folder.resolve().name, self._path, folder / FACTS_FILE)
         self.dim, self.window_s, self.same_above = self._facts.dim, self._facts.window_s, self._facts.same_above
-        self._session = self._open()
-        self._input = self._session.get_inputs()[0].name
+        shape = (1, None, self._facts.bins) if self._facts.input == "fbank" else (1, None)
+        self._graph = SpeakerGraph(self._path, shape, self.dim)
         self._try()
 
     def embed(self, samples: Float32) -> Float32:
@@ -92,44 +96,27 @@ class PluginEmbedder:
     def _raw(self, samples: Float32) -> Float32:
         check_samples(samples)
         sound = np.resize(samples, max(len(samples), MIN_SAMPLES)).astype(np.float32)
-        vector = self._answer(fbank(sound, self._facts.bins) if self._facts.input == "fbank" else sound)
-        if not np.isfinite(vector).all():
-            raise ModelError(f"{self._path}: answers with numbers that are not finite; replace it or remove it")
-        return vector
-
-    def _open(self) -> ort.InferenceSession:
-        try:
-            session = open_session(self._path)
-        except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise ModelError(f"{self._path}: ONNX Runtime cannot open it ({_short(error)}); export it again") from error
-        inputs, rank = session.get_inputs(), 3 if self._facts.input == "fbank" else 2
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != rank:
-            found = ", ".join(f"{given.name} {given.type} {given.shape}" for given in inputs)
-            wanted = "[1, frames, bins]" if rank == 3 else "[1, n]"
-            raise ModelError(f"{self._path}: takes {found}; wanted is one float {wanted}: see docs/speaker-model.md")
-        return session
-
-    def _answer(self, given: Float32) -> Float32:
-        try:
-            answer = np.asarray(self._session.run(None, {self._input: given[None]})[0])
-        except Exception as error:  # as above
-            raise ModelError(
-                f"{self._path}: fails on {given[None].shape} ({_short(error)}); export it again"
-            ) from error
-        if answer.size != self.dim or answer.dtype.kind != "f":
-            raise ModelError(
-                f"{self._path}: answers with {answer.dtype} {list(answer.shape)}, but {FACTS_FILE} gives dim "
-                f"{self.dim}; correct the one or the other"
-            )
-        return answer.reshape(-1).astype(np.float32)
+        given = fbank(sound, self._facts.bins) if self._facts.input == "fbank" else sound
+        return self._graph.run(given[None])
 
     def _try(self) -> None:
         n = round(self.window_s * SAMPLE_RATE)
         noise = np.random.default_rng(0).normal(0, 0.1, n).astype(np.float32)
         tone = (0.1 * np.sign(np.sin(np.arange(n) * (2 * np.pi * 120 / SAMPLE_RATE)))).astype(np.float32)
-        vectors = [self._raw(sound) for sound in (noise, tone, tone[: n // 2])]
-        if not vectors[0].any() or np.array_equal(vectors[0], vectors[1]):
+        vectors, cpu_s = [], []
+        for sound in (noise, tone, noise, tone[: n // 2]):
+            started_s = time.thread_time()  # the graph runs in this thread
+            vectors.append(self._raw(sound))
+            cpu_s.append(time.thread_time() - started_s)
+        if float(unit(vectors[0]) @ unit(vectors[1])) > ALIKE:
             raise ModelError(f"{self._path}: gives the same vector for every sound; export the model again")
+        if float(unit(vectors[0]) @ unit(vectors[2])) < ALIKE:
+            raise ModelError(f"{self._path}: gives another vector for the same sound; export the model for inference")
+        if (least_s := min(cpu_s[:3])) > MAX_CPU_S:
+            raise ModelError(
+                f"{self._path}: takes {least_s:.2f} s of a core for a window, of which there are two a second; at most "
+                f"{MAX_CPU_S:g} s are allowed: use a smaller model"
+            )
 
 
 def fbank(samples: Float32, bins: int) -> Float32:
@@ -173,7 +160,3 @@ def _whole(facts: dict[str, Any], path: Path, key: str, low: int, high: int) -> 
     if value != int(value):
         raise ModelError(f"{path}: {key} is {shown(value)}; write a whole number from {low} to {high}")
     return int(value)
-
-
-def _short(error: Exception) -> str:
-    return f"{error!s:.200}".replace("\n", " ")

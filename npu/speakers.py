@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.speaker_builtin import BuiltinEmbedder
-from amanuensis.npu.speaker_plugin import GRAPH_FILE, PluginEmbedder
+from amanuensis.npu.speaker_builtin import FOLDER, NETWORK_FILE, BuiltinEmbedder
+from amanuensis.npu.speaker_plugin import FACTS_FILE, GRAPH_FILE, PluginEmbedder
+
+log = logging.getLogger(__name__)
 
 Float32 = NDArray[np.float32]
 
@@ -43,13 +47,24 @@ class SpeakerEmbedder(Protocol):
         """
 
 
+def builtin_network(model_folder: Path | None) -> Path | None:
+    """Return the file of the built-in embedder's network; None where the model folder brings its own embedder."""
+    return None if _brings_own(model_folder) else FOLDER / NETWORK_FILE
+
+
 def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
     """Return the embedder that a model folder brings, or else the built-in one.
 
     Raises:
-        ModelError: the folder's `speakers.onnx` or its `speakers.json` is missing or wrong.
+        ModelError: the folder's `speakers.onnx` is wrong, or its `speakers.json` missing or wrong.
 
     """
-    if model_folder is not None and (model_folder / GRAPH_FILE).is_file():
+    if model_folder is not None and _brings_own(model_folder):
         return PluginEmbedder(model_folder)
+    if model_folder is not None and os.path.lexists(model_folder / FACTS_FILE):  # of whatever else it may be
+        log.warning("%s: no %s beside it: the built-in speaker model is used", model_folder / FACTS_FILE, GRAPH_FILE)
     return BuiltinEmbedder()
+
+
+def _brings_own(model_folder: Path | None) -> bool:
+    return model_folder is not None and os.path.lexists(model_folder / GRAPH_FILE)

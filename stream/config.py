@@ -88,10 +88,7 @@ class StreamConfig:
         _in_range("beam_size", self.beam_size, 1, 16)
         _in_range("hotword_bonus", self.hotword_bonus, 0, 20)
         _in_range("edge_ms", self.edge_ms, 0, 3000)
-        if self.speakers is not None:
-            _in_range("speakers", self.speakers, 0, MAX_SPEAKERS)
-        if self.max_speakers is not None:
-            _in_range("max_speakers", self.max_speakers, 1, MAX_SPEAKERS)
+        self._check_speakers()
         if self.max_window_s is not None:
             _in_range("max_window_s", self.max_window_s, 4, LONGEST_WINDOW_S)
         _one_of("policy", self.policy, get_args(Policy))
@@ -100,6 +97,16 @@ class StreamConfig:
         rising = list(self.temperatures) == sorted(set(self.temperatures))
         if not self.temperatures or not rising or self.temperatures[0] < 0:
             raise StreamConfigError(f"temperatures {self.temperatures!r} are not allowed: give rising numbers from 0")
+
+    def _check_speakers(self) -> None:
+        if self.speakers is not None:
+            _in_range("speakers", self.speakers, 0, MAX_SPEAKERS)
+        if self.max_speakers is not None:
+            _in_range("max_speakers", self.max_speakers, 1, MAX_SPEAKERS)
+        if self.speakers and self.max_speakers and self.speakers > self.max_speakers:
+            raise StreamConfigError(
+                f"speakers {self.speakers} is not allowed beside max_speakers {self.max_speakers}: give one of the two"
+            )
 
     def _check_texts(self) -> None:
         if self.language is not None and not isinstance(self.language, str):

@@ -227,10 +227,14 @@ class Bye(Event):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Event):
-    """The committed words so far, for a client that comes late."""
+    """The committed words so far, for a client that comes late.
+
+    `places` says which they are, in their order: (utt, index of the first in the utterance, how many in a row).
+    """
 
     type: ClassVar[str] = "snapshot"
     seq: int
     text: str
     words: tuple[Word, ...] = field(default=())
     first: int = 0  # words that were committed before these
+    places: tuple[tuple[int, int, int], ...] = ()

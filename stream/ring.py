@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["SampleRing"]
 
 Samples = NDArray[np.float32]
+LEAST_SAMPLES: Final = 1 << 17  # 8 s at 16 kHz: a smaller buffer would be moved too often to be worth its 0.5 MB
 
 
 class SampleRing:
     """A bounded run of samples, [start, stop) of the stream.
 
-    The samples lie in one piece in a buffer of twice the capacity, so that a view needs no copy; when the buffer's
-    end is reached they are moved to its front, which happens at most once per `capacity` appended samples.
+    The samples lie in one piece, so that a view needs no copy, in a buffer that is as large as what is kept asks for:
+    when its end is reached they are moved to its front, or to a buffer of another size.
     """
 
     def __init__(self, capacity: int, position: int = 0) -> None:
         """Begin empty at `position` of the stream."""
         if capacity < 1:
             raise ValueError(f"a ring's capacity must be at least 1 sample, not {capacity}")
-        self._buffer: Samples = np.empty(2 * capacity, np.float32)
+        self._buffer: Samples = np.empty(min(LEAST_SAMPLES, 2 * capacity), np.float32)
         self._capacity = capacity
         self._offset = 0  # where `start` lies in the buffer
         self._start = position
@@ -89,6 +92,13 @@ class SampleRing:
         self._offset += n
 
     def _make_room(self, n: int) -> None:
-        if self._offset + len(self) + n > self._buffer.size:
-            self._buffer[: len(self)] = self._buffer[self._offset : self._offset + len(self)]
-            self._offset = 0
+        """Leave room for `n` more samples; the copies cost at most two for each appended sample."""
+        needed = len(self) + n
+        if self._offset + needed <= self._buffer.size:
+            return
+        size = min(2 * self._capacity, max(LEAST_SAMPLES, needed + needed // 2))
+        kept = self._buffer[self._offset : self._offset + len(self)]
+        if not size <= self._buffer.size <= 2 * size:
+            self._buffer = np.empty(size, np.float32)
+        self._buffer[: kept.size] = kept
+        self._offset = 0

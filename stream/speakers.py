@@ -49,8 +49,10 @@ SLACK: Final = MODEL_RATE // 4  # words may be timed so much before the turn tha
 ANCHOR_S: Final = 30.0  # speech that a voice of before a restart counts for in the second look
 JOIN_ABOVE: Final = 0.15  # clusters that are more alike than `same_above` plus this are one voice
 AGAIN: Final = 30 * MODEL_RATE  # sound at most that is heard again: all that may wait, and what is open
-REVIEW_S: Final = 15.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
+REVIEW_S: Final = 3.0  # of new speech, and REVIEW_SHARE of all, before all is looked at together again
 REVIEW_SHARE: Final = 0.1
+NODE_S: Final = 1.0  # of speech in a piece that may begin a cluster
+YOUNG_S: Final = 30.0  # of speech: who began in the last of it is not taken for nobody while people talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Speakers:
         self._heard = self._latest = self.hears_from = 0
         self._utt, self._n_words = 0, 0
         self._untold: list[Event] = []
-        self._over = self._reviewed = self.stopped = False
+        self._over = self._is_last = self._reviewed = self.stopped = False
         if state is not None:
             self._go_on(state)
 
@@ -248,8 +250,8 @@ class Speakers:
         if not self._untold:
             self._told_settled = self._settled
         windows = self._waiting.windows(BATCH)
-        is_last = self._over and words_over and not windows and not self._reviewed
-        if is_last or (self._wants_review and not self._over):
+        self._is_last = self._over and words_over and not windows and not self._reviewed
+        if self._is_last or (self._wants_review and not self._over):
             self._outstanding = self._review_job()
         elif windows:
             self._outstanding = VoiceJob(next(self._ids), tuple(windows))
@@ -273,8 +275,8 @@ class Speakers:
             self._untold += self._work_off(answer.vectors)
         else:
             self._n_looks += 1
-            self._reviewed = self._over
-            self._settled = self._heard if self._over else self._settled
+            self._reviewed = self._is_last  # a look that was due before the stream was over is not the last one
+            self._settled = self._heard if self._is_last else self._settled
             self._untold += self._review(answer.clusters)
         return self.news()
 
@@ -288,7 +290,7 @@ class Speakers:
         """Take note that voices cannot be told apart any more; words go on."""
         self.stopped, self._outstanding = True, None
         self._waiting.clear()
-        return [Warning("speakers_stopped", f"speakers are not told apart any more: {why}")]
+        return [*self.news(), Warning("speakers_stopped", f"speakers are not told apart any more: {why}")]
 
     def _work_off(self, vectors: Sequence[Float32]) -> list[Event]:
         """Go through what waits as far as vectors are there."""
@@ -334,6 +336,9 @@ class Speakers:
         guess = self._turns.guess
         if guess is not None and position >= guess.start:
             return guess.voice
+        at, who = self._told[-1] if self._told else (-1, -1)
+        if guess is None and self._settled <= at <= position + SLACK and who in self._book.numbers:
+            return who  # told before a restart: its speech is not heard again yet
         voice = self._pieces.voice_at(position)
         return guess.voice if voice is None and guess is not None else voice
 
@@ -386,7 +391,7 @@ class Speakers:
             return []
         words = range(len(self._words)) if self._pieces.is_whole else self._words.since(first)
         changes: dict[int, int] = {}
-        for k in words if self._over else range(words.start, self._words.n_settled):
+        for k in words if self._is_last else range(words.start, self._words.n_settled):
             voice = self._pieces.voice_at(self._words.position(k))
             if voice is not None and voice != self._words.voice(k):
                 changes[k] = voice
@@ -420,7 +425,14 @@ class Speakers:
         return in_events(revised)
 
     def _cluster_rules(self) -> ClusterRules:
-        return ClusterRules(self._rules.same_above + JOIN_ABOVE, most=self._rules.most, exactly=self._rules.exactly)
+        rules = self._rules
+        return ClusterRules(
+            rules.same_above + JOIN_ABOVE,
+            node_s=NODE_S,
+            young_s=0.0 if self._is_last else YOUNG_S,
+            most=rules.most,
+            exactly=rules.exactly,
+        )
 
 
 def middle(word: Word) -> int:

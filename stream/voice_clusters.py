@@ -1,4 +1,4 @@
-"""The second look at who spoke, once a meeting is over: all pieces of speech together. Pure.
+"""The look at all speech so far, now and then and once a meeting is over: all pieces together. Pure.
 
 Long pieces are joined by average linkage (their cosines, by length of speech) until no two clusters are alike; then the
 most likely way through all pieces is taken (Viterbi), in which changes of the voice cost, most of all inside speech
@@ -29,6 +29,8 @@ class ClusterRules:
         node_s: speech of a piece that may begin a cluster.
         small_s: a cluster with less speech is nobody of its own.
         small_share: the same of all speech: in hours of it chance makes a few more.
+        young_s: of speech, the newest: who was first heard in it has not had the time to say much.
+        young_small_s: a cluster that begins in it is nobody of its own with less speech than this.
         most: clusters at most.
         exactly: how many there are, where it is known.
         gain: of a second of speech for each unit of cosine, in nats.
@@ -41,6 +43,8 @@ class ClusterRules:
     node_s: float = 1.5
     small_s: float = 3.0
     small_share: float = 0.002
+    young_s: float = 0.0
+    young_small_s: float = 2.0
     most: int = 20
     exactly: int | None = None
     gain: float = 6.0
@@ -71,7 +75,8 @@ def cluster_voices(evidence: Evidence, rules: ClusterRules) -> Voices:
         return np.zeros(0, np.int64)
     nodes = _nodes(evidence, rules)
     labels = _joined(evidence.vectors[nodes], evidence.speech_s[nodes], rules)
-    labels = _without_small(labels, evidence.speech_s[nodes], rules)
+    ages_s = np.cumsum(evidence.speech_s[::-1])[::-1][nodes]
+    labels = _without_small(labels, evidence.speech_s[nodes], ages_s, rules)
     centroids = _centroids(evidence.vectors[nodes], evidence.speech_s[nodes], labels)
     return _in_order(_most_likely(evidence, centroids, rules))
 
@@ -136,14 +141,25 @@ def _goes_on(score: float, n_left: int, rules: ClusterRules) -> bool:
     return n_left > rules.most or score > rules.join_above
 
 
-def _without_small(labels: Voices, speech_s: Float32, rules: ClusterRules) -> Voices:
-    """Mark pieces of clusters that have too little speech with -1; the largest stays in any case."""
+def _without_small(labels: Voices, speech_s: Float32, ages_s: Float32, rules: ClusterRules) -> Voices:
+    """Mark pieces of clusters that have too little speech with -1; the largest stays in any case.
+
+    Args:
+        labels: int64 [n].
+        speech_s: float32 [n].
+        ages_s: float32 [n], speech since the beginning of each piece.
+        rules: what is too little.
+
+    """
     if rules.exactly is not None:
         return labels
     _, index = np.unique(labels, return_inverse=True)
     totals = np.bincount(index, speech_s)
+    oldest_s = np.zeros(len(totals))
+    np.maximum.at(oldest_s, index, ages_s)
     least_s = max(rules.small_s, rules.small_share * float(totals.sum()))
-    keep = totals >= min(least_s, float(totals.max()))
+    wanted_s = np.where(oldest_s <= rules.young_s, rules.young_small_s, least_s)
+    keep = totals >= np.minimum(wanted_s, totals.max())
     return np.where(keep[index], labels, -1)
 
 

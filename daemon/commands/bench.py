@@ -32,6 +32,7 @@ MEASUREMENTS: Final = {
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
+    "guard": ("guard.command", "counts of work and ratios of times for a fixed sample, against those accepted"),
     "spool": ("spool_cost", "cost of keeping a session, in the spool and as a recording"),
     "speakers": ("speakers", "who speaks: voices told apart, on recordings with known speakers"),
     "meetings": ("meeting_search", "time to find a phrase in 1,000 hours of meetings"),

@@ -55,6 +55,7 @@ def add_parser(subparsers: SubParsers) -> None:
         "-n", dest="limit", type=bounded_int("limit", 1, 100_000), default=50, help="at most so many (default: 50)"
     )
     show = _add(actions, "show", "print what was said", "amanuensis meetings show latest")
+    add_word_times_flag(show)
     find = _add(actions, "search", "find a phrase in all meetings", "amanuensis meetings search 'the budget'")
     find.add_argument("phrase", help="words in a row; case and accents make no difference; * at the end: a beginning")
     find.add_argument(
@@ -140,10 +141,11 @@ def list_meetings(_: Library, store: Store, args: argparse.Namespace) -> None:
 def show(_: Library, store: Store, args: argparse.Namespace) -> None:
     """Print what was said in a meeting."""
     from amanuensis.daemon.meetings import jobs
-    from amanuensis.daemon.meetings.export import to_json, to_txt
+    from amanuensis.daemon.meetings.export import to_json, to_label_txt, to_txt
 
     record = store.record(args.meeting)
-    print(CONTROL.sub("?", (to_json if args.json else to_txt)(record)), end="")
+    as_text = to_label_txt if args.word_times else to_txt
+    print(CONTROL.sub("?", (to_json if args.json else as_text)(record)), end="")
     job = jobs.find(store, record.meeting.id)
     if job is not None and job.is_news:
         complain(job.line())

@@ -88,7 +88,8 @@ def chosen_file(args: argparse.Namespace) -> Path:
 
 def add_token(file: Path, args: argparse.Namespace) -> None:
     """Make a token; its secret goes to stdout, everything else to stderr."""
-    from amanuensis.daemon.token_file import locked, read_tokens, write_tokens
+    from amanuensis.daemon.private_file import locked
+    from amanuensis.daemon.token_file import read_tokens, write_tokens
     from amanuensis.daemon.tokens import new_token, parse_expiry
 
     now = datetime.now(UTC)
@@ -120,7 +121,8 @@ def list_tokens(file: Path, args: argparse.Namespace) -> None:
 
 def revoke_token(file: Path, args: argparse.Namespace) -> None:
     """Forget a token."""
-    from amanuensis.daemon.token_file import locked, read_tokens, write_tokens
+    from amanuensis.daemon.private_file import locked
+    from amanuensis.daemon.token_file import read_tokens, write_tokens
 
     with locked(file):
         write_tokens(file, read_tokens(file).revoked(args.name))

@@ -18,7 +18,7 @@ from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.fields import FieldError, Fields, show
 from amanuensis.daemon.meetings import jobs, worker
 from amanuensis.daemon.meetings.choice import chosen_model, model_names
-from amanuensis.daemon.meetings.export import FORMATS, as_map, meeting_map
+from amanuensis.daemon.meetings.export import FORMATS, TIMED_FORMATS, as_map, meeting_map
 from amanuensis.daemon.meetings.label import MAX_TITLE_CHARS, read_line
 from amanuensis.daemon.meetings.library import Library
 from amanuensis.daemon.meetings.model import Meeting, MeetingError
@@ -149,7 +149,7 @@ class Desk:
             "list": ((), self._list),
             "show": (("meeting",), self._show),
             "search": (("phrase",), self._search),
-            "export": (("meeting", "format"), self._export),
+            "export": (("meeting", "format", "word_times"), self._export),
             "rename": (("meeting", "title"), self._rename),
             "rename_speaker": (("meeting", "speaker", "name"), self._rename_speaker),
             "remove": (("meeting",), self._remove),
@@ -192,9 +192,10 @@ class Desk:
         return {"hits": [asdict(hit) for hit in search(store, fields.text("phrase", MAX_QUERY_CHARS))]}
 
     def _export(self, store: Store, fields: Fields) -> Answer:
-        chosen = fields.choice("format", tuple(FORMATS))
+        writers = TIMED_FORMATS if "word_times" in fields and fields.flag("word_times") else FORMATS
+        chosen = fields.choice("format", tuple(writers))
         record = store.record(_name(fields))
-        return {"name": f"{record.meeting.id}.{chosen}", "text": FORMATS[chosen](record)}
+        return {"name": f"{record.meeting.id}.{chosen}", "text": writers[chosen](record)}
 
     def _rename(self, store: Store, fields: Fields) -> Answer:
         store.rename(_name(fields), read_line(fields, "title", MAX_TITLE_CHARS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -13,7 +13,7 @@ from amanuensis.daemon.meetings.model import Line, Meeting, Record
 from amanuensis.daemon.meetings.overlaps import overlaps
 from amanuensis.stream.events import Word
 from amanuensis.stream.subtitles import Cue, Utterance, make_cues, srt_of, vtt_of
-from amanuensis.stream.timed_text import stamped, to_labels, word_cues
+from amanuensis.stream.timed_text import label, stamped, to_labels, word_cues
 
 SCHEMA: Final = "amanuensis.meeting.v1"
 
@@ -21,12 +21,24 @@ SCHEMA: Final = "amanuensis.meeting.v1"
 def to_txt(record: Record) -> str:
     """Return one line an utterance, in order, with its time and speaker; notes among them."""
     rows = [(line.start_ms, f"{line.speaker}: {line.utterance.text}") for line in record.lines]
-    rows += [(remark.at_ms, f"* {remark.text or 'mark'}") for remark in record.remarks]
-    rows += [
-        (hole.start_ms, f"({track}: {hole.why}, {_length(hole.start_ms, hole.end_ms)})") for track, hole in record.holes
-    ]
+    rows += [(start_ms, text) for start_ms, _, text in _asides(record)]
     rows.sort(key=lambda row: row[0])
     return "".join(f"[{clock(at_ms)}] {' '.join(text.split())}\n" for at_ms, text in rows)  # none forges another
+
+
+def to_label_txt(record: Record) -> str:
+    """Return one line a word, the first of an utterance with its speaker; notes and gaps among the utterances."""
+    rows = [(line.start_ms, to_labels([_words(line)])) for line in record.lines]
+    rows += [(start_ms, label(start_ms, end_ms, text) + "\n") for start_ms, end_ms, text in _asides(record)]
+    return "".join(text for _, text in sorted(rows, key=lambda row: row[0]))
+
+
+def _asides(record: Record) -> Iterator[tuple[float, float, str]]:
+    """Yield notes and gaps: from when to when, in ms, and a line."""
+    for remark in record.remarks:
+        yield remark.at_ms, remark.at_ms, f"* {remark.text or 'mark'}"
+    for track, hole in record.holes:
+        yield hole.start_ms, hole.end_ms, f"({track}: {hole.why}, {_length(hole.start_ms, hole.end_ms)})"
 
 
 def to_md(record: Record) -> str:
@@ -78,7 +90,7 @@ FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {
     "csv": to_csv,
 }
 TIMED_FORMATS: Final[Mapping[str, Callable[[Record], str]]] = {  # with times of words; md has none
-    "txt": lambda record: to_labels(map(_words, record.lines)),
+    "txt": to_label_txt,
     "srt": lambda record: srt_of(_cues(record, word_cues)),
     "vtt": lambda record: vtt_of(_cues(record), stamped),
     "json": to_json,

@@ -189,11 +189,13 @@ byId("copy").addEventListener("click", async () => {
 for (const button of document.querySelectorAll(".download")) {
   button.addEventListener("click", async () => {
     const { format } = button.dataset;
-    const query = !token && watchToken ? `?token=${encodeURIComponent(watchToken)}` : "";
+    const query = new URLSearchParams(!token && watchToken ? { token: watchToken } : {});
+    if (byId("word-times").checked) query.set("word_times", "1");
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     const { text, isLocal } = await transcript(model, format, headers, query);
     save(text, `captions-${model.session ?? "none"}`, format);
-    done(isLocal ? "saved what this page has; the server could not be asked" : "saved");
+    const lacks = query.has("word_times") && format !== "json" ? ", without times of words" : "";
+    done(isLocal ? `saved what this page has${lacks}; the server could not be asked` : "saved");
   });
 }
 

@@ -4,10 +4,10 @@ import { FORMATS } from "./subtitles.js";
 
 const TYPES = { txt: "text/plain", srt: "application/x-subrip", vtt: "text/vtt", json: "application/json" };
 
-/** Return `{text, isLocal}` of the session in a format. headers: to be let in by. */
+/** Return `{text, isLocal}` of the session in a format. headers: to be let in by. query: what is asked for beside it. */
 export async function transcript(model, format, headers, query) {
   if (model.session) {
-    const url = `/v1/sessions/${encodeURIComponent(model.session)}.${format}${query}`;
+    const url = `/v1/sessions/${encodeURIComponent(model.session)}.${format}?${query}`;
     const answer = await fetch(url, { headers }).catch(() => null);
     if (answer?.ok) return { text: await answer.text(), isLocal: false };
   }

@@ -141,7 +141,8 @@ async function search(phrase) {
 }
 
 async function save(format) {
-  const { name, text } = await desk.ask("export", { meeting: shown.id, format });
+  const wordTimes = byId("word-times").checked;
+  const { name, text } = await desk.ask("export", { meeting: shown.id, format, word_times: wordTimes });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
   link.download = name;
@@ -192,6 +193,9 @@ onClick("remove", () => {
   const title = element("bdi", shown.title || "Meeting"); // its writing direction ends with it
   byId("sure-text").replaceChildren("Delete “", title, "”, its text and its sound, for good?");
   byId("sure").showModal();
+});
+byId("word-times").addEventListener("change", ({ target }) => {
+  document.querySelector(".export[data-format=md]").disabled = target.checked; // it has no place for them
 });
 onClick("keep", () => byId("sure").close());
 onClick("remove-now", remove);

@@ -2,10 +2,10 @@
 // The server's half of the same contract is docs/protocol.md; daemon/durable_view.py is this for Python clients.
 
 export const MAX_WORDS = 100_000; // ten hours of speech, as the server keeps; older ones are forgotten
-const SNAPSHOT_PAUSE_MS = 1500; // a snapshot has no utterances: a pause between words begins a new one
 
 /**
- * An utterance `{kind: "utterance", utt, words: [{text, from, to, conf, spk?}], session}` or a note
+ * An utterance `{kind: "utterance", utt, first, words: [{text, from, to, conf, spk?}], session}`, `first` being the index
+ * of its first word that is known (others were never told), or a note
  * `{kind: "note", text, session}`. `take` returns what changed, as a list of
  *   {what: "words", item, since}   words of the utterance from this index on are new; 0: the utterance is new, too
  *   {what: "speakers", item}       words of the utterance have other speakers
@@ -35,9 +35,8 @@ export class SessionModel {
 
   #words;
   #open; // utterances that get more words, by number
-  #known; // utterances of which every word is known from the first, by number
+  #known; // utterances of this session, by number
   #turn; // the newest turn
-  #midway = false; // words of the next utterance may be missing
 
   /** Begin with a session; `keep`: what was said in the one before stays in sight. */
   begin(session, { keep = false } = {}) {
@@ -46,7 +45,6 @@ export class SessionModel {
     const changes = this.clear();
     const isFirst = this.session === null;
     this.session = session;
-    this.#midway = false;
     if (!keep || isFirst) return changes;
     this.items = before;
     this.#words = before.reduce((n, item) => n + (item.words?.length ?? 0), 0);
@@ -68,7 +66,9 @@ export class SessionModel {
       case "turn": this.#turn = event; return [];
       case "speaker_revised": return this.#revise(event.words);
       case "gap": return this.#note(`${lengthOf(event.to - event.from)} were not transcribed: ${event.why}`);
-      case "warning": return this.#note(event.message);
+      case "warning":
+        if (event.code === "speakers_stopped") this.#turn = null;
+        return this.#note(event.message);
       default: return [];
     }
   }
@@ -97,8 +97,6 @@ export class SessionModel {
     if (!item) {
       item = this.#newUtterance(utt);
       this.#open.set(utt, item);
-      if (!this.#midway) this.#known.set(utt, item);
-      this.#midway = false;
     }
     const since = item.words.length;
     item.words.push(...words.map((word) => this.#named(utt, word)));
@@ -112,9 +110,10 @@ export class SessionModel {
     return spk === undefined ? { ...word } : { ...word, spk };
   }
 
-  #newUtterance(utt) {
-    const item = { kind: "utterance", utt, words: [], session: this.session };
+  #newUtterance(utt, first = 0) {
+    const item = { kind: "utterance", utt, first, words: [], session: this.session };
     this.items.push(item);
+    this.#known.set(utt, item);
     return item;
   }
 
@@ -133,8 +132,9 @@ export class SessionModel {
     const touched = new Set();
     for (const { utt, i, spk } of words) {
       const item = this.#known.get(utt);
-      if (!item?.words[i]) continue;
-      item.words[i].spk = spk;
+      const word = item?.words[i - item.first];
+      if (!word || word.spk === spk) continue;
+      word.spk = spk;
       touched.add(item);
     }
     return [...touched].map((item) => ({ what: "speakers", item }));
@@ -145,21 +145,24 @@ export class SessionModel {
     // The server lost its newest events with the power: what it knows replaces what was told.
     const changes = snapshot.seq < this.seq ? this.clear() : [];
     this.seq = snapshot.seq;
-    const words = snapshot.words.slice(Math.max(0, this.committed - first));
+    const places = snapshot.places.flatMap(({ utt, i, n }) => Array.from({ length: n }, (_, k) => ({ utt, i: i + k })));
+    const nKnown = Math.max(0, this.committed - first);
+    const named = places.map((place, k) => ({ ...place, spk: snapshot.words[k].spk })).filter((word) => word.spk);
+    changes.push(...this.#revise(named.slice(0, nKnown)));
     const untold = first - this.committed;
     if (untold > 0) changes.push(...this.#note(`${untold} earlier words are not shown here; downloads have them`));
     this.#open.clear();
-    this.#midway = true;
-    let item = null;
-    for (const word of words) {
-      const last = item?.words.at(-1);
-      if (!last || word.from - last.to > SNAPSHOT_PAUSE_MS) {
-        item = this.#newUtterance(-1);
-        changes.push({ what: "words", item, since: 0 });
-      }
-      item.words.push({ ...word });
+    for (let k = nKnown; k < places.length; k++) {
+      const { utt, i } = places[k];
+      let item = this.#known.get(utt);
+      if (!item || item.first + item.words.length !== i) item = this.#newUtterance(utt, i);
+      if (changes.at(-1)?.item !== item) changes.push({ what: "words", item, since: item.words.length });
+      item.words.push({ ...snapshot.words[k] });
     }
-    this.#count(words.length);
+    // The newest utterance may go on.
+    const newest = places.length ? this.#known.get(places.at(-1).utt) : undefined;
+    if (newest) this.#open.set(newest.utt, newest);
+    this.#count(Math.max(0, places.length - nKnown));
     this.committed = first + snapshot.words.length;
     return [...changes, ...this.#forget()];
   }

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amanuensis.daemon.outputs import Transcript
+from amanuensis.daemon.outputs import Transcript, written
 from amanuensis.daemon.rest.form import Granularity, TranscriptionRequest
 from amanuensis.npu.window import Task
 from amanuensis.stream.events import Word
-from amanuensis.stream.subtitles import to_srt, to_vtt
 
 JSON: Final = "application/json"
 DECIMALS: Final = 3
@@ -37,14 +36,14 @@ class Heard:
 
 def body(request: TranscriptionRequest, heard: Heard) -> tuple[str, str]:
     """Return content type and text of an answer."""
-    transcript = heard.transcript
+    transcript, by_word = heard.transcript, request.granularities == {"word"}
     match request.form:
         case "text":
             return "text/plain; charset=utf-8", transcript.text + "\n"
         case "srt":
-            return "application/x-subrip; charset=utf-8", to_srt(transcript.utterances)
+            return "application/x-subrip; charset=utf-8", written("srt", transcript.utterances, word_times=by_word)
         case "vtt":
-            return "text/vtt; charset=utf-8", to_vtt(transcript.utterances)
+            return "text/vtt; charset=utf-8", written("vtt", transcript.utterances, word_times=by_word)
         case "verbose_json":
             return JSON, json.dumps(verbose(request.task, request.granularities, heard), ensure_ascii=False)
     return JSON, json.dumps({"text": transcript.text, "usage": _usage(heard)}, ensure_ascii=False)

@@ -45,7 +45,9 @@ def tuned(files: ModelFiles, rule: Tuning, *, arithmetic: bool, threads: bool) -
         found = measure(folder, files, rule, arithmetic=arithmetic, counts=counts)
         (folder / FILE).write_text(found.to_json())
 
-    folder = prepare(files, "tuning", machine, build)
+    # Beside what was found for other settings, so that programs that take turns do not measure each time.
+    asked = f"{rule.arithmetic}_{'each' if arithmetic else 'all'}_{counts[-1]}_{'most' if threads else 'threads'}"
+    folder = prepare(files, f"tuning_{asked}", machine, build)
     try:
         return Tuning.from_json((folder / FILE).read_text())
     except (OSError, ValueError, KeyError, TypeError):

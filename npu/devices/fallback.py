@@ -14,14 +14,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.devices.xrt.warmth import Warmth
-from amanuensis.npu.engine.api import EngineError
+from amanuensis.npu.engine.api import EngineError, NotEmbeddedError
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
 T = TypeVar("T")
 STEADY_WINDOWS: Final = 16  # decoded in a row: the device works again, and the next failure is a new one
+MAX_VOICE_FAILURES: Final = 2  # in a row, each after the device was opened anew
 
 
 class Runner(Protocol):
@@ -41,7 +46,7 @@ class Runner(Protocol):
 
 
 class DeviceRunner(Runner, Protocol):
-    """A runner on a device that can be given several windows at once.
+    """A runner on a device that can be given several windows at once, and asked for vectors of voices.
 
     Attributes:
         on_host: operators that the CPU computes in the device's place, and why; empty: none.
@@ -56,6 +61,10 @@ class DeviceRunner(Runner, Protocol):
 
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         """Decode windows and tell what came of each; DeviceError when the device fails."""
+        ...
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Compute the vector of a voice; DeviceError when the device fails, EngineError when it has no network."""
         ...
 
 
@@ -103,6 +112,7 @@ class Fallback:
         self._why, self._kind = "", ""  # of the newest failure; the error itself would keep the lost device open
         self._retry_s = 0.0  # when to try again: the device, or the operators that it computed wrongly
         self._probes = 0  # of these operators, in a row
+        self._voice_failures = 0  # of the device at vectors of voices, in a row
         if isinstance(device, DeviceError):
             self._fail(device)
         else:
@@ -139,6 +149,29 @@ class Fallback:
             except EngineError as error:
                 tell(place, error)
 
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Compute the vector of a voice on the device.
+
+        A device that goes on failing at vectors is kept for words.
+
+        Raises:
+            EngineError: it is out of use, has no network, fails, or has failed at vectors too often.
+
+        """
+        if self._device is None:
+            raise NotEmbeddedError(f"the device is out of use: {self._why}")
+        if self._voice_failures >= MAX_VOICE_FAILURES:
+            raise NotEmbeddedError(f"the device failed {self._voice_failures} times at vectors of voices: {self._why}")
+        try:
+            found = self._safely(lambda device: device.embed(features))
+        except DeviceError as error:
+            self._voice_failures += 1
+            self._fail_between(error)
+            raise
+        self._voice_failures = 0
+        self._warmth.used(self._clock())
+        return found
+
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         """Keep the device warm while it is needed, or try to get it back; see `npu.engine.worker.LoadedModel`."""
         now_s = self._clock()
@@ -157,16 +190,20 @@ class Fallback:
             waits_s.append(max(0.0, self._retry_s - now_s))
         return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
-    def _guarded(self, act: Callable[[DeviceRunner], T]) -> T:
+    def _safely(self, act: Callable[[DeviceRunner], T]) -> T:
         """Let the device do something; whatever fails but a wrong job is a failure of the device."""
         assert self._device is not None
         try:
-            result = act(self._device)
+            return act(self._device)
         except EngineError:
             raise
         except Exception as error:  # a fault of ours in the device's code must not cost a word either
             traceback.print_exception(error)
             raise DeviceError(f"the device's code failed ({type(error).__name__}: {error}); report this") from error
+
+    def _guarded(self, act: Callable[[DeviceRunner], T]) -> T:
+        """Let the device decode, safely, and take note that it did."""
+        result = self._safely(act)
         self._warmth.used(self._clock())
         self._good_windows += 1
         if self._good_windows >= STEADY_WINDOWS:

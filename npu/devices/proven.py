@@ -16,8 +16,9 @@ from amanuensis.npu.devices.api import Backend, Encoding
 from amanuensis.npu.devices.delegate import Delegate
 from amanuensis.npu.devices.together import BatchBackend, Lane, Outcome, Together
 from amanuensis.npu.devices.xrt.errors import WrongAnswerError
-from amanuensis.npu.engine.api import EngineError
+from amanuensis.npu.engine.api import EngineError, NotEmbeddedError
 from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
 CPU: Final = "cpu"
@@ -60,6 +61,7 @@ class ProvenRunner:
         together: the same back end, where it can decode several windows at once.
         on_host: operators that the CPU computes in the device's place, and why: every result says so.
         recovered: tells whether the device computes them rightly by now.
+        embed: computes the vector of a voice on the device, where the network for that is there.
 
     """
 
@@ -74,8 +76,10 @@ class ProvenRunner:
         together: BatchBackend | None = None,
         on_host: str = "",
         recovered: Callable[[], bool] = lambda: True,
+        embed: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
         self._metered = Metered(backend, work)
+        self._device = backend.encoder_device if backend.encoder_device != CPU else backend.decoder_device
         self._decoder = WindowDecoder(self._metered, tokenizer)
         self._work = work
         self._together = together
@@ -83,6 +87,7 @@ class ProvenRunner:
         self.close = close
         self.on_host = on_host
         self.recovered = recovered
+        self._embed = embed
 
     def decode(self, job: WindowJob) -> WindowResult:
         """Decode a window.
@@ -128,6 +133,23 @@ class ProvenRunner:
             ended(good[lane], outcome)
 
         Together(self._together, self._work).run(lanes, tell)
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Compute the vector of a voice.
+
+        Raises:
+            NotEmbeddedError: the network for that is not on the device.
+            WrongAnswerError, DeviceError: as for `decode`.
+
+        """
+        if self._embed is None:
+            raise NotEmbeddedError("the device has no network for vectors of voices")
+        before, started_s = self._work(), time.perf_counter()
+        vector = self._embed(features)
+        work = self._work().since(before)
+        if work.dispatches < 1:
+            raise WrongAnswerError("the vector of a voice made no dispatch: it is not the device's")
+        return VoiceVector(vector, self._device, work, 1000 * (time.perf_counter() - started_s))
 
     def _checked(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> list[int]:
         """Refuse the jobs that do not fit the model; return the places of the others."""

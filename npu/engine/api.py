@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
 
 Device = Literal["auto", "cpu", "npu", "sim"]
@@ -43,6 +48,10 @@ class EngineBusyError(EngineError):
     """All stream slots are taken."""
 
 
+class NotEmbeddedError(EngineError):
+    """The engine did not compute the vector of a voice; who asked does it on the CPU. Words are not concerned."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What to run and where."""
@@ -57,6 +66,7 @@ class EngineConfig:
     resuming: bool = (
         False  # after a crash: a device that cannot be opened now is tried again later, on the CPU till then
     )
+    voices: Path | None = None  # network of speaker embeddings to keep on a device beside the model; None: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,8 @@ class EngineInfo:
     hardware: str = ""  # the NPU by the name that it gives itself; "" when all runs on the CPU
     architecture: str = ""  # "npu1" or "npu2"
     batch: int = 1  # windows of several streams that are decoded at once
+    voices: str = ""  # the device that `embed` uses; "": it refuses, and who asks computes on the CPU
+    voices_why: str = ""  # why it refuses although a device could do it, if so
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,27 @@ class EngineStats:
     down_why: str = ""  # why, while that is so
     progress_age_s: float = 0.0  # since work was last seen to go on, or supervision to bring a process back
     poisoned: int = 0  # windows given up because the engine died at them
+    embeddings: dict[str, int] = field(default_factory=dict)  # vectors of voices that it computed, by device
+
+
+class VoiceEngine(Protocol):
+    """What computes vectors of voices beside words, on a device."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def embed(self, features: NDArray[np.float32]) -> Coroutine[Any, Any, VoiceVector]:
+        """Compute the network's part of a speaker embedding, when no window waits for the engine.
+
+        Args:
+            features: as `npu.speaker_sound.normalised` makes them.
+
+        Raises:
+            NotEmbeddedError: `info.voices` names no device, there are more than `npu.speaker_sound.DEVICE_FRAMES`, too
+                many vectors wait, or the device or its process failed.
+
+        """
+        ...
 
 
 class Engine(Protocol):

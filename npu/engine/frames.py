@@ -1,9 +1,10 @@
 """The messages between the daemon and the engine process: msgpack maps, each with its length in front.
 
-Parent to child: start {config, nice}, job {id, slot, shape, alone, ...}, recall {id}, streams {open}, wake, stop.
+Parent to child: start {config, nice}, job {id, slot, shape, alone, ...}, recall {id}, streams {open}, wake, stop,
+embed {id, features}, forget {id}.
 Child to parent: ready {info}, failed {message}, beat {doing, running_s}, started {ids}, result {id, ...},
-error {id, message}, recalled {id}.
-Features travel in shared memory (`slots`); a job names its slot.
+error {id, message}, recalled {id}, embedding {id}, embedded {id, ...}, not_embedded {id, message}.
+Features of windows travel in shared memory (`slots`); a job names its slot. Those of voices are in their message.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.speaker_sound import N_MELS
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
 
 MAX_FRAME_BYTES = 1 << 20  # a hundred times the longest hypothesis
 
 Message = dict[str, Any]
-Answer = TypeVar("Answer", WindowResult, DeviceWork)
+Answer = TypeVar("Answer", WindowResult, DeviceWork, VoiceVector)
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"int": int, "float": (int, float), "bool": bool, "str": str}
 _LENGTH = struct.Struct("<I")
 
@@ -73,13 +76,15 @@ def _decode_body(body: bytes) -> Message:
 
 def start_message(config: EngineConfig, nice: int) -> Message:
     """Return the first message to a child."""
-    return {"type": "start", "config": asdict(config) | {"model": str(config.model)}, "nice": nice}
+    paths = {"model": str(config.model), "voices": str(config.voices) if config.voices else None}
+    return {"type": "start", "config": asdict(config) | paths, "nice": nice}
 
 
 def config_of(message: Message) -> EngineConfig:
     """Return the configuration in a start message."""
     values = message["config"]
-    return EngineConfig(**(values | {"model": Path(values["model"])}))
+    paths = {"model": Path(values["model"]), "voices": Path(values["voices"]) if values["voices"] else None}
+    return EngineConfig(**(values | paths))
 
 
 def info_of(message: Message) -> EngineInfo:
@@ -115,6 +120,30 @@ def result_of(message: Message) -> WindowResult:
     if len(set(lengths.values())) > 1:
         raise ValueError(", ".join(f"{n} {part}" for part, n in lengths.items()))
     return result
+
+
+def embed_message(number: int, features: NDArray[np.float32]) -> Message:
+    """Return the message that asks for the vector of features, float32 [frames, N_MELS]."""
+    return {"type": "embed", "id": number, "features": features.tobytes()}
+
+
+def voice_features_of(message: Message) -> NDArray[np.float32]:
+    """Return the features in an embed message."""
+    return np.frombuffer(message["features"], np.float32).reshape(-1, N_MELS)
+
+
+def embedded_message(number: int, found: VoiceVector) -> Message:
+    """Return the answer to an embed message."""
+    values = {"vector": found.vector.tobytes(), "device": found.device, "work": asdict(found.work), "ms": found.ms}
+    return {"type": "embedded", "id": number} | values
+
+
+def voice_vector_of(message: Message) -> VoiceVector:
+    """Return the vector in an answer; KeyError, TypeError or ValueError when it makes no sense."""
+    vector = np.frombuffer(message["vector"], np.float32)
+    if not vector.size or not np.isfinite(vector).all():
+        raise ValueError(f"the vector of a voice holds {vector.size} numbers, not all finite")
+    return _checked(VoiceVector(vector, message["device"], _checked(DeviceWork(**message["work"])), message["ms"]))
 
 
 def _checked(values: Answer) -> Answer:

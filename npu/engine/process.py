@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import (
     Device,
@@ -24,14 +25,22 @@ from amanuensis.npu.engine.api import (
 )
 from amanuensis.npu.engine.child import Child
 from amanuensis.npu.engine.desk import Desk, Ticket
+from amanuensis.npu.engine.embeds import Embeds
 from amanuensis.npu.engine.frames import Message, info_of, start_message
 from amanuensis.npu.engine.recovery import Recovery
 from amanuensis.npu.engine.supervision import Supervision
 from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
 log = logging.getLogger(__name__)
-WORK: Final = {"load": "loading the model", "care": "the care for the device", "job": "one window", "": "nothing"}
+WORK: Final = {
+    "load": "loading the model",
+    "care": "the care for the device",
+    "job": "one window",
+    "voice": "the vector of a voice",
+    "": "nothing",
+}
 
 
 async def start_engine(config: EngineConfig, supervision: Supervision | None = None) -> SupervisedEngine:
@@ -62,6 +71,7 @@ class SupervisedEngine:
         self._supervision = supervision
         self._info: EngineInfo | None = None  # of the first process
         self._desk = Desk(supervision)
+        self._embeds = Embeds(self._desk.tally)
         self._recovery = Recovery(supervision, "cpu")
         self._streams: set[int] = set()
         self._numbers = itertools.count(1)
@@ -76,9 +86,12 @@ class SupervisedEngine:
     def info(self) -> EngineInfo:
         if self._info is None:
             raise EngineError("the engine has not been started")
-        if not self._recovery.on_cpu:
-            return self._info
-        return replace(self._info, encoder="cpu", decoder="cpu", why=self._recovery.why)
+        if why := self._recovery.why:
+            voices_why = why if self._info.voices else self._info.voices_why
+            return replace(self._info, encoder="cpu", decoder="cpu", why=why, voices="", voices_why=voices_why)
+        if self._embeds.off:
+            return replace(self._info, voices="", voices_why=self._embeds.off)
+        return self._info
 
     @property
     def pid(self) -> int | None:
@@ -104,6 +117,7 @@ class SupervisedEngine:
             down_why=self._down_why,
             progress_age_s=now_s - self._progress_s,
             poisoned=self._desk.poisoned,
+            embeddings=dict(tally.embeddings),
         )
 
     def open_stream(self) -> int:
@@ -126,6 +140,9 @@ class SupervisedEngine:
         self._check(stream, job)
         answer = asyncio.get_running_loop().create_future()
         return await self._desk.decode(Ticket(next(self._numbers), stream, job, deadline_s, answer))
+
+    async def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        return await self._embeds.ask(self._desk.child, next(self._numbers), features)
 
     async def start(self) -> None:
         """Start the first process; called by `start_engine`."""
@@ -297,6 +314,7 @@ class SupervisedEngine:
             self._down_since_s = now_s
         self._down_why = why
         fell_back = recovery.on_cpu
+        self._embeds.crashed(why)
         spared = self._desk.crashed(why, spare=recovery.can_fall_back)
         recovery.crashed(why, now_s, served_s=served_s, at_window=spared)
         if recovery.on_cpu and not fell_back:
@@ -318,6 +336,8 @@ class SupervisedEngine:
     def _give_up(self, error: EngineError) -> None:
         self._gone = self._gone or error
         self._desk.clear(self._gone)
+        self._embeds.off = self._embeds.off or str(self._gone)
+        self._embeds.clear(str(self._gone))
 
     # -- messages
 
@@ -332,6 +352,8 @@ class SupervisedEngine:
                     child.info = info_of(message)
                 case "failed":
                     child.failure = str(message["message"])
+                case "embedding" | "embedded" | "not_embedded" if child is self._desk.child:
+                    self._embeds.take(message)
                 case kind if child is self._desk.child:
                     self._desk.take(message)
                     if kind in {"result", "error"}:
@@ -344,8 +366,8 @@ class SupervisedEngine:
     def _check_beat(self, child: Child, doing: str, running_s: float) -> None:
         """Kill a process that beats and does not come on."""
         rules, serving = self._supervision, child is self._desk.child
-        work, limit_s = WORK[doing], self._desk.limit_s() if doing == "job" else rules.loading_limit_s
-        waits = serving and not doing and not self._desk.schedule.nothing_sent
+        work, limit_s = WORK[doing], self._limit_s(doing)
+        waits = serving and not doing and (self._embeds.waiting or not self._desk.schedule.nothing_sent)
         child.idle_beats = child.idle_beats + 1 if waits else 0
         if running_s > limit_s:
             child.kill(f"{work} took more than {limit_s:.0f} s")
@@ -353,6 +375,12 @@ class SupervisedEngine:
             child.kill(f"it did not begin with its windows in {rules.silent_beats * rules.beat_s:.0f} s")
         elif serving or self._desk.child is None:
             self._made_progress()
+
+    def _limit_s(self, doing: str) -> float:
+        """Return how long a process may do something before it is held to hang."""
+        if doing == "job":
+            return self._desk.limit_s()
+        return self._supervision.least_job_limit_s if doing == "voice" else self._supervision.loading_limit_s
 
     def _tell_streams(self) -> None:
         self._tell({"type": "streams", "open": len(self._streams)})

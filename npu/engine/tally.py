@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowResult
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ class Tally:
         encodes, decodes: windows by device.
         work: of devices other than the CPU.
         fallbacks: windows done by the CPU in a device's place, by kind of failure.
+        embeddings: vectors of voices by device.
         fallback: why the newest window was one of these; empty: it was not.
         on_host: operators that the CPU computed for the newest window that was not.
         busy_ms: what the engine spent.
@@ -26,6 +28,7 @@ class Tally:
     def __init__(self) -> None:
         self.encodes: Counter[str] = Counter()
         self.decodes: Counter[str] = Counter()
+        self.embeddings: Counter[str] = Counter()
         self.work: dict[str, DeviceWork] = {}
         self.fallbacks: Counter[str] = Counter()
         self.fallback = ""
@@ -44,6 +47,12 @@ class Tally:
             self.fallbacks[result.fallback_kind] += 1
         self._tell_change(result)
         self.fallback, self.on_host = result.fallback, result.on_host
+
+    def count_voice(self, found: VoiceVector) -> None:
+        """Count the vector of a voice."""
+        self.embeddings[found.device] += 1
+        self.busy_ms += found.ms
+        self.work[found.device] = self.work.get(found.device, NO_WORK) + found.work
 
     def _tell_change(self, result: WindowResult) -> None:
         if result.fallback and not self.fallback:

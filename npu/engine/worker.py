@@ -16,17 +16,21 @@ from dataclasses import asdict
 from typing import NoReturn, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
 from amanuensis.npu.engine.frames import (
     FrameDecoder,
     Message,
     config_of,
+    embedded_message,
     encode_frame,
     job_of,
     result_message,
+    voice_features_of,
 )
 from amanuensis.npu.engine.slots import FeatureSlots
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
 RECEIVE_BYTES = 1 << 16
@@ -49,6 +53,15 @@ class LoadedModel(Protocol):
         Args:
             jobs: of different streams.
             ended: to be called with the place of each window and what came of it, as soon as that is known.
+
+        """
+        ...
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Compute the vector of a voice, from features as `npu.speaker_sound.normalised` makes them.
+
+        Raises:
+            EngineError: `info.voices` names no device, or the device failed.
 
         """
         ...
@@ -87,18 +100,38 @@ class Channel:
 
 
 class DeviceThread:
-    """Owns the device: loads the model, does the jobs in the order in which they come, some of them together."""
+    """Owns the device: loads the model, does the jobs in the order in which they come, some of them together.
+
+    A vector of a voice is computed when no job waits.
+    """
 
     def __init__(self, load: Callable[[], LoadedModel], slots: FeatureSlots, channel: Channel) -> None:
         self._load = load
         self._slots = slots
         self._channel = channel
         self._jobs: deque[Message] = deque()
+        self._voices: deque[Message] = deque()
         self._changed = threading.Condition()
-        self._doing: tuple[str, float] = ("", 0.0)  # "load", "care" or "job", and since when
+        self._doing: tuple[str, float] = ("", 0.0)  # a key of `process.WORK`, and since when
         self._streams = 0
         self._voice = False
         self._told = False  # streams or voice, which the model was not told of yet
+
+    def take(self, message: Message) -> None:
+        """Take what the parent says."""
+        match message["type"]:
+            case "job":
+                self.put(message)
+            case "recall":
+                self.recall(message["id"])
+            case "embed":
+                self.put_voice(message)
+            case "forget":
+                self.forget_voice(message["id"])
+            case "streams":
+                self.attend(message["open"])
+            case "wake":
+                self.attend(voice=True)
 
     def put(self, job: Message) -> None:
         """Queue a job; the parent never sends more than its few slots."""
@@ -114,6 +147,21 @@ class DeviceThread:
                 self._jobs.remove(found)
         if found is not None:
             self._channel.send({"type": "recalled", "id": job_id})
+
+    def put_voice(self, message: Message) -> None:
+        """Queue what is asked for a voice; the parent bounds how many wait."""
+        with self._changed:
+            self._voices.append(message)
+            self._changed.notify()
+
+    def forget_voice(self, number: int) -> None:
+        """Do not compute a vector that nobody waits for any more, unless it was begun."""
+        with self._changed:
+            found = [message for message in self._voices if message["id"] == number]
+            for message in found:
+                self._voices.remove(message)
+        for _ in found:
+            self._channel.send({"type": "not_embedded", "id": number, "message": "nobody waits for it"})
 
     def attend(self, streams: int | None = None, *, voice: bool = False) -> None:
         """Pass on how many streams are open, or that somebody began to speak."""
@@ -155,12 +203,15 @@ class DeviceThread:
         self._doing = (doing, time.monotonic())
 
     def _next_jobs(self, model: LoadedModel) -> list[Message]:
-        """Wait for jobs to be done at once; what the device needs is done between jobs."""
+        """Wait for jobs to be done at once; what the device needs is done between jobs, and voices while none waits."""
         while True:
             wait_s = self._maintain(model)
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._told, wait_s)
+                self._changed.wait_for(lambda: self._jobs or self._voices or self._told, wait_s)
                 taken = self._take(model.info.batch) if self._jobs else []
+                voice = self._voices.popleft() if self._voices and not taken else None
+            if voice is not None:
+                self._embed(model, voice)
             if taken:
                 self._begin("job")
                 self._channel.send({"type": "started", "ids": [message["id"] for message in taken]})
@@ -172,6 +223,16 @@ class DeviceThread:
         while len(taken) < batch and self._jobs and _joins(taken[0]) and _joins(self._jobs[0]):
             taken.append(self._jobs.popleft())
         return taken
+
+    def _embed(self, model: LoadedModel, message: Message) -> None:
+        number = message["id"]
+        self._begin("voice")
+        self._channel.send({"type": "embedding", "id": number})
+        try:
+            answer = embedded_message(number, model.embed(voice_features_of(message)))
+        except Exception as error:  # who asked computes it on the CPU
+            answer = {"type": "not_embedded", "id": number, "message": one_line(error)}
+        self._channel.send(answer)
 
     def _maintain(self, model: LoadedModel) -> float | None:
         with self._changed:
@@ -247,14 +308,8 @@ def run_worker(connection: socket.socket, slots: FeatureSlots, loader: str, beat
                 threading.Thread(target=device.run, name="device", daemon=True).start()
             elif message["type"] == "stop" or device is None:
                 leave(0)
-            elif message["type"] == "job":
-                device.put(message)
-            elif message["type"] == "recall":
-                device.recall(message["id"])
-            elif message["type"] == "streams":
-                device.attend(message["open"])
-            elif message["type"] == "wake":
-                device.attend(voice=True)
+            else:
+                device.take(message)
 
 
 def one_line(error: Exception) -> str:

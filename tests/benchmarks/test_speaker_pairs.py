@@ -67,7 +67,7 @@ def test_a_random_channel_changes_the_spectrum_within_its_limits() -> None:
 
 
 def test_a_folder_of_two_voices_is_measured(tmp_path: Path) -> None:
-    """From recordings of any rate with a manifest to errors at both window lengths, with and without channels."""
+    """From recordings of any rate with a manifest to errors at both window lengths, in channels and at 8 kHz too."""
     sound = continuous_speech(40.0)
     rows = []
     for number in range(4):
@@ -80,6 +80,7 @@ def test_a_folder_of_two_voices_is_measured(tmp_path: Path) -> None:
     assert {name: list(found) for name, found in errors.items()} == {
         "recorded": ["2s", "3s"],
         "random_channel": ["2s", "3s"],
+        "telephone": ["2s", "3s"],
     }
     assert all(error.windows >= 4 and 0 <= error.eer <= 1 for found in errors.values() for error in found.values())
 

@@ -57,13 +57,19 @@ def test_scores_of_a_talk() -> None:
     pytest.importorskip("pyannote.metrics", reason="pip install 'amanuensis[metrics]'")
     talk = Talk("t", "conversation", tuple(TURNS[:2]), np.zeros(10 * 16_000, np.float32))
     found = [(0.0, 4.0, "A"), (5.0, 9.0, "B")]
-    words = [SpokenWord(1, 2, None, "A", "A", 2.5), SpokenWord(6, 7, "A", "A", "B", 9.0)]
+    words = [SpokenWord(1, 2, None, "A", "A", 2.5, [(2.5, "A")]), SpokenWord(6, 7, "A", "A", "B", 9.0, [(14.5, "B")])]
     scores = Scores()
     scores.add(talk, Heard(words, found, found, 0.1))
     figures = scores.figures()
     assert set(figures["der"].values()) == {0.0}
     assert figures["turn_f1"] == {"live": 1.0, "final": 1.0}
-    assert figures["words_right"] == {"at_commit": 0.0, "live": 0.5, "final": 1.0}
+    assert figures["words_right"] == {
+        "at_commit": 0.0,
+        "after_5_s": 0.5,
+        "after_10_s": 1.0,
+        "live": 0.5,
+        "final": 1.0,
+    }
     assert figures["label_delay_ms"] == {"p50": 1250, "p95": 1925}
     assert figures["cpu_share"] == 0.01
 

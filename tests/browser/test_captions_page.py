@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -68,6 +69,12 @@ async def test_a_session_by_its_name_shows_all_that_was_said(tab: Tab) -> None:
             await tab.value(SAVED)
             await tab.value(f"document.querySelector('[data-format={form}]').click()")
             assert await tab.value("saved") == (await get(address, f"/v1/sessions/{session}.{form}"))[2]
+        await tab.value(SAVED)
+        await tab.value(click("word-times"))
+        await tab.value("document.querySelector('[data-format=vtt]').click()")
+        timed = (await get(address, f"/v1/sessions/{session}.vtt?word_times=1"))[2]
+        assert await tab.value("saved") == timed
+        assert re.search(r"<[\d:.]+>bravo", timed)
         await tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
         await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
         await tab.value(click("copy"))

@@ -57,6 +57,12 @@ async def test_a_meeting_is_read_played_searched_renamed_and_exported(tab: Tab, 
         await tab.value(SAVED)
         await tab.value("document.querySelector('[data-format=txt]').click()")
         assert await tab.value("saved") == f"[0:00:00] <b>Kim</b>: {spell((0, 1))}\n[0:01:00] * a decision\n"
+        await tab.value("document.getElementById('word-times').click()")
+        assert await tab.value("document.querySelector('[data-format=md]').disabled") is True
+        await tab.value(SAVED)
+        await tab.value("document.querySelector('[data-format=txt]').click()")
+        lines = str(await tab.value("saved")).splitlines()
+        assert [line.split("\t")[2] for line in lines] == [f"<b>Kim</b>: {spell((0,))}", spell((1,)), "* a decision"]
         await tab.value(f"document.getElementById('phrase').value = '{spell((1,))}'")
         await tab.value("document.querySelector('#search button').click()")
         assert "1 found" in await tab.until(

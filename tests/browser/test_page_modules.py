@@ -90,6 +90,13 @@ def commit(seq: int, utt: int, *texts: str, spk: str | None = None) -> dict[str,
     return {"type": "commit", "seq": seq, "utt": utt, "words": words}
 
 
+def snapshot(seq: int, first: int, *texts: str, spk: str | None = None) -> dict[str, Any]:
+    """Return a snapshot of words of one utterance."""
+    places = [{"utt": 0, "i": first, "n": len(texts)}]
+    words = commit(0, 0, *texts, spk=spk)["words"]
+    return {"type": "snapshot", "seq": seq, "first": first, "words": words, "places": places}
+
+
 async def test_events_become_utterances(page: Tab) -> None:
     """Words are joined to their utterance, what comes again changes nothing, and gaps stand where they were."""
     shown = await run(page, "session_model.js", SHOW, [
@@ -113,18 +120,40 @@ async def test_missing_events_are_noticed(page: Tab) -> None:
 
 async def test_a_snapshot_is_joined_to_what_is_known(page: Tab) -> None:
     """Words of a snapshot come once; words that it leaves out are told; one that knows less replaces everything."""
-
-    def snapshot(seq: int, first: int, *texts: str) -> dict[str, Any]:
-        return {"type": "snapshot", "seq": seq, "first": first, "words": commit(0, 0, *texts)["words"]}
-
     shown = await run(
         page, "session_model.js", SHOW, [commit(1, 0, "a", "b"), snapshot(9, 1, "b", "c"), commit(10, 0, "d")]
     )
-    assert shown["items"] == ["a b", "c", "d"]
+    assert shown["items"] == ["a b c d"]
     shown = await run(page, "session_model.js", SHOW, [commit(1, 0, "a"), snapshot(9, 3, "d")])
     assert shown["items"] == ["a", "2 earlier words are not shown here; downloads have them", "d"]
     shown = await run(page, "session_model.js", SHOW, [commit(1, 0, "a"), commit(2, 0, "b"), snapshot(1, 0, "a")])
     assert shown["items"] == ["a"]
+
+
+async def test_a_snapshot_says_who_spoke_and_what_is_put_right_after_it(page: Tab) -> None:
+    """Words that were known get the speaker that they have now; words of the snapshot can be revised, by utterance."""
+    revised = [{"utt": 0, "i": 3, "spk": "B"}, {"utt": 0, "i": 4, "spk": "B"}, {"utt": 0, "i": 0, "spk": "B"}]
+    shown = await run(page, "session_model.js", SHOW, [
+        commit(1, 0, "a", "b", spk="A"),
+        snapshot(9, 1, "b", "c", "d", spk="C"), commit(10, 0, "e", spk="C"),
+        {"type": "speaker_revised", "seq": 11, "words": revised},
+    ])  # fmt: skip
+    assert shown["items"] == ["a b c d e"]
+    assert shown["turns"] == [["B", "C", "B"]]
+    late = await run(page, "session_model.js", SHOW, [
+        snapshot(9, 1, "b", "c", "d", spk="C"), commit(10, 0, "e", spk="C"),
+        {"type": "speaker_revised", "seq": 11, "words": revised},
+    ])  # fmt: skip
+    assert late["turns"] == [["C", "B"]]
+
+
+async def test_words_have_no_name_once_voices_are_not_told_apart(page: Tab) -> None:
+    """The newest turn says nothing of what is said after the speaker model has failed."""
+    shown = await run(page, "session_model.js", SHOW, [
+        {"type": "turn", "seq": 1, "utt": 0, "spk": "Anna", "at": 0, "provisional": True}, commit(2, 0, "a"),
+        {"type": "warning", "seq": 3, "code": "speakers_stopped", "message": "no memory"}, commit(4, 0, "b"),
+    ])  # fmt: skip
+    assert shown["turns"] == [["Anna", ""]]
 
 
 KEPT = """([before, after]) => {
@@ -175,6 +204,15 @@ async def test_turns_are_shown_with_names_and_in_their_direction(page: Tab) -> N
     assert len({ann, bob, said, partial}) == 4
     assert [direction for _, direction in seen["shown"]] == ["ltr", "ltr", "rtl"]
     assert [text for text, _ in seen["shown"]] == ["Anna: hello there", "Bob: yes", "مرحبا بالعالم غدا"]
+
+
+async def test_a_speaker_that_is_put_right_is_shown(page: Tab) -> None:
+    """The words move to the turn of the speaker whose they are, in what stands already."""
+    seen = await run(page, "transcript_view.js", VIEW, [
+        commit(1, 0, "hello", "there", spk="A"), commit(2, 0, "yes", spk="B"),
+        {"type": "speaker_revised", "seq": 3, "words": [{"utt": 0, "i": 1, "spk": "B"}]},
+    ])  # fmt: skip
+    assert [text for text, _ in seen["shown"]][-2:] == ["A: hello", "B: there yes"]
 
 
 FOLLOW = """() => {

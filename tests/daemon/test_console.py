@@ -92,7 +92,7 @@ def test_trouble_becomes_a_line() -> None:
     assert captions.apply(GAP) == "[2.5 s were not transcribed: the engine stopped]"
     assert captions.apply({**GAP, "to": 1020.3}) == "[21 ms were not transcribed: the engine stopped]"
     assert captions.apply({"type": "warning", "code": "x", "message": "too loud"}) == "[warning: too loud]"
-    assert captions.apply({"type": "snapshot", "seq": 9, "text": " so far", "words": []}) == "so far"
+    assert captions.apply({"type": "snapshot", "seq": 9, "text": " so far", "words": [], "places": []}) == "so far"
     assert captions.apply({"type": "stats", "lag_ms": 3}) is None
 
 
@@ -127,6 +127,29 @@ def test_a_lone_letter_is_not_named() -> None:
     assert captions.apply(final(2, " well yes")) == "well\nB: yes"
 
 
+def test_who_comes_late_sees_names_and_what_is_put_right() -> None:
+    """A snapshot is lines with names; of its last utterance only the rest follows, revised by its true index."""
+    captions = Captions()
+    words = [{"text": " hi", "spk": "A"}, {"text": " yes", "spk": "B"}]
+    places = [{"utt": 0, "i": 0, "n": 1}, {"utt": 1, "i": 0, "n": 1}]
+    assert captions.apply({"type": "snapshot", "seq": 3, "text": "hi yes", "words": words, "places": places}) == (
+        "A: hi\nB: yes"
+    )
+    captions.apply({"type": "commit", "utt": 1, "words": [{"text": " we", "spk": "B"}, {"text": " can", "spk": "B"}]})
+    captions.apply({"type": "speaker_revised", "seq": 5, "words": [{"utt": 1, "i": k, "spk": "A"} for k in (0, 2)]})
+    assert captions.committed == "we A: can"
+    assert captions.apply(final(1, " yes we can")) == "we\nA: can"
+
+
+def test_words_have_no_name_once_voices_are_not_told_apart() -> None:
+    """The newest turn says nothing of what is said after the speaker model has failed."""
+    captions = Captions()
+    captions.apply({"type": "turn", "utt": 1, "spk": "Ann", "at": 0, "provisional": True})
+    captions.apply({"type": "warning", "code": "speakers_stopped", "message": "no memory"})
+    captions.apply(commit(1, " hello"))
+    assert captions.apply(final(1, " hello")) == "hello"
+
+
 def test_a_pipe_gets_clean_lines_and_notices_go_elsewhere() -> None:
     """Standard output holds the text of utterances and nothing else."""
     out, said = io.StringIO(), []
@@ -143,16 +166,27 @@ def test_words_come_with_their_times() -> None:
     out, said = io.StringIO(), list[str]()
     printer = make_printer(out, said.append, as_json=False, word_times=True)
     words = [
-        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "A\x1b"},
-        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "A\x1b"},
+        {"text": " one", "from": 100, "to": 400.5, "conf": 1, "spk": "Al\x1b"},
+        {"text": " two", "from": 400.5, "to": 700, "conf": 1, "spk": "Al\x1b"},
         {"text": " three", "from": 900, "to": 1000, "conf": 1},
     ]
     for event in (partial(1, " one"), {"type": "commit", "utt": 1, "words": words}, GAP, final(1, " one two three")):
         printer.show(event)
     printer.close()
     assert isinstance(printer, WordLines)
-    assert out.getvalue() == "0.100\t0.401\tA: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
+    assert out.getvalue() == "0.100\t0.401\tAl: one\n0.401\t0.700\ttwo\n0.900\t1.000\tthree\n"
     assert said == ["[2.5 s were not transcribed: the engine stopped]"]
+
+
+def test_the_one_voice_of_words_with_times_stays_unnamed() -> None:
+    """As in captions: a letter says something only beside another, and from then on each turn has one."""
+    out = io.StringIO()
+    printer = make_printer(out, lambda _: None, as_json=False, word_times=True)
+    for k, spk in enumerate([None, "A", "A", "B", "A"]):
+        known = {} if spk is None else {"spk": spk}
+        word = {"text": f" w{k}", "from": k, "to": k + 1, "conf": 1, **known}
+        printer.show({"type": "commit", "utt": 1, "words": [word]})
+    assert [line.split("\t")[2] for line in out.getvalue().splitlines()] == ["w0", "w1", "w2", "B: w3", "A: w4"]
 
 
 def test_programs_get_every_event_as_a_line() -> None:

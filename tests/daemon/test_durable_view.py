@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amanuensis.daemon.durable_view import DurableView, ViewError
+from amanuensis.daemon.journal import Entry, Journal, JournalLimits
+from amanuensis.daemon.wire import wire_map
+from amanuensis.stream.events import Commit, SpeakerRevised, Word
 
 
 def commit(seq: int, *texts: str) -> dict[str, Any]:
@@ -15,8 +20,9 @@ def commit(seq: int, *texts: str) -> dict[str, Any]:
 
 
 def snapshot(seq: int, first: int, *texts: str) -> dict[str, Any]:
-    """Return a snapshot of words."""
-    return commit(seq, *texts) | {"type": "snapshot", "first": first}
+    """Return a snapshot of words of one utterance."""
+    places = [{"utt": 0, "i": first, "n": len(texts)}]
+    return commit(seq, *texts) | {"type": "snapshot", "first": first, "places": places}
 
 
 def test_events_that_come_again_change_nothing() -> None:
@@ -64,11 +70,54 @@ def test_who_comes_late_begins_with_a_snapshot() -> None:
 
 
 def test_a_speaker_is_put_right() -> None:
-    """By utterance and index, over commits, but for words that only a snapshot told of."""
+    """By utterance and index, over commits, also where a snapshot told the first words of the utterance."""
     view = DurableView()
     view.take(snapshot(3, 0, " s"))
     for event in (commit(4, " a", " b"), commit(5, " c"), commit(6, " d") | {"utt": 1}):
         view.take(event)
-    revised = [{"utt": 0, "i": 2, "spk": "B"}, {"utt": 1, "i": 0, "spk": "C"}, {"utt": 9, "i": 0, "spk": "D"}]
-    view.take({"type": "speaker_revised", "seq": 7, "words": revised})
-    assert [word.get("spk") for word in view.words] == [None, None, None, "B", "C"]
+    revised = [(0, 0, "A"), (0, 3, "B"), (1, 0, "C"), (9, 0, "D")]
+    words = [{"utt": utt, "i": i, "spk": spk} for utt, i, spk in revised]
+    view.take({"type": "speaker_revised", "seq": 7, "words": words})
+    assert [word.get("spk") for word in view.words] == ["A", None, None, "B", "C"]
+
+
+def wire(entry: Entry) -> dict[str, Any]:
+    """Return an entry of a journal as it is sent."""
+    return wire_map(entry.event, entry.seq)
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("commit"), st.integers(1, 3)),
+        st.tuples(st.just("final"), st.just(0)),
+        st.tuples(st.just("revise"), st.integers(0, 30)),
+        st.tuples(st.just("come back"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS, st.integers(0, 5), st.integers(0, 20))
+def test_whoever_comes_late_or_back_knows_who_spoke(events: list[tuple[str, int]], ring: int, snapshot: int) -> None:
+    """With a ring and a snapshot too short for what was missed, every word that is known has the server's speaker."""
+    journal = Journal(JournalLimits(events=ring, snapshot_words=snapshot))
+    view = DurableView()
+    utt = n = 0
+    for what, number in [*events, ("come back", 0)]:
+        if what == "commit":
+            words = tuple(Word(f" {utt}.{n + k}", 0.0, 1.0, 0.5, "A") for k in range(number))
+            journal.add(Commit(utt, words))
+            n += number
+        elif what == "final":
+            utt, n = utt + 1, 0
+        elif what == "revise":
+            said = list(journal.said())[-1 - number :]
+            journal.add(SpeakerRevised(tuple((u, i, f"{word.spk}+") for u, i, word in said)))
+        else:
+            for entry in journal.replay(view.seq if view.seq else None):
+                view.take(wire(entry))
+    truth = {word.text: word.spk for _, _, word in journal.said()}
+    newest = [word.text for _, _, word in journal.said()][-snapshot:] if snapshot else []
+    known = {word["text"]: word.get("spk") for word in view.words}
+    assert {text: known.get(text) for text in newest} == {text: truth[text] for text in newest}
+    assert view.committed == len(truth)

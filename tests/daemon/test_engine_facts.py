@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from amanuensis.daemon.engine_facts import DOWN_S, engine_facts, engine_trouble
 from amanuensis.npu.engine.api import EngineStats
@@ -27,3 +28,12 @@ def test_facts_for_programs() -> None:
     facts = json.loads(json.dumps(engine_facts(INFO, stats)))
     told = {"restarts": 4, "poisoned": 1, "down_s": 2.0, "down_why": "killed", "progress_age_s": 0.25, "lost": ""}
     assert facts.items() >= told.items()
+
+
+def test_facts_say_where_voices_are_told_apart() -> None:
+    """The device of the network, or the CPU and why it is not the device; and what the engine made of it."""
+    stats = EngineStats({}, {}, 0, 0, 0, 0.0, embeddings={"sim": 7})
+    facts = engine_facts(replace(INFO, voices="sim"), stats)
+    assert (facts["voices"], facts["voices_why"], facts["embeddings"]) == ("sim", "", {"sim": 7})
+    facts = engine_facts(replace(INFO, voices_why="no launches for it"), stats)
+    assert (facts["voices"], facts["voices_why"]) == ("cpu", "no launches for it")

@@ -77,6 +77,7 @@ def test_snapshot_is_bounded_and_newest() -> None:
     journal.add(Commit(0, tuple(word(str(k)) for k in range(4))))
     journal.add(Commit(1, tuple(word(str(k)) for k in range(4, 7))))
     assert journal.snapshot().text == "5 6"
+    assert journal.snapshot().places == ((1, 1, 2),)
     assert [[w.text for w in words] for words in journal.utterances()] == [[" 2", " 3"], [" 4", " 5", " 6"]]
     assert journal.words_dropped == 2
 

@@ -37,11 +37,20 @@ async def test_voices_are_there_with_the_engine_and_go_with_it(folder: Path) -> 
     before = children()
     async with open_pipeline(config_of(folder)) as running:
         assert running.voices is not None
-        assert running.voices.embedder.name.startswith("builtin-")
+        assert running.voices.embedder.name.startswith("builtin")
         assert len(children() - before) == 1
     assert children() == before
     with pytest.raises(RuntimeError, match="after shutdown"):
         running.voices._thread.submit(children)
+
+
+async def test_the_network_of_the_voices_lies_on_the_device(folder: Path) -> None:
+    """Where the engine has one and voices are wanted; a recording for which nobody asks costs the device nothing."""
+    config = config_of(folder, "sim")
+    async with open_pipeline(config) as running:
+        assert running.engine.info.voices == "sim"
+    async with open_pipeline(config, live=False) as running:
+        assert (running.engine.info.voices, running.voices) == ("", None)
 
 
 async def test_a_speaker_model_that_cannot_be_used_is_named_and_the_engine_stopped(

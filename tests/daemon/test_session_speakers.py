@@ -14,10 +14,14 @@ import pytest
 from websockets.asyncio.client import connect as websocket_connect
 
 from amanuensis.daemon.dialects import voice
+from amanuensis.daemon.enrolled import VoiceFile
+from amanuensis.daemon.enrolment import Enroller
+from amanuensis.daemon.known_voices import KnownVoices
 from amanuensis.daemon.live_session import END
 from amanuensis.daemon.meetings.label import MeetingLabel
 from amanuensis.daemon.protocol import Hello
 from amanuensis.daemon.voice_desk import VoiceDesk
+from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat
 from tests.helpers.daemon_client import Event, cut, pcm, running, speak
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, told
@@ -70,6 +74,21 @@ async def test_a_client_is_told_who_speaks(voices: VoiceDesk) -> None:
         (session,) = daemon.sessions.ended
         kept = [word.spk for words in session.journal.utterances() for word in words]
         assert kept == NAMES
+
+
+async def test_voices_are_enrolled_and_removed_while_the_daemon_runs(tmp_path: Path) -> None:
+    """A session that begins afterwards calls them by their names, or does not."""
+    file = VoiceFile(tmp_path / "speakers.json")
+    enroller = Enroller(PitchEmbedder())
+    enroller.hear(say(WORDS * 3, pitch_hz=120.0))
+    known = KnownVoices(file, PitchEmbedder())
+    with closing(VoiceDesk(PitchEmbedder(), known)) as voices:
+        async with running(voices=voices, stream=StreamConfig(known_speakers=True)) as (_, address):
+            heard = []
+            for act in (lambda: None, lambda: file.put(enroller.finish("Anna").voice), lambda: file.remove("Anna")):
+                act()
+                heard.append(speakers((await speak(address, cut(DIALOGUE, [PIECE]))).events))
+    assert ["Anna" in names for names in heard] == [False, True, False]
 
 
 @pytest.mark.parametrize("fields", [{"speakers": 0}, {"speakers": 1}, {"max_speakers": 1}])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.daemon.token_file import MAX_BYTES, TokenFileError, locked, read_tokens, usual_file, write_tokens
+from amanuensis.daemon.private_file import locked
+from amanuensis.daemon.token_file import MAX_BYTES, TokenFileError, read_tokens, usual_file, write_tokens
 from amanuensis.daemon.tokens import TokenTable, new_token
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

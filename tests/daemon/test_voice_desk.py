@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import soundfile
 
 from amanuensis.daemon.captioner import Captioner, Mode
 from amanuensis.daemon.config import Config
+from amanuensis.daemon.enrolled import EnrolledVoice, VoiceFile
+from amanuensis.daemon.known_voices import KnownVoices
 from amanuensis.daemon.outputs import Transcript
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.sources.file import FileSource
@@ -44,10 +47,11 @@ async def heard(
     embedder: Any = None,
     sound: np.ndarray | None = None,
     rate: int = RATE,
+    limit_s: float = 60.0,
 ) -> list[Event]:
     """Return all events of a file."""
     soundfile.write(tmp_path / "a.wav", dialogue() if sound is None else sound, rate, subtype="FLOAT")
-    with closing(VoiceDesk(embedder or PitchEmbedder())) as desk:
+    with closing(VoiceDesk(embedder or PitchEmbedder(), limit_s=limit_s)) as desk:
         pipeline = Pipeline(ToneEngine(), cast(Any, ToneTokenizer()), config, desk)
         captioner = Captioner(FileSource(tmp_path / "a.wav"), pipeline, mode=mode)
         return [event async for event in captioner.events()]
@@ -62,7 +66,7 @@ def names(events: list[Event]) -> list[str | None]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "rate"), [("live", RATE), ("lockstep", RATE), ("windows", RATE), ("windows", 8_000), ("windows", 44_100)]
+    ("mode", "rate"), [("live", RATE), ("lockstep", RATE), ("windows", RATE), ("windows", 8_000), ("windows", 48_000)]
 )
 async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode: Mode, rate: int) -> None:
     """At any rate all words are there, and in the end each has its voice; a first turn is told."""
@@ -71,6 +75,15 @@ async def test_the_words_of_a_dialogue_have_their_speakers(tmp_path: Path, mode:
     assert text == " ".join([spell(WORDS)] * 4)
     assert names(events) == (["A"] * len(WORDS) + ["B"] * len(WORDS)) * 2
     assert any(isinstance(event, Turn) for event in events)
+
+
+async def test_two_people_at_two_microphones_of_one_recording(tmp_path: Path) -> None:
+    """Stereo is mixed: one in the left channel and one in the right are two voices as in one channel."""
+    sound = dialogue()
+    is_left = np.arange(sound.size) * 4 // sound.size % 2 == 0
+    stereo = np.stack([np.where(is_left, sound, 0.1 * sound), np.where(is_left, 0.1 * sound, sound)], axis=1)
+    events = await heard(tmp_path, "windows", sound=stereo.astype(np.float32))
+    assert names(events) == (["A"] * len(WORDS) + ["B"] * len(WORDS)) * 2
 
 
 async def test_lockstep_tells_the_same_every_time(tmp_path: Path) -> None:
@@ -114,16 +127,34 @@ async def test_a_model_that_fails_does_not_stop_the_words(tmp_path: Path, wrong:
     assert isinstance([event for event in events if not isinstance(event, SpeakerRevised)][-1], Final)
 
 
+async def test_a_model_that_never_answers_holds_up_no_end(tmp_path: Path) -> None:
+    """Its work is given up, which a warning says; every word comes, and the end."""
+    answered = threading.Event()
+
+    def hang() -> np.ndarray:
+        answered.wait()
+        return np.zeros(100, np.float32)
+
+    try:
+        events = await heard(tmp_path, "windows", embedder=Broken(hang), limit_s=0.1)
+    finally:
+        answered.set()
+    (warning,) = [event for event in events if isinstance(event, Warning)]
+    assert (warning.code, "speaker model pitch took more than 0.1 s" in warning.message) == ("speakers_stopped", True)
+    assert len(names(events)) == 4 * len(WORDS)
+
+
 async def test_silence_and_one_speaker(tmp_path: Path) -> None:
     """Silence tells nothing; of one voice every word is A's."""
     assert await heard(tmp_path, "windows", sound=np.zeros(5 * RATE, np.float32)) == []
     assert set(names(await heard(tmp_path, "windows", sound=say(WORDS * 2, lead_s=1.0)))) == {"A"}
 
 
-def test_who_is_told_apart_where() -> None:
+def test_who_is_told_apart_where(tmp_path: Path) -> None:
     """What is live, unless it is switched off; a recording when a number is given. Known voices only when asked."""
-    known = {"Anna": np.ones(100, np.float32)}
-    with closing(VoiceDesk(PitchEmbedder(), known)) as desk:
+    file = VoiceFile(tmp_path / "speakers.json")
+    file.put(EnrolledVoice("Anna", "pitch", np.eye(1, 100, dtype=np.float32)[0], 12.0))
+    with closing(VoiceDesk(PitchEmbedder(), KnownVoices(file, PitchEmbedder()))) as desk:
         usual = StreamConfig()
         live = desk.rules(usual, live=True)
         assert live is not None
@@ -132,7 +163,7 @@ def test_who_is_told_apart_where() -> None:
         assert desk.rules(replace(usual, speakers=0), live=True) is None
         asked = desk.rules(replace(usual, speakers=2, max_speakers=4, known_speakers=True), live=False)
         assert asked is not None
-        assert (asked.most, asked.exactly, asked.known) == (4, 2, known)
+        assert (asked.most, asked.exactly, list(asked.known or ())) == (4, 2, ["Anna"])
 
 
 async def test_the_thread_gives_way_to_others() -> None:

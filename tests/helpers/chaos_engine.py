@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 from tests.helpers.chaos_faults import draw_trouble
 
@@ -45,6 +49,10 @@ class Troubled:
     def decode_together(self, jobs: Sequence[WindowJob], ended: Callable[[int, Outcome], None]) -> None:
         with self._noting():
             self.model.decode_together(jobs, ended)
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        with self._noting():
+            return self.model.embed(features)
 
     @contextmanager
     def _noting(self) -> Iterator[None]:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
-from amanuensis.npu.window import DeviceWork, WindowJob, WindowResult
+from amanuensis.npu.voice_vector import VoiceVector
+from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
 INFO = EngineInfo("steered", "cpu", "cpu", "a test", "float32", 80, False, ("en",), "free", 30.0)
 
@@ -97,6 +99,33 @@ class OnDevice(Steered):
     def decode(self, job: WindowJob) -> WindowResult:
         """Do one job as its draft says, on the device."""
         return replace(super().decode(job), encoder="sim", decoder="sim")
+
+
+class Voicing(OnDevice):
+    """Answers windows as the others do, and vectors of voices as the first number of their features says."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.info = replace(self.info, voices="sim")
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        """Write a vector of the number of frames; how many there are below zero stands in the list `started`."""
+        with (self._folder / "started").open("a") as file:
+            file.write(f"{-len(features)}\n")
+        match int(features[0, 0]):
+            case 1:  # wait until the test puts a byte into the pipe
+                with (self._folder / "gate").open("rb", buffering=0) as gate:
+                    gate.read(1)
+            case 2:
+                signal_self(signal.SIGKILL)
+            case 3:
+                raise EngineError("the network\nis gone")
+            case 4:
+                wait_for_ever()
+            case 5:
+                return VoiceVector(np.full(4, np.nan, np.float32), "sim", NO_WORK, 1.0)
+        work = DeviceWork(1, 100, 10, 20.0, "modelled")
+        return VoiceVector(np.full(4, len(features), np.float32), "sim", work, 1.0)
 
 
 class Careless(Steered):
@@ -182,6 +211,11 @@ def on_device(config: EngineConfig) -> Steered:
     if (config.model / "dead").exists():
         return crashing(config)
     return OnDevice(config.model)
+
+
+def voicing(config: EngineConfig) -> Steered:
+    """Open a model on a device that also makes vectors of voices; asked for the CPU, on that."""
+    return Steered(config.model) if config.encoder == "cpu" else Voicing(config.model)
 
 
 def careless(config: EngineConfig) -> Steered:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.engine.api import EngineConfig, EngineInfo
 from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.pyxrt_emulator import Fault, Settings
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
 
@@ -36,6 +40,9 @@ class Breaking:
         if self.windows - len(jobs) < 2 <= self.windows:
             pyxrt_emulator.inject(self.fault)
         self.model.decode_together(jobs, ended)
+
+    def embed(self, features: NDArray[np.float32]) -> VoiceVector:
+        return self.model.embed(features)
 
     def maintain(self, streams: int, *, voice: bool) -> float | None:
         return self.model.maintain(streams, voice=voice)

@@ -42,7 +42,7 @@ SERVER: dict[str, tuple[ev.Event, int | None]] = {
     "error": (ev.Error("full", "all 32 sessions are taken; try again later", True, 5.0), None),
     "bye": (ev.Bye("end"), None),
     "bye_shutdown": (ev.Bye("shutdown", 1790000030.5), None),
-    "snapshot": (ev.Snapshot(6, "guten Tag — “été”", WORDS, 40), None),
+    "snapshot": (ev.Snapshot(6, "guten Tag — “été”", WORDS, 40, ((3, 5, 1), (4, 0, 1))), None),
 }
 
 HELLO = {

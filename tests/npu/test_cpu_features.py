@@ -11,6 +11,7 @@ from amanuensis.npu.cpu_features import (
     MAX_AUTO_THREADS,
     MAX_WINDOWS,
     auto_threads,
+    cpu_generation,
     has_int8_dot,
     physical_cores,
     windows_at_once,
@@ -34,6 +35,16 @@ def test_vnni_is_found_in_the_flags(cpuinfo: Path, flag: str, expected: bool) ->
     """Int8 is chosen by the flags that stand for int8 dot products."""
     cpuinfo.write_text(LAPTOP.format(flag=flag))
     assert has_int8_dot(cpuinfo) is expected
+
+
+def test_a_generation_has_family_and_model(tmp_path: Path) -> None:
+    """Two generations of one name differ; what gives no numbers is told by its name alone, or as unknown."""
+    path = tmp_path / "cpuinfo"
+    assert cpu_generation(path) == "unknown"
+    path.write_text("processor\t: 0\nBogoMIPS\t: 48.00\n\n")
+    assert cpu_generation(path) == "unknown"
+    path.write_text("processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\n")
+    assert cpu_generation(path) == "AMD EPYC, family 26, model 2"
 
 
 def test_threads_of_a_core_count_once(cpuinfo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from amanuensis.npu.engine.api import EngineConfig, EngineError
 from amanuensis.npu.engine.frames import FrameDecoder, FrameError, encode_frame
 from amanuensis.npu.engine.slots import MAX_MELS, FeatureSlots
 from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
+from amanuensis.npu.speaker_sound import DEVICE_FRAMES, N_MELS
+from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import DecodeOptions, DeviceWork, WindowJob, WindowResult
 
 tokens = st.lists(st.integers(0, 52_000), max_size=40).map(tuple)
@@ -67,6 +69,33 @@ def test_start_round_trip() -> None:
     (message,) = FrameDecoder().feed(encode_frame(frames.start_message(config, nice=5)))
     assert frames.config_of(message) == config
     assert message["nice"] == 5
+    with_voices = replace(config, voices=Path("/models/voices.onnx"))
+    (message,) = FrameDecoder().feed(encode_frame(frames.start_message(with_voices, nice=5)))
+    assert frames.config_of(message) == with_voices
+
+
+def test_voice_round_trip() -> None:
+    """Features of a voice and its vector arrive bit for bit; the longest that a device takes fits into a message."""
+    features = np.random.default_rng(0).standard_normal((DEVICE_FRAMES, N_MELS)).astype(np.float32)
+    (message,) = FrameDecoder().feed(encode_frame(frames.embed_message(7, features)))
+    assert message["id"] == 7
+    np.testing.assert_array_equal(frames.voice_features_of(message), features)
+    found = VoiceVector(features[0], "sim", DeviceWork(1, 100, 10, 20.0, "modelled"), 1.5)
+    (message,) = FrameDecoder().feed(encode_frame(frames.embedded_message(7, found)))
+    again = frames.voice_vector_of(message)
+    np.testing.assert_array_equal(again.vector, found.vector)
+    assert (again.device, again.work, again.ms) == (found.device, found.work, found.ms)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"vector": b""}, {"vector": b"123"}, {"device": 3}, {"work": {"dispatches": "1"}}, {"ms": "1"}]
+)
+def test_a_vector_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    """Whatever of it is missing or of another kind."""
+    found = VoiceVector(np.ones(4, np.float32), "sim", DeviceWork(), 1.5)
+    message = frames.embedded_message(7, found) | wrong
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        frames.voice_vector_of(message)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,18 @@ import pytest
 from amanuensis.benchmarks.random_model import RandomModel, make_random_model
 from amanuensis.npu import pyxrt_emulator
 from amanuensis.npu.devices.fallback import Fallback
+from amanuensis.npu.devices.xrt.errors import DispatchTimeoutError
 from amanuensis.npu.devices.xrt.probe import OPEN_ATTEMPTS
-from amanuensis.npu.engine.api import Device, EngineConfig, EngineError
+from amanuensis.npu.engine.api import Device, EngineConfig, EngineError, NotEmbeddedError
 from amanuensis.npu.loading import Choice, choose, load_model
 from amanuensis.npu.pyxrt_emulator import Fault, Settings
+from amanuensis.npu.speaker_graph import BUILTIN_NETWORK
+from amanuensis.npu.speaker_sound import N_MELS
 from amanuensis.npu.window import NO_WORK, DecodeOptions, WindowJob
 
 OPTIONS = DecodeOptions(max_tokens=6)
 SPEECH = np.random.default_rng(1).standard_normal((80, 200)).astype(np.float32)
+VOICE = np.random.default_rng(2).standard_normal((100, N_MELS)).astype(np.float32)
 JOB = WindowJob(SPEECH, options=OPTIONS)
 
 
@@ -222,3 +226,31 @@ def test_a_model_that_does_not_fit_is_refused(folder: Path) -> None:
     pyxrt_emulator.configure(Settings(device_memory_bytes=1 << 20))
     with pytest.raises(EngineError, match="smaller model"):
         load_model(EngineConfig(folder, device="sim"))
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [("sim", "sim"), ("cpu", "sim")])
+def test_a_fault_at_a_voice_costs_no_window(folder: Path, encoder: Device, decoder: Device) -> None:
+    """Who asked is told; the window after it is the CPU's, and once the device is back it makes both again."""
+    now = [0.0]
+    config = EngineConfig(folder, threads=1, encoder=encoder, decoder=decoder, voices=BUILTIN_NETWORK)
+    model = load_model(config, lambda: now[0])
+    assert model.info.voices == "sim"
+    assert (model.embed(VOICE).device, model.embed(VOICE).work.dispatches) == ("sim", 1)
+    pyxrt_emulator.inject(Fault("timeout"))
+    with pytest.raises(DispatchTimeoutError):
+        model.embed(VOICE)
+    result = model.decode(JOB)
+    assert (result.decoder, result.fallback_kind) == ("cpu", "timeout")
+    with pytest.raises(NotEmbeddedError, match="the device is out of use"):
+        model.embed(VOICE)
+    now[0] = 10.0
+    model.maintain(1, voice=False)
+    assert (model.embed(VOICE).device, model.decode(JOB).decoder) == ("sim", "sim")
+
+
+def test_the_cpu_back_end_makes_no_vectors_of_voices(folder: Path) -> None:
+    """Whether a network is given or not: it is not even read."""
+    model = load_model(EngineConfig(folder, device="cpu", threads=1, precision="float32", voices=Path("/nowhere")))
+    assert (model.info.voices, model.info.voices_why) == ("", "")
+    with pytest.raises(NotEmbeddedError, match="on the CPU"):
+        model.embed(VOICE)

@@ -9,8 +9,8 @@ import pytest
 
 from amanuensis.npu.speaker_builtin import FOLDER, NETWORK_FILE
 from amanuensis.npu.speaker_graph import SpeakerShape, read_weights, write_graph
-from amanuensis.npu.speaker_network import MAX_FRAMES, SpeakerNetwork
-from amanuensis.npu.speaker_sound import N_MELS, Float32
+from amanuensis.npu.speaker_network import SpeakerNetwork
+from amanuensis.npu.speaker_sound import MAX_FRAMES, N_MELS, Float32
 
 SHAPE = SpeakerShape(width=24, fast_blocks=1, slow_blocks=2, queries=2, heads=2, head_size=8, dim=12)
 

@@ -16,9 +16,9 @@ from amanuensis.kernels.ops import Region
 from amanuensis.kernels.sim.iron import NPU1
 from amanuensis.npu.speaker_builtin import FOLDER, NETWORK_FILE
 from amanuensis.npu.speaker_graph import read_weights
-from amanuensis.npu.speaker_network import SpeakerNetwork, normalised
-from amanuensis.npu.speaker_operators import Places, SpeakerOperators
-from amanuensis.npu.speaker_sound import Float32, speech_mel
+from amanuensis.npu.speaker_network import SpeakerNetwork
+from amanuensis.npu.speaker_operators import Places, SpeakerOperators, counts
+from amanuensis.npu.speaker_sound import Float32, normalised, speech_mel
 from tests.kernels.cores import needs_compiler
 from tests.kernels.device import Device
 
@@ -28,8 +28,8 @@ MIN_COSINE = 0.995  # of bf16 with the float32 of ONNX Runtime
 def laid_out(mel: Float32) -> tuple[Device, list[Operator], Region]:
     """Return a device with weights and features, the operators, and where they leave the vector."""
     device = Device(1 << 23)
-    places = Places(device.put, lambda n_bytes: device.room(Buffer.SCRATCH, n_bytes))
-    built = SpeakerOperators(read_weights(FOLDER / NETWORK_FILE), places, len(mel))
+    places = Places(lambda _, array: device.put(array), lambda n_bytes: device.room(Buffer.SCRATCH, n_bytes))
+    built = SpeakerOperators(read_weights(FOLDER / NETWORK_FILE), places, len(mel), counts(len(mel)))
     features = device.put(normalised(mel), Buffer.INPUT)
     voice = device.room(Buffer.OUTPUT, 4 * built.shape.dim)
     return device, list(built.sequence(features, voice)), voice

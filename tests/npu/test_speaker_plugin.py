@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from amanuensis.benchmarks.random_model import make_random_model
-from amanuensis.npu import store
+from amanuensis.npu import speaker_plugin, store
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.speaker_plugin import FRAME_SAMPLES, HOP_SAMPLES, PluginEmbedder, fbank
 from amanuensis.npu.speakers import load_embedder
@@ -59,7 +60,7 @@ def test_a_folder_with_a_speaker_model_uses_it(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"rate": 8000}, "rate is 8000; only 16000"),
-        ({"dim": 9}, r"answers with float32 \[1, 8\], but speakers.json gives dim 9"),
+        ({"dim": 9}, r"answers with tensor\(float\) \[1, 8\], but speakers.json gives dim 9"),
         ({"dim": 0}, "dim is 0; write a number from 2"),
         ({"dim": 8.5}, "dim is 8.5; write a whole number"),
         ({"dim": "8"}, "dim is '8'; write a number"),
@@ -69,7 +70,7 @@ def test_a_folder_with_a_speaker_model_uses_it(tmp_path: Path) -> None:
         ({"window_s": 1e9}, "window_s is 1000000000.0"),
         ({"input": "mel"}, "input is 'mel'; write"),
         ({"input": "samples"}, r"takes feats tensor\(float\) .* wanted is one float \[1, n\]"),
-        ({"bins": 41}, r"fails on \(1, 198, 41\)"),
+        ({"bins": 41}, r"takes feats .* wanted is one float \[1, frames, 41\], frames free"),
         ({"bins": 1}, "bins is 1; write a number from 20 to 128"),
     ],
 )
@@ -87,7 +88,7 @@ def test_a_wrong_fact_is_named(tmp_path: Path, change: dict[str, Any], message: 
         ({"offset": float("inf")}, "numbers that are not finite"),
         ({"gain": 0.0}, "gives the same vector for every sound"),
         ({"gain": 0.0, "offset": 1.0}, "gives the same vector for every sound"),
-        ({"dim": 6}, r"answers with float32 \[1, 6\]"),
+        ({"dim": 6}, r"answers with tensor\(float\) \[1, 6\]"),
     ],
 )
 def test_a_model_that_cannot_work_is_refused_when_it_is_loaded(
@@ -108,11 +109,53 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, broken: str) -> None:
         load_embedder(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["speakers.onnx", "speakers.json"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    """Also where it is a link to nowhere or a folder; the built-in model does not stand in."""
+    write_model(tmp_path, FACTS)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "nosuch")
+    with pytest.raises(ModelError, match=rf"{name}: missing"):
+        load_embedder(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(ModelError, match=rf"{name}: is not a regular file"):
+        load_embedder(tmp_path)
+
+
+def test_facts_without_a_graph_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be of something else: the built-in model is used, and the log says why."""
+    write_model(tmp_path, FACTS)
+    (tmp_path / "speakers.onnx").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert load_embedder(tmp_path).name == load_embedder(None).name
+    assert "speakers.json: no speakers.onnx beside it" in caplog.text
+
+
 def test_a_model_without_its_facts_is_refused(tmp_path: Path) -> None:
     """The message names the missing file."""
     write_model(tmp_path, FACTS)
     (tmp_path / "speakers.json").unlink()
-    with pytest.raises(ModelError, match=r"speakers\.json: missing"):
+    with pytest.raises(ModelError, match=r"speakers\.json: missing; a speaker model needs speakers\.onnx and"):
+        load_embedder(tmp_path)
+
+
+def test_a_file_of_facts_is_a_small_one(tmp_path: Path) -> None:
+    """What is no small file is not read, however it nests."""
+    write_model(tmp_path, FACTS)
+    (tmp_path / "speakers.json").write_text("[" * 50_000)
+    with pytest.raises(ModelError, match="not readable as JSON"):
+        load_embedder(tmp_path)
+    (tmp_path / "speakers.json").write_text(" " * 70_000)
+    with pytest.raises(ModelError, match="has 70000 bytes; at most 65536 are read"):
+        load_embedder(tmp_path)
+
+
+def test_a_model_that_is_too_slow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time that it takes of a core, so that it does not matter what else goes on."""
+    write_model(tmp_path, FACTS)
+    monkeypatch.setattr(speaker_plugin, "MAX_CPU_S", 0.0)
+    with pytest.raises(ModelError, match=r"takes \d+\.\d\d s of a core for a window, .* at most 0 s are allowed"):
         load_embedder(tmp_path)
 
 

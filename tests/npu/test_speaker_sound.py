@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from amanuensis.npu.speaker_sound import N_CEPSTRA, N_MELS, Float32, cepstral_statistics, median_pitch_hz, speech_mel
+from amanuensis.npu.speaker_sound import (
+    N_CEPSTRA,
+    N_MELS,
+    Float32,
+    cepstral_statistics,
+    median_pitch_hz,
+    spectrum_of,
+    speech_mel,
+    with_whole_band,
+)
 
 RATE = 16_000
 
@@ -54,3 +63,28 @@ def test_loudness_is_no_part_of_the_cepstra() -> None:
     loud, soft = (cepstral_statistics(speech_mel(sound * np.float32(gain))) for gain in (1.0, 0.1))
     assert loud.shape == (2 * N_CEPSTRA,)
     assert np.allclose(loud, soft, atol=0.05)
+
+
+def test_a_telephone_gets_the_usual_upper_bands() -> None:
+    """Where there is nothing above 4 kHz, clicks left aside, the bands are the usual ones by the level of the frame."""
+    rng = np.random.default_rng(0)
+    mel = rng.normal(0, 1, (200, N_MELS)).astype(np.float32)
+    usual = spectrum_of(np.linspace(1, 0, N_CEPSTRA, dtype=np.float32))
+    telephone = mel.copy()
+    telephone[:, 62:] = -23.0
+    telephone[::20] = 2.0  # clicks
+    filled = with_whole_band(telephone, usual)
+    assert np.array_equal(filled[:, :59], telephone[:, :59])
+    assert np.allclose(
+        filled[:, 59:] - telephone[:, 47:59].mean(axis=1, keepdims=True), usual[59:] - usual[47:59].mean(), atol=1e-5
+    )
+
+
+def test_a_whole_band_and_silence_stay_as_they_are() -> None:
+    """Quiet upper bands are bands; sound of which all is quiet is nothing to fill."""
+    usual = spectrum_of(np.ones(N_CEPSTRA, np.float32))
+    mel = np.random.default_rng(0).normal(0, 1, (50, N_MELS)).astype(np.float32)
+    mel[:, 62:] -= 11.0  # 48 dB
+    silence = np.full((1, N_MELS), -23.0, np.float32)
+    for whole in (mel, silence):
+        assert with_whole_band(whole, usual) is whole

@@ -109,7 +109,7 @@ def test_measuring_covers_every_operator_and_leaves_no_graph(files: ModelFiles, 
 
 
 def test_measured_once_for_a_machine_and_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second start reads what the first one found; a damaged file falls back to the rule and is measured again."""
+    """A start reads what an earlier one found with its settings; after a damaged file the next measures again."""
     folder = make_random_model(tmp_path / "model", RandomModel(layers=1))
     files = ModelFiles.load(folder)
     found = replace(RULE, other=("decoder",), how="measured")
@@ -123,11 +123,14 @@ def test_measured_once_for_a_machine_and_a_model(tmp_path: Path, monkeypatch: py
     for _ in range(2):
         assert cpu_tuning.tuned(files, RULE, arithmetic=True, threads=False) == found
     assert len(measured) == 1
-    (kept,) = folder.glob(".prepared/tuning-*/tuning.json")
+    assert cpu_tuning.tuned(files, RULE, arithmetic=True, threads=True) == found
+    assert cpu_tuning.tuned(files, RULE, arithmetic=True, threads=False) == found
+    assert len(measured) == 2
+    (kept,) = folder.glob(".prepared/tuning_int8_each_2_threads-*/tuning.json")
     kept.write_text("{")
     assert cpu_tuning.tuned(files, RULE, arithmetic=True, threads=False) == RULE
     assert cpu_tuning.tuned(files, RULE, arithmetic=True, threads=False) == found
-    assert len(measured) == 2
+    assert len(measured) == 3
 
 
 def test_settings_are_not_measured(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,10 @@ from tests.helpers.scripted_engine import INFO
         ({"hotwords": ("a",) * 101}, "hotwords"),
         ({"hotword_bonus": 99}, "hotword_bonus 99"),
         ({"edge_ms": -1}, "edge_ms -1"),
+        ({"speakers": -1}, "speakers -1 is not allowed: it must be 0 to 20"),
+        ({"speakers": 1000}, "speakers 1000 is not allowed: it must be 0 to 20"),
+        ({"max_speakers": 0}, "max_speakers 0 is not allowed: it must be 1 to 20"),
+        ({"speakers": 3, "max_speakers": 2}, "speakers 3 is not allowed beside max_speakers 2: give one of the two"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, Any], message: str) -> None:

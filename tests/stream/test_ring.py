@@ -79,3 +79,24 @@ def test_capacity_is_checked() -> None:
     with pytest.raises(ValueError, match="at least 1 sample, not 0"):
         SampleRing(0)
     assert SampleRing(3).capacity == 3
+
+
+def test_the_buffer_is_as_large_as_what_is_kept() -> None:
+    """A ring of an hour takes little memory while it holds little, more when much waits, and gives it back."""
+    ring = SampleRing(3600 * 16_000)
+    block = np.zeros(16_000, np.float32)
+    sizes = []
+    for kept_s in (5, 100, 5):
+        for _ in range(400):
+            ring.append(block)
+            ring.drop_before(ring.stop - kept_s * block.size)
+        sizes.append(held_s(ring))
+    assert sizes[0] == sizes[2] < 10
+    assert 100 < sizes[1] < 320
+
+
+def held_s(ring: SampleRing) -> float:
+    """Return how much sound a ring's memory could hold."""
+    buffer = ring.view(ring.start, ring.stop).base
+    assert buffer is not None
+    return buffer.nbytes / 4 / 16_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -48,6 +48,33 @@ def test_no_word_is_revised_twice_while_people_talk() -> None:
     talk = Talk().play(DIALOGUE * 3)
     assert max(talk.revisions()) <= 1
     assert max(talk.end().revisions()) <= 2
+
+
+def test_a_look_while_people_talk_leaves_a_new_voice_in_peace() -> None:
+    """Who has said little so far stays somebody until the end, when it is not more than a door."""
+    talk = Talk().play([(0, 6.0), (None, 0.5), (1, 6.0), (None, 0.5), (2, 2.4), (None, 0.5)])
+    before = talk.speakers.state().memory.n_looks
+    talk.play([(0, 4.0), (None, 0.5), (1, 4.0), (None, 0.5)])
+    assert talk.speakers.state().memory.n_looks > before
+    assert share_right(talk.truth, talk.last) == 1.0
+    assert set(talk.end().last) == {"A", "B"}
+
+
+def test_a_stream_that_ends_during_a_look_is_heard_to_its_end() -> None:
+    """The look that was under way is not the last one: what still waits is worked off, and all is looked at then."""
+    talk = Talk().play(DIALOGUE)
+    speakers = talk.speakers
+    speakers.hear(talk.latest, sound(1, 6.0), [True] * 300)
+    while (job := speakers.due(words_over=False)) is not None and job.review is None:
+        talk.events += speakers.deliver(job.id, job.work(talk.embedder))
+    assert job is not None
+    speakers.hear(talk.latest + 6 * RATE, sound(0, 6.0), [True] * 300)
+    speakers.end()
+    speakers.deliver(job.id, job.work(talk.embedder))
+    assert not speakers.done
+    talk.work(words_over=True)
+    assert speakers.done
+    assert [name for name, _ in groupby(name for *_, name in speakers.turns())][-2:] == ["B", "A"]
 
 
 def test_swapped_voices_swap_the_names() -> None:

@@ -53,6 +53,14 @@ def test_a_voice_with_little_speech_is_nobody() -> None:
     assert len(set(found)) == 2
 
 
+def test_a_voice_that_has_just_begun_is_not_taken_for_nobody() -> None:
+    """Two seconds are enough for who was first heard in the newest speech; a second is not, nor two long ago."""
+    rules = ClusterRules(0.4, young_s=10.0)
+    assert len(set(cluster_voices(evidence([0, 0, 1, 0, 1, 7], [3, 3, 3, 3, 3, 2]), rules).tolist())) == 3
+    assert len(set(cluster_voices(evidence([0, 0, 1, 0, 1, 7], [3, 3, 3, 3, 3, 1.6]), rules).tolist())) == 2
+    assert len(set(cluster_voices(evidence([7, 0, 1, 0, 1, 0], [2, 3, 3, 3, 3, 3]), rules).tolist())) == 2
+
+
 def test_the_number_of_voices_can_be_given() -> None:
     """Exactly so many clusters, where there are as many pieces; never more than the most."""
     voices = [k % 4 for k in range(40)]

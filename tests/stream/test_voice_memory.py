@@ -62,6 +62,18 @@ def test_a_stream_that_is_taken_up_ends_as_an_undisturbed_one(every: int, first:
     assert max(again.revisions()) <= max(undisturbed.revisions()) + 1
 
 
+def test_a_word_that_comes_before_its_voice_is_heard_again_is_of_the_turn_that_was_told() -> None:
+    """Not of who spoke before that turn, and no other turn is told."""
+    talk, kept = Talk(), list[Kept]()
+    talk.play([(0, 5.0), (None, 0.5), (1, 3.0)])
+    keep(talk, kept)
+    n_events = len(talk.events)
+    talk.taken_up(kept)
+    talk.commit(float("inf"))
+    assert [name for voice, name in talk.ended() if voice == 1][-2:] == ["B", "B"]
+    assert not labels(talk.events[n_events:])
+
+
 def test_what_was_told_before_is_not_told_again() -> None:
     """One death in the middle of speech: the same turns and revisions, in the same order."""
     undisturbed = Talk()
@@ -122,7 +134,7 @@ def test_kept_pieces_that_cannot_be_are_refused() -> None:
     talk, kept = Talk(), list[Kept]()
     talk.play(SCRIPT[:4])
     keep(talk, kept)
-    (pieces,) = kept
+    pieces = kept[0]
     assert isinstance(pieces, KeptPieces)
     with pytest.raises(ValueError, match="not as many"):
         replace(pieces, names=())

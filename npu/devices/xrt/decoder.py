@@ -14,10 +14,11 @@ from amanuensis.kernels.records import RULES, SCORES
 from amanuensis.npu.devices.api import DecoderOutput
 from amanuensis.npu.devices.xrt import parameters as par
 from amanuensis.npu.devices.xrt.decoder_streams import DecoderStreams, Vocabulary
+from amanuensis.npu.devices.xrt.dispatcher import Stream
 from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS
 from amanuensis.npu.devices.xrt.records import fill_rules, read_scores
-from amanuensis.npu.devices.xrt.resident import Resident, Stream
+from amanuensis.npu.devices.xrt.resident import Resident
 from amanuensis.npu.devices.xrt.shortlist import Shortlist
 from amanuensis.npu.model_config import Head
 from amanuensis.npu.row_rules import N_MASKS, Row, RowRules, RowScores, Selection

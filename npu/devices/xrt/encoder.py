@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from amanuensis.kernels.operands import PARAMETERS_BYTES
 from amanuensis.npu.devices.xrt import parameters as par
+from amanuensis.npu.devices.xrt.dispatcher import Dispatch, Input, Stream
 from amanuensis.npu.devices.xrt.encoder_streams import EncoderStreams
 from amanuensis.npu.devices.xrt.errors import AGAIN, WrongAnswerError
 from amanuensis.npu.devices.xrt.memory import BF16_BYTES, RECEIPT_BYTES
-from amanuensis.npu.devices.xrt.resident import Dispatch, Input, Resident, Stream
+from amanuensis.npu.devices.xrt.resident import Resident
 
 Float32 = NDArray[np.float32]
 

@@ -63,8 +63,8 @@ def work_of(name: str, files: ModelFiles, precision: Precision = "int8") -> Work
 
 
 def work_on(name: str, memory: Memory, encoder: EncoderStreams, decoder: DecoderStreams) -> Work:
-    """Return what is to be compiled of streams on a memory map, self-test and bench included."""
-    sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), *_self_test(), *_timed())
+    """Return what is to be compiled of streams on a memory map, voices, self-test and bench included."""
+    sequences = (*_encoder(memory, encoder), *_decoder(memory, decoder), _voices(), *_self_test(), *_timed())
     n_bytes = (max(each, BUFFER_BYTES) for each in _buffer_bytes(memory, encoder.weights))
     return Work(name, sequences, rooms_of(memory), tuple(n_bytes))
 
@@ -100,6 +100,14 @@ def _short(streams: DecoderStreams) -> Vocabulary | None:
     whole_bytes = aligned(N_MASKS * -(-streams.memory.dimensions.vocabulary // 8))
     masks = Region(Buffer.WEIGHTS, words.masks.offset + whole_bytes)
     return replace(words, masks=masks, eot=short.local_eot, timestamp_begin=begin, no_speech=-1)
+
+
+def _voices() -> Dispatched:
+    """Return the built-in network of speaker embeddings, which lies beside every model."""
+    from amanuensis.npu.devices.xrt.voices import VoiceLayout
+    from amanuensis.npu.speaker_graph import BUILTIN_NETWORK, read_weights
+
+    return Dispatched("encoder", tuple(VoiceLayout(read_weights(BUILTIN_NETWORK)).operators))
 
 
 def _self_test() -> Iterator[Dispatched]:

@@ -14,6 +14,7 @@ from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.device_weights import DeviceWeights, device_weights
 from amanuensis.npu.devices.api import DecoderOutput, Encoding
 from amanuensis.npu.devices.xrt.decoder import DecoderSession, XrtDecoder, step_together
+from amanuensis.npu.devices.xrt.dispatcher import Dispatcher
 from amanuensis.npu.devices.xrt.encoder import EncoderSession, XrtEncoding
 from amanuensis.npu.devices.xrt.memory import Memory, bare_input, bare_output
 from amanuensis.npu.devices.xrt.resident import Resident
@@ -100,6 +101,11 @@ class XrtModel:
     @property
     def generation(self) -> Generation:
         return self.files.generation
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What gives the device its work, for whatever else is to be computed there."""
+        return self._resident
 
     @property
     def shortlist_use(self) -> ShortlistUse:

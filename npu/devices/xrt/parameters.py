@@ -14,6 +14,7 @@ SLOT: Final = 6  # which cache of self-attention
 APPEND: Final = 7  # row of CACHE's `self` that the first token's keys and values go to
 WANTED_FIRST: Final = 8  # row of the forward whose logits are the first that are wanted
 WANTED: Final = 9  # how many rows of logits are wanted
+VOICE_FRAMES: Final = 10  # frames of a window of a voice; half and a quarter of them in the next two words
 SLOTS_OF_ROWS: Final = 16  # from here on: SLOT of each row of a step
 APPENDS_OF_ROWS: Final = 32
 KEYS_OF_ROWS: Final = 48  # this and the next three where rows belong to different streams

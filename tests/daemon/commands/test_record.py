@@ -60,6 +60,13 @@ async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
     shown = meetings(tmp_path, "show", "latest")
     assert "me: good morning" in shown
     assert "* a decision" in shown
+    timed = [line.split("\t") for line in meetings(tmp_path, "show", "latest", "--word-times").splitlines()]
+    assert [text for _, _, text in timed if "good" in text] == ["me: good"]
+    assert all(float(start_s) <= float(end_s) for start_s, end_s, _ in timed)
+    assert "* a decision" in [text for _, _, text in timed]
+    exported = meetings(tmp_path, "export", "latest", "--word-times").splitlines()
+    assert [line.split("\t") for line in exported] == timed
+    assert "md has no times of words" in meetings(tmp_path, "export", "-f", "md", "latest", "--word-times", status=2)
     assert meetings(tmp_path, "search", "Good Morning", "--json")[0]["meeting"] == listed["id"]
     assert "me is Kim now" in meetings(tmp_path, "rename-speaker", listed["id"][:6], "me", "Kim")
     meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.md"))

@@ -55,6 +55,8 @@ async def test_meetings_are_read_and_changed(tmp_path: Path) -> None:
         assert (meeting["title"], meeting["utterances"][0]["speaker"]) == ("Monthly", "Kim")
         assert (await ask(client, "search", phrase=spell((1,))))["hits"][0]["meeting"] == "monday"
         assert f"Kim: {spell((0, 1))}" in (await ask(client, "export", meeting="monday", format="txt"))["text"]
+        timed = (await ask(client, "export", meeting="monday", format="txt", word_times=True))["text"]
+        assert [line.split("\t")[2] for line in timed.splitlines()] == [f"Kim: {spell((0,))}", spell((1,))]
         assert (await ask(client, "remove", meeting="monday"))["type"] == "remove"
         assert "no meeting 'monday'" in (await ask(client, "show", meeting="monday"))["message"]
 
@@ -89,6 +91,11 @@ async def test_a_meeting_is_transcribed_again_watched_and_cancelled(tmp_path: Pa
         ({"type": "show", "id": 1, "meeting": "x"}, "no meeting 'x'"),
         ({"type": "search", "id": 1, "phrase": "?"}, "cannot be looked for"),
         ({"type": "export", "id": 1, "meeting": "x", "format": "pdf"}, "one of txt, md, srt, vtt, json, csv"),
+        (
+            {"type": "export", "id": 1, "meeting": "x", "format": "md", "word_times": True},
+            "one of txt, srt, vtt, json, csv",
+        ),
+        ({"type": "export", "id": 1, "meeting": "x", "format": "txt", "word_times": 1}, "true or false"),
         ({"type": "rename", "id": 1, "meeting": "x", "title": "\n"}, "1 to 200 characters, none of which"),
         (
             {"type": "retranscribe", "id": 1, "meeting": "x", "model": "../x"},

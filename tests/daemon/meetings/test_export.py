@@ -114,6 +114,7 @@ def test_what_people_say_is_never_taken_for_anything_else(store: Store, fill: Fi
     lines = FORMATS["txt"](record).splitlines()
     assert lines[:2] == [f"[0:00:00] {name}: {name}", f"[0:00:01] * {name}"]
     assert [line[:15] for line in lines[2:]] == ["[0:00:03] (me: "]
+    assert all(line.count("\t") == 2 for line in TIMED_FORMATS["txt"](record).splitlines())
     for one in ("srt", "vtt"):
         assert FORMATS[one](record).count("-->") == len(make_cues(said(record)))
     assert "<script" not in FORMATS["vtt"](record)
@@ -133,12 +134,17 @@ def said(record: Record) -> list[list[Word]]:
 
 
 def test_words_have_their_times(record: Record) -> None:
-    """Every form but Markdown tells when each word was said; notes and gaps stay in the table."""
+    """Every form but Markdown tells when each word was said; notes and gaps stay in text and table."""
     assert set(FORMATS) - set(TIMED_FORMATS) == {"md"}
-    assert TIMED_FORMATS["txt"](record).splitlines()[:3] == [
+    assert TIMED_FORMATS["txt"](record).splitlines() == [
         "0.100\t0.200\tme: good",
         "0.200\t0.300\tmorning",
         "0.900\t1.000\tthem: =1+1",
+        "1.000\t1.100\tis",
+        "1.100\t1.200\ttwo",
+        "1.500\t1.500\t* *late*",
+        "3.000\t4.500\t(them: paused, 1.5 s)",
+        "61.000\t61.000\t* mark",
     ]
     rows = list(csv.reader(TIMED_FORMATS["csv"](record).splitlines()))
     assert rows[1] == ["100", "200", "me", "me", "word", "good"]

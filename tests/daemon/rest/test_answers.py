@@ -33,6 +33,17 @@ def test_answers_are_those_of_the_fixture() -> None:
     assert told == [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
 
 
+def test_subtitles_have_times_of_words_where_those_alone_are_asked_for() -> None:
+    """A cue a word in SRT, a timestamp before each word in WebVTT."""
+
+    def told(form: str) -> str:
+        fields = [("response_format", form), ("timestamp_granularities[]", "word")]
+        return answers.body(parse_form(fields, "transcribe"), heard())[1]
+
+    assert told("srt").count(" --> ") == 3
+    assert "Grüezi <00:00:00.620>mitenand." in told("vtt")
+
+
 def test_silence_is_an_answer_too() -> None:
     """A file in which nobody speaks has no segments and an empty text."""
     nothing = Heard(Transcript(), None, 3.0)

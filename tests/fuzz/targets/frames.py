@@ -15,6 +15,8 @@ from amanuensis.npu.engine.frames import (
     FrameError,
     Message,
     config_of,
+    embed_message,
+    embedded_message,
     encode_frame,
     info_of,
     job_message,
@@ -22,11 +24,15 @@ from amanuensis.npu.engine.frames import (
     result_message,
     result_of,
     start_message,
+    voice_features_of,
+    voice_vector_of,
 )
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.voice_vector import VoiceVector
+from amanuensis.npu.window import NO_WORK, WindowJob, WindowResult
 from tests.fuzz.target import Target, check_line
 
 FEATURES: Final = np.zeros((80, 2), np.float32)
+VOICE: Final = np.ones((1, 80), np.float32)
 JOB: Final = WindowJob(FEATURES, (1, 2), (3,), (4, 5), 6)
 TIMES: Final = ((3, 4), (60, 80), (70, 90))
 RESULT: Final = WindowResult((1, 2), (-0.1, -0.2), *TIMES, 1, True, 0.1, -0.2, 1.0, 0.0, "en", 1.0, 2.0, "cpu", "cpu")
@@ -36,6 +42,8 @@ READERS: Final[dict[str, Callable[[Message], object]]] = {
     "ready": info_of,
     "start": config_of,
     "job": lambda message: job_of(message, FEATURES),
+    "embed": voice_features_of,
+    "embedded": voice_vector_of,
 }
 
 
@@ -45,6 +53,8 @@ def seeds() -> list[bytes]:
         start_message(EngineConfig(Path("model")), 3),
         job_message(1, 0, JOB),
         result_message(1, RESULT),
+        embed_message(2, VOICE),
+        embedded_message(2, VoiceVector(VOICE[0, :3], "sim", NO_WORK, 1.0)),
         {"type": "ready", "info": asdict(INFO)},
         {"type": "beat", "doing": "job", "running_s": 0.5},
         {"type": "started", "ids": [1, 2]},
@@ -73,6 +83,8 @@ def read(data: bytes) -> None:
             continue
         if isinstance(value, WindowResult):
             encode_frame(result_message(1, value))
+        elif isinstance(value, VoiceVector):
+            encode_frame(embedded_message(2, value))
 
 
 TARGET: Final = Target(seeds, prepare)

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from amanuensis.npu.devices.fallback import STEADY_WINDOWS, Backoff, Fallback
+from amanuensis.npu.devices.fallback import MAX_VOICE_FAILURES, STEADY_WINDOWS, Backoff, Fallback
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError, DispatchTimeoutError, NoResponseError
 from amanuensis.npu.engine.api import EngineError
-from amanuensis.npu.window import WindowJob, WindowResult
+from amanuensis.npu.voice_vector import VoiceVector
+from amanuensis.npu.window import NO_WORK, WindowJob, WindowResult
 from tests.helpers.words import result
 
+VOICE = np.zeros((16, 80), np.float32)
 JOB = WindowJob(np.zeros((80, 10), np.float32), seed=1)
 HUNG = DispatchTimeoutError("a dispatch hung")
 
@@ -89,6 +91,10 @@ class Part:
                 raise
             except EngineError as error:
                 ended(place, error)
+
+    def embed(self, features: np.ndarray) -> VoiceVector:
+        self._obey()
+        return VoiceVector(np.ones(2, np.float32), self.device, NO_WORK, 1.0)
 
     def keep_warm(self) -> None:
         self._obey()
@@ -251,3 +257,31 @@ def test_a_device_that_fails_its_probe_is_replaced() -> None:
     rig.now_s = 5.0
     fallback.maintain(0, voice=False)
     assert fallback.decode(JOB).fallback == "a dispatch hung"
+
+
+def test_a_device_that_fails_at_a_voice_is_opened_again() -> None:
+    """Who asked is told; until the device is back the CPU does the windows, and nobody computes voices here."""
+    rig = Rig(script=[None, HUNG])
+    fallback = rig.fallback()
+    assert fallback.embed(VOICE).device == "sim"
+    with pytest.raises(DispatchTimeoutError):
+        fallback.embed(VOICE)
+    with pytest.raises(EngineError, match="the device is out of use: a dispatch hung"):
+        fallback.embed(VOICE)
+    assert fallback.decode(JOB).fallback == "a dispatch hung"
+    rig.pass_time(fallback, 6.0)
+    assert fallback.embed(VOICE).device == "sim"
+    assert (rig.cpus, rig.opened_s) == (1, [pytest.approx(5.0, abs=0.1)])
+
+
+def test_a_device_that_goes_on_failing_at_voices_is_kept_for_words() -> None:
+    """After some failures in a row vectors are refused without trying the device, which does the windows."""
+    rig = Rig(script=[HUNG] * MAX_VOICE_FAILURES)
+    fallback = rig.fallback()
+    for _ in range(MAX_VOICE_FAILURES):
+        with pytest.raises(DispatchTimeoutError):
+            fallback.embed(VOICE)
+        rig.pass_time(fallback, rig.now_s + 60.0)
+    with pytest.raises(EngineError, match=f"failed {MAX_VOICE_FAILURES} times at vectors of voices: a dispatch hung"):
+        fallback.embed(VOICE)
+    assert fallback.decode(JOB).encoder == "sim"

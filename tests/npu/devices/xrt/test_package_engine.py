@@ -18,12 +18,15 @@ from amanuensis.npu.devices.xrt.memory import BLOCK_ROWS
 from amanuensis.npu.devices.xrt.model import XrtModel
 from amanuensis.npu.devices.xrt.opening import open_runtime
 from amanuensis.npu.devices.xrt.programs import FOLDER_VARIABLE
-from amanuensis.npu.engine.api import EngineConfig, EngineError
+from amanuensis.npu.engine.api import EngineConfig, EngineError, NotEmbeddedError
 from amanuensis.npu.loading import load_model
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.pyxrt_emulator import Fault, Settings
 from amanuensis.npu.row_rules import Row, RowRules
 from amanuensis.npu.rules import make_selection
+from amanuensis.npu.speaker_graph import BUILTIN_NETWORK, read_weights, write_graph
+from amanuensis.npu.speaker_network import SpeakerNetwork
+from amanuensis.npu.speaker_sound import N_MELS, normalised
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import DecodeOptions, WindowJob, WindowResult
 from tests.helpers.emulated_package import copy_of, simulated_package
@@ -263,3 +266,32 @@ def test_a_package_of_another_model_is_told(package: Path, tmp_path: Path, monke
     with pytest.raises(ProgramError, match=r"has no launch for .* build it again for this model"):
         opened(folder)
     assert load_manifest(package / "npu1", "npu1").model == "builtin"
+
+
+@pytest.mark.long
+def test_voices_are_told_apart_from_the_package(
+    builtin_model: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network of speaker embeddings as launches beside the model: the vector of the CPU, from the same package."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(package))
+    model = load_model(EngineConfig(builtin_model, device="sim", voices=BUILTIN_NETWORK))
+    assert (model.info.voices, model.info.voices_why) == ("sim", "")
+    mel = np.cumsum(np.random.default_rng(0).standard_normal((200, N_MELS)), axis=1).astype(np.float32)
+    found, wanted = model.embed(normalised(mel)), SpeakerNetwork(BUILTIN_NETWORK).embed(mel)
+    assert found.vector @ wanted / np.linalg.norm(found.vector) > 0.995
+    assert found.work.switches > 0
+
+
+def test_a_package_without_launches_for_voices_serves_words(
+    builtin_model: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors are left to the CPU, and the engine says which launch is missing."""
+    weights = read_weights(BUILTIN_NETWORK)
+    other = {name: weight[:64] if name.startswith("out.") else weight for name, weight in weights.items()}
+    write_graph(tmp_path / "other.onnx", other)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(package))
+    model = load_model(EngineConfig(builtin_model, device="sim", voices=tmp_path / "other.onnx"))
+    assert (model.info.decoder, model.info.voices) == ("sim", "")
+    assert "has no launch for GemmBf16" in model.info.voices_why
+    with pytest.raises(NotEmbeddedError, match="no network for vectors of voices"):
+        model.embed(np.zeros((16, N_MELS), np.float32))
