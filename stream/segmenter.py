@@ -194,7 +194,9 @@ class Segmenter:
         """
         rules = self._config
         shortest = _samples(rules.early_ms if sure else rules.early_unsure_ms)
-        return self._start is not None and self._silence >= self._pauses.hold(shortest, _samples(rules.early_max_ms))
+        if self._start is None or self._silence < shortest:
+            return False
+        return self._silence >= self._pauses.hold(shortest, _samples(rules.early_max_ms))
 
     def hint(self, text_seems_finished: bool | None) -> None:
         """Tell what the text of the open utterance looks like; None: no text, or it says nothing.

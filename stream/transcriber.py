@@ -222,9 +222,9 @@ class Transcriber:
             is_time: whether the silence is long enough, given whether all words are likely.
 
         """
-        if self._end is not None or self._outstanding or self._look_again or self._is_told or not self._is_settled():
+        if self._end is not None or self._outstanding or self._look_again or self._is_told:
             return []
-        if goes_on(self._forced + self._hypothesis) or not is_time(is_sure(self._hypothesis)):
+        if not is_time(is_sure(self._hypothesis)) or goes_on(self._forced + self._hypothesis) or not self._is_settled():
             return []
         events = self._commit(self._hypothesis)
         self._hypothesis = []
