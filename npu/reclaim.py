@@ -30,7 +30,7 @@ class Mapping:
         rights: as proc(5) writes them, such as `r-xp`.
         path: of the file; "" where there is none.
         resident_kb: pages that are in memory.
-        own_kb: of these, pages that differ from the file and would be lost.
+        own_kb: pages, in memory or swapped out, that differ from the file and would be lost.
 
     """
 
@@ -67,7 +67,8 @@ def mappings(lines: Iterable[str]) -> Iterator[Mapping]:
 def _mapping(head: list[str], sizes: dict[str, int]) -> Mapping:
     start, _, stop = head[0].partition("-")
     path = head[5].strip() if len(head) > 5 else ""
-    return Mapping(int(start, 16), int(stop, 16), head[1], path, sizes.get("Rss:", 0), sizes.get("Anonymous:", 0))
+    own_kb = sizes.get("Anonymous:", 0) + sizes.get("Swap:", 0)
+    return Mapping(int(start, 16), int(stop, 16), head[1], path, sizes.get("Rss:", 0), own_kb)
 
 
 def give_back_start() -> int:

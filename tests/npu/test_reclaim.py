@@ -14,6 +14,10 @@ VmFlags: rd ex mr mw me
 7f0000200000-7f0000201000 r--p 00201000 fe:00 77 /usr/lib/a library.so
 Rss:                   4 kB
 Anonymous:             4 kB
+7f0000202000-7f0000300000 r--p 00202000 fe:00 77 /usr/lib/a library.so
+Rss:                 512 kB
+Anonymous:             0 kB
+Swap:                  8 kB
 7f0000300000-7f0000400000 rw-p 00000000 00:00 0
 Rss:                 512 kB
 Anonymous:           512 kB
@@ -60,12 +64,13 @@ assert heap_kb() < full_kb - (16 << 10), (full_kb, heap_kb())
 
 
 def test_only_unchanged_pages_of_files_are_given_back() -> None:
-    """Code may go; pages that differ from their file, that belong to no file or to a device must stay."""
-    code, changed, heap, device = mappings(SMAPS.splitlines())
+    """Code may go; pages that differ from their file, also swapped out, and those of no file or of a device must stay."""
+    code, changed, swapped, heap, device = mappings(SMAPS.splitlines())
     assert code == Mapping(0x7F0000000000, 0x7F0000200000, "r-xp", "/usr/lib/a library.so", 1024, 0)
     assert code.is_unchanged_code
     assert (changed.path, changed.own_kb, heap.path) == ("/usr/lib/a library.so", 4, "")
-    assert not any(one.is_unchanged_code for one in (changed, heap, device))
+    assert (swapped.resident_kb, swapped.own_kb) == (512, 8)
+    assert not any(one.is_unchanged_code for one in (changed, swapped, heap, device))
 
 
 def test_a_process_goes_on_with_less_memory() -> None:
