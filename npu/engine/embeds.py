@@ -65,10 +65,11 @@ class Embeds:
         """Take what the process says of a vector; KeyError, TypeError or ValueError when it makes no sense."""
         number = message["id"]
         if message["type"] == "embedding":
-            self._running = number if number in self._asked else None
+            self._running = number
             return
         found = voice_vector_of(message) if message["type"] == "embedded" else None
-        answer, self._running = self._asked.pop(number), None
+        answer = self._asked.pop(number)
+        self._running = None if self._running == number else self._running
         if found is None:
             _refuse(answer, str(message["message"]))
             return

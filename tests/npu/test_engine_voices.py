@@ -153,6 +153,26 @@ async def test_vectors_that_kill_the_engine_are_left_to_the_cpu(start: Starter) 
     assert (await submit(engine, job(1))).encoder == "sim"
 
 
+async def test_a_vector_that_was_given_up_hides_no_death_at_another(start: Starter, desk: Desk) -> None:
+    """The process says of the first that it is not made while the second is: its death then counts all the same."""
+    engine = await start("voicing", device_crashes=MAX_CRASHES + 1)
+    for count in range(1, MAX_CRASHES):
+        with pytest.raises(NotEmbeddedError, match="killed by SIGKILL"):
+            await ask(engine, 16, DIES)
+        await until(lambda count=count: engine.stats().restarts == count and engine.pid is not None)  # type: ignore[misc]
+    held = ask(engine, 100, HOLD)
+    await desk.running(-100)
+    given_up = ask(engine, 16)
+    await until(lambda: len(engine._embeds._asked) == 2)
+    given_up.cancel()
+    await until(lambda: len(engine._embeds._asked) == 1)
+    kill(engine)
+    with pytest.raises(NotEmbeddedError, match="the engine process died"):
+        await held
+    with pytest.raises(NotEmbeddedError, match=f"died {MAX_CRASHES} times at the vector of a voice"):
+        await ask(engine, 16)
+
+
 async def test_while_the_cpu_stands_in_for_the_device_it_makes_no_vectors(start: Starter) -> None:
     """The engine says so with the reason, and refuses at once; windows are done by the CPU."""
     engine = await start("voicing", device_crashes=1)
