@@ -20,7 +20,7 @@ from amanuensis.stream.session import StreamSession, Ticket
 from amanuensis.stream.voice_jobs import VoiceJob
 
 TICK_DEADLINE_S: Final = 0.5  # a tick should be answered before the next one is due
-FINAL_DEADLINE_S: Final = 0.1  # nothing more is heard of this utterance: somebody waits for its last words
+URGENT_DEADLINE_S: Final = 0.1  # a text may be final with the answer: somebody waits for its last words
 LONG_S: Final = 10  # shorter losses are like a moment of sound
 SKIPPED_PART_S: Final = 2  # of longer ones
 LOW_WATER: Final = 0.5  # of the backlog above which a source is held back: there it goes on
@@ -302,7 +302,7 @@ class Pump:
 
     async def _decode(self, ticket: Ticket) -> None:
         started_s = self._clock()
-        deadline_s = started_s + (FINAL_DEADLINE_S if ticket.urgent else TICK_DEADLINE_S)
+        deadline_s = started_s + (URGENT_DEADLINE_S if ticket.urgent else TICK_DEADLINE_S)
         try:
             result = await self._engine.decode(self._stream, ticket.job, deadline_s)
         except SupersededError:

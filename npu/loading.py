@@ -232,8 +232,9 @@ class _Model:
             embed=embed,
         )
         batch = 1 if together is None else together.batch
-        told = (model.precision, runtime.hardware, runtime.architecture, batch, voices_why)
-        return OpenDevice(choice, why, runner, *told)
+        return OpenDevice(
+            choice, why, runner, model.precision, runtime.hardware, runtime.architecture, batch, voices_why
+        )
 
     def _voices(
         self, runtime: XrtRuntime, model: XrtModel

@@ -28,7 +28,6 @@ class SpeakerGraph:
         path: of the file.
         shape: of what it is given: [1, None] for samples, [1, None, bins] for frames; None is free.
         dim: numbers that it answers with.
-
         limit_s: of a run.
 
     Raises:
