@@ -64,7 +64,7 @@ assert heap_kb() < full_kb - (16 << 10), (full_kb, heap_kb())
 
 
 def test_only_unchanged_pages_of_files_are_given_back() -> None:
-    """Code may go; pages that differ from their file, also swapped out, and those of no file or of a device must stay."""
+    """Code may go; pages that differ from their file, also swapped out, or are of no file or a device must stay."""
     code, changed, swapped, heap, device = mappings(SMAPS.splitlines())
     assert code == Mapping(0x7F0000000000, 0x7F0000200000, "r-xp", "/usr/lib/a library.so", 1024, 0)
     assert code.is_unchanged_code
