@@ -6,6 +6,7 @@ import json
 import random
 import signal
 from difflib import SequenceMatcher
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,11 @@ class Speaker:
 
 
 def names_apart(one: list[Event], other: list[Event]) -> int:
-    """Return how many of the words that both have, most of them, are of another speaker in the end."""
+    """Return how many of the words that both have, most of them, are of another speaker in the end.
+
+    Which of two voices is A depends on which was told apart first, so the letters of one session may be the other's
+    turned round; no letter may change its owner within one.
+    """
     texts = [
         [word["text"].strip().lower() for event in events if event["type"] == "commit" for word in event["words"]]
         for events in (one, other)
@@ -94,7 +99,11 @@ def names_apart(one: list[Event], other: list[Event]) -> int:
     same = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
     pairs = [(names[0][block.a + k], names[1][block.b + k]) for block in same for k in range(block.size)]
     assert 2 * len(pairs) > len(texts[0])
-    return sum(left != right for left, right in pairs)
+    letters = {"A", "B", *names[1]}
+    return min(
+        sum(turned[left] != right for left, right in pairs)
+        for turned in (dict(zip(sorted(set(names[0])), chosen, strict=True)) for chosen in permutations(letters, 2))
+    )
 
 
 def places(folder: Path) -> dict[str, str]:
