@@ -49,7 +49,8 @@ class StreamConfig:
         speakers: how many voices there are; None: that is found out, in what is live; 0: they are not told apart.
         max_speakers: voices that are told apart at most, 1 to 20; None: 20. For a recording it says that they are.
         known_speakers: voices that were enrolled (`amanuensis speakers`) are called by their names.
-        beam_size: beams of the last decode of an utterance; ticks are always greedy.
+        beam_size: beams of the last decode of an utterance; ticks are always greedy. With more than one beam no text is
+            final before its endpoint.
         temperatures: fallback ladder of the last decode of an utterance.
         edge_ms: words whose attention peak is nearer to the newest audio are not committed yet.
         endpoint: when an utterance begins and ends.
