@@ -31,9 +31,10 @@ def hear(
     sizes: tuple[int, ...] = (STEP,),
     seed: int = 0,
     p_wait: float = 0.0,
+    beam_size: int = 1,
 ) -> tuple[StreamSession, list[Event]]:
     """Return the session that heard a script, at its end, and all events."""
-    config = StreamConfig(endpoint=endpoint or SegmenterConfig())
+    config = StreamConfig(endpoint=endpoint or SegmenterConfig(), beam_size=beam_size)
     session = StreamSession(config, AudioFormat(), ScriptedTokenizer(said), INFO)
     driver = Driver(session, ScriptedEngine(said, seed, 0.5, 0.3), seed, p_wait=p_wait)
     return session, driver.run(pcm(speak(said)), list(sizes))
@@ -92,6 +93,13 @@ def test_the_final_comes_before_the_endpoint() -> None:
         _, events = hear(said, endpoint)
         kinds = [type(event) for event in events if isinstance(event, Final | Speech)]
         assert kinds == [Speech, *order]
+
+
+def test_several_beams_wait_for_the_endpoint() -> None:
+    """What they find may differ from the ticks, which are greedy: nothing is told before they have looked."""
+    session, events = hear(tuple(script(3, 1)), beam_size=5)
+    assert [type(event) for event in events if isinstance(event, Final | Speech)] == [Speech, Speech, Final]
+    assert (session.counters.early_finals, session.counters.finals) == (0, 1)
 
 
 def test_a_pause_begins_another_utterance_whose_words_follow() -> None:
