@@ -26,7 +26,7 @@ from amanuensis.npu.pyxrt_emulator.faults import FaultKind
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.events import Event, Final, Warning  # noqa: A004 - the name on the wire
+from amanuensis.stream.events import Event, Final, Speech, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.ledger import Totals
 from amanuensis.stream.session import StreamSession
 from tests.helpers.chaos_faults import AT_OPENING, MAY_PASS, NO_TROUBLE, TOLD_AS, Trouble
@@ -118,7 +118,7 @@ class DirectEngine(OneStream):
         return answer.result
 
 
-class Speech(Protocol):
+class Sound(Protocol):
     """Sound that comes in pieces."""
 
     @property
@@ -185,7 +185,12 @@ class Outcome:
 
     @property
     def utterances(self) -> int:
-        """How many became final."""
+        """How often speech ended."""
+        return sum(isinstance(event, Speech) and not event.on for event in self.events)
+
+    @property
+    def finals(self) -> int:
+        """How many texts became final: more than there are utterances where one had a short silence in it."""
         return sum(isinstance(event, Final) for event in self.events)
 
     @property
@@ -221,7 +226,7 @@ def at_once() -> float:
     return 0.0
 
 
-async def caption(pump: Pump, speaker: Speech, maintain: Callable[[], object] = lambda: None) -> list[Event]:
+async def caption(pump: Pump, speaker: Sound, maintain: Callable[[], object] = lambda: None) -> list[Event]:
     """Speak, and return the events."""
 
     async def speak() -> None:
