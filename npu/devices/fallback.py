@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from amanuensis.npu.devices.together import Outcome
 from amanuensis.npu.devices.xrt.errors import DeviceError
 from amanuensis.npu.devices.xrt.warmth import Warmth
-from amanuensis.npu.engine.api import EngineError, NotEmbeddedError
+from amanuensis.npu.engine.api import EngineError, NoMoreVoicesError, NotEmbeddedError
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
 
@@ -155,13 +155,14 @@ class Fallback:
         A device that goes on failing at vectors is kept for words.
 
         Raises:
-            EngineError: it is out of use, has no network, fails, or has failed at vectors too often.
+            NoMoreVoicesError: it has failed at vectors too often.
+            EngineError: it is out of use, has no network, or fails.
 
         """
         if self._device is None:
             raise NotEmbeddedError(f"the device is out of use: {self._why}")
         if self._voice_failures >= MAX_VOICE_FAILURES:
-            raise NotEmbeddedError(f"the device failed {self._voice_failures} times at vectors of voices: {self._why}")
+            raise NoMoreVoicesError(f"the device failed {self._voice_failures} times at vectors of voices: {self._why}")
         try:
             found = self._safely(lambda device: device.embed(features))
         except DeviceError as error:

@@ -52,6 +52,10 @@ class NotEmbeddedError(EngineError):
     """The engine did not compute the vector of a voice; who asked does it on the CPU. Words are not concerned."""
 
 
+class NoMoreVoicesError(NotEmbeddedError):
+    """The device computes no vectors of voices from now on: words have it for themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What to run and where."""

@@ -71,7 +71,10 @@ class Embeds:
         answer = self._asked.pop(number)
         self._running = None if self._running == number else self._running
         if found is None:
-            _refuse(answer, str(message["message"]))
+            why = str(message["message"])
+            if message.get("for_good"):
+                self._give_up(why)
+            _refuse(answer, why)
             return
         self._crashes = 0
         self._tally.count_voice(found)
@@ -83,8 +86,7 @@ class Embeds:
         if self._running is not None:
             self._crashes += 1
             if self._crashes >= MAX_CRASHES:
-                self.off = f"the engine died {self._crashes} times at the vector of a voice; last: {why}"
-                log.warning("vectors of voices are left to the CPU: %s", self.off)
+                self._give_up(f"the engine died {self._crashes} times at the vector of a voice; last: {why}")
         self.clear(f"the engine process died ({why})")
 
     def clear(self, why: str) -> None:
@@ -93,6 +95,11 @@ class Embeds:
             _refuse(answer, why)
         self._asked.clear()
         self._running = None
+
+    def _give_up(self, why: str) -> None:
+        """Ask for no more."""
+        self.off = why
+        log.warning("vectors of voices are left to the CPU: %s", why)
 
 
 def _refuse(answer: asyncio.Future[VoiceVector], why: str) -> None:

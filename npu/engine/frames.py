@@ -3,7 +3,7 @@
 Parent to child: start {config, nice}, job {id, slot, shape, alone, ...}, recall {id}, streams {open}, wake, stop,
 embed {id, features}, forget {id}.
 Child to parent: ready {info}, failed {message}, beat {doing, running_s}, started {ids}, result {id, ...},
-error {id, message}, recalled {id}, embedding {id}, embedded {id, ...}, not_embedded {id, message}.
+error {id, message}, recalled {id}, embedding {id}, embedded {id, ...}, not_embedded {id, message, for_good?}.
 Features of windows travel in shared memory (`slots`); a job names its slot. Those of voices are in their message.
 """
 

@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo, NoMoreVoicesError
 from amanuensis.npu.engine.frames import (
     FrameDecoder,
     Message,
@@ -231,7 +231,8 @@ class DeviceThread:
         try:
             answer = embedded_message(number, model.embed(voice_features_of(message)))
         except Exception as error:  # who asked computes it on the CPU
-            answer = {"type": "not_embedded", "id": number, "message": one_line(error)}
+            for_good = isinstance(error, NoMoreVoicesError)
+            answer = {"type": "not_embedded", "id": number, "message": one_line(error), "for_good": for_good}
         self._channel.send(answer)
 
     def _maintain(self, model: LoadedModel) -> float | None:

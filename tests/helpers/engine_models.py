@@ -14,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo
+from amanuensis.npu.engine.api import EngineConfig, EngineError, EngineInfo, NoMoreVoicesError
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import NO_WORK, DeviceWork, WindowJob, WindowResult
 
@@ -124,6 +124,8 @@ class Voicing(OnDevice):
                 wait_for_ever()
             case 5:
                 return VoiceVector(np.full(4, np.nan, np.float32), "sim", NO_WORK, 1.0)
+            case 6:
+                raise NoMoreVoicesError("the device failed 2 times")
         work = DeviceWork(1, 100, 10, 20.0, "modelled")
         return VoiceVector(np.full(4, len(features), np.float32), "sim", work, 1.0)
 

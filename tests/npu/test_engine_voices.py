@@ -21,7 +21,7 @@ from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import DeviceWork, WindowJob
 from tests.helpers.engine_desk import WAIT, Desk, Starter, expected, job, kill, submit, until
 
-PLAIN, HOLD, DIES, FAILS, HANGS, SENSELESS = range(6)  # what features make the steered model do
+PLAIN, HOLD, DIES, FAILS, HANGS, SENSELESS, NO_MORE = range(7)  # what features make the steered model do
 
 
 def ask(engine: SupervisedEngine, frames: int, what: int = PLAIN) -> asyncio.Task[VoiceVector]:
@@ -191,6 +191,18 @@ async def test_an_error_at_a_vector_is_told(start: Starter) -> None:
     with pytest.raises(NotEmbeddedError, match="the network is gone"):
         await ask(engine, 16, FAILS)
     assert (await ask(engine, 16)).device == "sim"
+    assert engine.stats().restarts == 0
+
+
+async def test_a_device_that_makes_no_more_vectors_is_not_named_for_them(start: Starter) -> None:
+    """It is told why, and not asked again; words keep the device."""
+    engine = await start("voicing")
+    for _ in range(2):
+        with pytest.raises(NotEmbeddedError, match="the device failed 2 times"):
+            await ask(engine, 16, NO_MORE)
+        assert (engine.info.encoder, engine.info.voices) == ("sim", "")
+        assert engine.info.voices_why == "the device failed 2 times"
+    assert (await submit(engine, job(1))).encoder == "sim"
     assert engine.stats().restarts == 0
 
 
