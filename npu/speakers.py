@@ -49,7 +49,7 @@ class SpeakerEmbedder(Protocol):
 
 def builtin_network(model_folder: Path | None) -> Path | None:
     """Return the file of the built-in embedder's network; None where the model folder brings its own embedder."""
-    return None if _brings_own(model_folder) else FOLDER / NETWORK_FILE
+    return None if model_folder is not None and _brings_own(model_folder) else FOLDER / NETWORK_FILE
 
 
 def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
@@ -66,5 +66,5 @@ def load_embedder(model_folder: Path | None) -> SpeakerEmbedder:
     return BuiltinEmbedder()
 
 
-def _brings_own(model_folder: Path | None) -> bool:
-    return model_folder is not None and os.path.lexists(model_folder / GRAPH_FILE)
+def _brings_own(model_folder: Path) -> bool:
+    return os.path.lexists(model_folder / GRAPH_FILE)

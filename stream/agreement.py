@@ -12,9 +12,9 @@ from typing import Final
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["agreed_words", "before_edge", "late_words", "sure_words"]
+__all__ = ["SURE", "agreed_words", "before_edge", "late_words", "sure_words"]
 
-SURE: Final = 0.5  # confidence from which a word is committed as soon as it is agreed
+SURE: Final = 0.5  # confidence from which more sound will hardly correct a word
 COMMIT_WITHIN: Final = 128_000  # samples, 8 s without a commit after which the older half of them is forced
 UNSURE_EDGE: Final = 24_000  # samples, 1.5 s: so much sound must follow an unsure word
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from amanuensis.stream.agreement import SURE
 from amanuensis.stream.cut import ends_sentence
 from amanuensis.stream.normalise import normalise_word
 from amanuensis.stream.words import TimedWord
 
 __all__ = ["goes_on", "is_sure", "seems_finished"]
 
-SURE: Final = 0.5  # confidence below which more sound may correct a word
 GOES_ON: Final = frozenset(  # English words after which a sentence hardly ends
     ["a", "an", "the", "my", "your", "our", "their", "of", "at", "from", "into", "and", "or", "but", "because", "than"]
 )

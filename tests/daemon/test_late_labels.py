@@ -12,30 +12,16 @@ from amanuensis.daemon.meetings.recording import read_recording
 from amanuensis.daemon.protocol import Hello
 from amanuensis.daemon.spool.event_maps import read_event
 from amanuensis.daemon.spool.log_file import reading
-from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.events import Commit, Event, SpeakerRevised
 from amanuensis.stream.formats import AudioFormat
-from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceJob
 from tests.daemon.test_session_speakers import DIALOGUE, NAMES, PIECE, talk
 from tests.helpers.daemon_client import TestClient, connected, cut, hello, running
 from tests.helpers.kept_sessions import kept_sessions
 from tests.helpers.kept_sessions import speak as hear
-from tests.helpers.voices import PitchEmbedder
+from tests.helpers.late_desk import LateDesk
 
 CHUNKS = cut(DIALOGUE, [PIECE])
 TWO_VOICES = len(cut(talk(120.0, 190.0), [PIECE]))
-
-
-class LateDesk(VoiceDesk):
-    """Has no time for voices until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__(PitchEmbedder())
-        self.opened = asyncio.Event()
-
-    async def work(self, job: VoiceJob) -> VoiceAnswer:
-        await self.opened.wait()
-        return await super().work(job)
 
 
 def view(client: TestClient) -> DurableView:

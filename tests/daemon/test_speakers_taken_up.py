@@ -22,10 +22,10 @@ from amanuensis.daemon.spool.log_file import reading
 from amanuensis.daemon.spool.places import RecordingMode
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.stream.formats import AudioFormat
-from amanuensis.stream.voice_jobs import VoiceAnswer, VoiceJob
 from tests.daemon.test_session_speakers import WORDS, speakers
 from tests.helpers.daemon_client import Event, cut, pcm
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, speak, told
+from tests.helpers.late_desk import LateDesk
 from tests.helpers.tone_engine import say
 from tests.helpers.torn_log import append_junk
 from tests.helpers.voices import PitchEmbedder
@@ -123,18 +123,6 @@ async def test_a_talk_whose_daemon_dies_ends_as_an_undisturbed_one(
     assert labels(events) == labels(undisturbed)
     at_work, afterwards = taken.files
     assert (len(at_work) > 0, afterwards) == (True, [])
-
-
-class LateDesk(VoiceDesk):
-    """Has no time for voices until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__(PitchEmbedder())
-        self.opened = asyncio.Event()
-
-    async def work(self, job: VoiceJob) -> VoiceAnswer:
-        await self.opened.wait()
-        return await super().work(job)
 
 
 async def test_voices_that_still_waited_are_heard_again(tmp_path: Path, voices: VoiceDesk) -> None:
