@@ -34,19 +34,30 @@ def write_decoder(path: Path, files: ModelFiles, precision_of: PrecisionOf) -> N
     Outputs: logits float32 [b, r, vocabulary]; attention float32 [alignment heads, b * n, t], after the softmax.
     """
     with GraphBuilder(path) as graph:
-        _DecoderBuilder(graph, files, precision_of).build()
+        DecoderBuilder(graph, files, precision_of).build()
 
 
-class _DecoderBuilder:
-    def __init__(self, graph: GraphBuilder, files: ModelFiles, precision_of: PrecisionOf) -> None:
+class DecoderBuilder:
+    """Adds the decoder to a graph.
+
+    Attributes:
+        windows: what the names of each window's cross-attention tensors and attention end in.
+
+    """
+
+    def __init__(
+        self, graph: GraphBuilder, files: ModelFiles, precision_of: PrecisionOf, windows: tuple[str, ...] = ("",)
+    ) -> None:
         self.graph = graph
         self.files = files
         self.layers = LayerBuilder(graph, files.weights, precision_of)
         self.heads = files.dimensions.decoder_heads
         self.size = files.dimensions.width // self.heads
-        self.attention: list[str] = []
+        self.windows = windows
+        self.attention: dict[str, list[str]] = {window: [] for window in windows}
 
     def build(self) -> None:
+        """Add everything from the inputs to the outputs."""
         dimensions = self.files.dimensions
         self._declare_inputs()
         value = self._embed()
@@ -57,9 +68,10 @@ class _DecoderBuilder:
             value = self._cross_attention(value, shape, name, layer)
             value = self.layers.feed_forward(value, name)
         self._logits(value)
-        self.graph.nodes("Concat", self.attention, [ATTENTION], axis=0)
         heads = len(self.files.generation.alignment_heads)
-        self.graph.output(ATTENTION, TensorProto.FLOAT, [heads, "queries", "frames"])
+        for window, parts in self.attention.items():
+            self.graph.nodes("Concat", parts, [f"{ATTENTION}{window}"], axis=0)
+            self.graph.output(f"{ATTENTION}{window}", TensorProto.FLOAT, [heads, "queries", f"frames{window}"])
 
     def _declare_inputs(self) -> None:
         graph, dimensions = self.graph, self.files.dimensions
@@ -72,9 +84,11 @@ class _DecoderBuilder:
         for name in cache_names(dimensions.decoder_layers):
             graph.input(name, TensorProto.FLOAT, cache)
             graph.output(f"{name}_out", TensorProto.FLOAT, cache)
-        for index, name in enumerate(cross_names(dimensions.decoder_layers)):
-            tail: list[int | str] = ["frames", self.size] if index % 2 else [self.size, "frames"]
-            graph.input(name, TensorProto.FLOAT, [1, self.heads, *tail])
+        for window in self.windows:
+            for index, name in enumerate(cross_names(dimensions.decoder_layers)):
+                frames = f"frames{window}"
+                tail: list[int | str] = [frames, self.size] if index % 2 else [self.size, frames]
+                graph.input(f"{name}{window}", TensorProto.FLOAT, [1, self.heads, *tail])
 
     def _embed(self) -> str:
         graph, weights = self.graph, self.files.weights
@@ -110,23 +124,31 @@ class _DecoderBuilder:
         return layers.add(value, layers.projection(mixed, f"{name}.out_proj"))
 
     def _cross_attention(self, value: str, shape: str, name: str, layer: int) -> str:
-        """Attention to the sound; beams hear the same sound, so they are rows of one product."""
         graph, layers = self.graph, self.layers
         name = f"{name}.encoder_attn"
         normed = layers.norm(value, f"{name}_layer_norm")
         queries = layers.projection(normed, f"{name}.q_proj", scale=self.size**-0.5)
-        scores = graph.node("MatMul", [layers.split_heads(queries, self.heads), f"cross_key_{layer}"])
-        attention = graph.node("Softmax", [scores], axis=-1)
-        self._keep_attention(attention, layer)
-        mixed = graph.node("Transpose", [graph.node("MatMul", [attention, f"cross_value_{layer}"])], perm=[0, 2, 1, 3])
-        joined = graph.node("Reshape", [mixed, shape])
+        joined = graph.node("Reshape", [self.listen(queries, layer), shape])
         return layers.add(value, layers.projection(joined, f"{name}.out_proj"))
 
-    def _keep_attention(self, attention: str, layer: int) -> None:
+    def listen(self, queries: str, layer: int) -> str:
+        """Return what the queries draw from the sound; beams hear the same sound, so they are rows of one product."""
+        return self.listen_to(self.windows[0], queries, layer)
+
+    def listen_to(self, window: str, queries: str, layer: int) -> str:
+        """Return what queries [..., heads * size] draw from the sound of a window, [1, n, heads, size]."""
+        graph = self.graph
+        scores = graph.node("MatMul", [self.layers.split_heads(queries, self.heads), f"cross_key_{layer}{window}"])
+        attention = graph.node("Softmax", [scores], axis=-1)
+        self._keep_attention(window, attention, layer)
+        mixed = graph.node("MatMul", [attention, f"cross_value_{layer}{window}"])
+        return graph.node("Transpose", [mixed], perm=[0, 2, 1, 3])
+
+    def _keep_attention(self, window: str, attention: str, layer: int) -> None:
         heads = [head for owner, head in self.files.generation.alignment_heads if owner == layer]
         if heads:
             flat = self.graph.node("Squeeze", [attention, self.graph.ints(0)])
-            self.attention.append(self.graph.node("Gather", [flat, self.graph.ints(*heads)], axis=0))
+            self.attention[window].append(self.graph.node("Gather", [flat, self.graph.ints(*heads)], axis=0))
 
     def _logits(self, value: str) -> None:
         wanted = self.graph.node("Gather", [value, ROWS], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Literal
@@ -13,9 +14,12 @@ from amanuensis.npu.graph_builder import MICROSOFT, GraphBuilder
 from amanuensis.npu.quantise import FULL_RANGE, REDUCED_RANGE, quantise_rows
 from amanuensis.npu.weights import Weights
 
-Precision = Literal["float32", "int8", "int8_reduced"]
+Precision = Literal["float32", "int8", "int8_reduced", "int8_blocks"]
 PrecisionOf = Callable[[str], Precision]  # by the name of a layer
 NORM_EPSILON = 1e-5  # torch's layer norm
+BLOCK = 128  # columns that share a scale in "int8_blocks"; of 16 to 256, the quickest for one row
+INT8_ACTIVATIONS = 4  # of the operator's levels of accuracy
+OFFSET = 128  # what the operator takes for the zero point of uint8 weights
 
 Float32 = NDArray[np.float32]
 
@@ -34,6 +38,8 @@ class LayerBuilder:
 
     Int8 is dynamic: weights are int8 with one scale a column, activations become uint8 with one scale a tensor at run
     time. The nodes are those that ONNX Runtime would fuse to, written at once, so that nothing hangs on its optimiser.
+    With "int8_blocks", weights and activations have a scale for each block of a row: twice as quick for one row, slower
+    for eight and more.
     """
 
     def __init__(self, graph: GraphBuilder, weights: Weights, precision_of: PrecisionOf) -> None:
@@ -52,9 +58,11 @@ class LayerBuilder:
             bias: float32 [rows], or None.
 
         """
-        if self.precision_of(name) != "float32":
+        precision, graph = self.precision_of(name), self.graph
+        if precision == "int8_blocks":
+            return self._block_product(value, name, weight, bias)
+        if precision != "float32":
             return self._integer_product(self._quantise(value), name, weight, bias)
-        graph = self.graph
         product = graph.node("MatMul", [value, graph.constant(f"{name}.weight", weight.T)])
         if bias is None:
             return product
@@ -74,6 +82,17 @@ class LayerBuilder:
         if bias is not None:
             inputs.append(graph.constant(f"{name}.bias", bias))
         return graph.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+
+    def _block_product(self, value: str, name: str, weight: Float32, bias: Float32 | None) -> str:
+        graph, (rows, columns) = self.graph, weight.shape
+        block = math.gcd(columns, BLOCK)
+        blocks = quantise_rows(weight.reshape(-1, block))
+        unsigned = (blocks.values.view(np.uint8) + np.uint8(OFFSET)).reshape(rows, -1, block)
+        inputs = [value, graph.constant(f"{name}.uint8", unsigned), graph.constant(f"{name}.scales", blocks.scales)]
+        if bias is not None:
+            inputs += ["", "", graph.constant(f"{name}.bias", bias)]  # no zero points of its own, no permutation
+        sizes = {"K": columns, "N": rows, "bits": 8, "block_size": block}
+        return graph.node("MatMulNBits", inputs, domain=MICROSOFT, accuracy_level=INT8_ACTIVATIONS, **sizes)
 
     def _quantise(self, value: str) -> Quantised:
         """Quantise a value once, however many layers read it."""

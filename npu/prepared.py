@@ -14,7 +14,7 @@ from pathlib import Path
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
 
-GRAPH_VERSION = 1  # raise it when a graph changes, so that older prepared files are built again
+GRAPH_VERSION = 2  # raise it when a graph changes, so that older prepared files are built again
 BESIDE = ".prepared"
 BUILDING = ".building-"
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -20,7 +20,7 @@ from amanuensis.npu.cpu_features import auto_threads, has_int8_dot
 from amanuensis.npu.devices.api import DecoderOutput, Encoding
 from amanuensis.npu.devices.cpu_scores import RowScorer
 from amanuensis.npu.devices.cpu_session import RUNTIME, open_session
-from amanuensis.npu.devices.cpu_tuning import tuned
+from amanuensis.npu.devices.cpu_tuning import precision_for, tuned
 from amanuensis.npu.model_config import Dimensions, Generation
 from amanuensis.npu.model_error import ModelError
 from amanuensis.npu.model_files import ModelFiles
@@ -133,18 +133,20 @@ class CpuModel:
         cross = self._cross.run_with_ort_values(self._cross_names, {"states": states})
         return CpuEncoding(states.shape()[1], dict(zip(self._cross_names, cross, strict=True)))
 
+    def precision_of(self, layer: str) -> Precision:
+        """Return how the products of a layer of the graphs are computed."""
+        operator = operator_of(layer)
+        return precision_for(operator, self.tuning.of(operator), int8_dot=has_int8_dot())
+
     def _open(self) -> tuple[Path, list[ort.InferenceSession]]:
         """Open the prepared graphs; damaged ones are built again once."""
-        int8: Precision = "int8" if has_int8_dot() else "int8_reduced"
         tuning = self.tuning
+        int8 = "int8" if has_int8_dot() else "int8_reduced"
         name = "mixed" if tuning.other else int8 if self.precision == "int8" else "float32"
         key = " ".join([RUNTIME, *tuning.other])
 
-        def precision_of(layer: str) -> Precision:
-            return int8 if tuning.of(operator_of(layer)) == "int8" else "float32"
-
         for attempt in range(2):
-            folder = prepare(self.files, name, key, lambda path: _build(path, self.files, precision_of))
+            folder = prepare(self.files, name, key, lambda path: _build(path, self.files, self.precision_of))
             try:
                 return folder, self._sessions(folder)
             except Exception as error:  # ONNX Runtime's exceptions have no common public base
@@ -237,7 +239,7 @@ class CpuDecoder:
 
     def forward_logits(self, tokens: Sequence[int], rows: Sequence[int]) -> Logits:
         """Append tokens of one beam; logits of the given rows of them."""
-        inputs = _Inputs(np.array([tokens], np.int64), self.length, np.array(rows, np.int64))
+        inputs = DecoderInputs(np.array([tokens], np.int64), self.length, np.array(rows, np.int64))
         binding = self._bind(inputs)
         for name in ("logits", "attention"):
             binding.bind_output(name)
@@ -274,7 +276,7 @@ class CpuDecoder:
             self._beams = len(sources)
             self._stepper = None
 
-    def _bind(self, inputs: _Inputs) -> ort.IOBinding:
+    def _bind(self, inputs: DecoderInputs) -> ort.IOBinding:
         binding = self._session.io_binding()
         values = inputs.values() | self._encoding.cross
         caches = self._caches.values(len(inputs.ids))
@@ -285,7 +287,7 @@ class CpuDecoder:
         return binding
 
     def _make_stepper(self) -> _Stepper:
-        inputs = _Inputs(np.zeros((self._beams, 1), np.int64), 0, np.zeros(1, np.int64))
+        inputs = DecoderInputs(np.zeros((self._beams, 1), np.int64), 0, np.zeros(1, np.int64))
         vocabulary = self._session.get_outputs()[-2].shape[-1]
         logits = np.empty((self._beams, 1, vocabulary), np.float32)
         attention = np.empty((self._heads, self._beams, self._encoding.n_frames), np.float32)
@@ -295,7 +297,7 @@ class CpuDecoder:
         return _Stepper(inputs, binding, Logits(logits, attention[:, :, None]))
 
 
-class _Inputs:
+class DecoderInputs:
     """The small inputs of the decoder's graph, in memory that bindings go on reading."""
 
     def __init__(self, ids: NDArray[np.int64], start: int, rows: NDArray[np.int64]) -> None:
@@ -322,6 +324,6 @@ class _Inputs:
 class _Stepper:
     """A binding for single steps, reused as long as beams and encoding stay."""
 
-    inputs: _Inputs
+    inputs: DecoderInputs
     binding: ort.IOBinding
     output: Logits
