@@ -29,6 +29,7 @@ MEASUREMENTS: Final = {
     "word-times": ("word_times", "how exact the times of words are, against synthetic speech whose times are known"),
     "devices": ("devices", "the same window on each device there is: CPU in int8 and float32, NPU, simulation"),
     "engine": ("engine", "where an encoding's and a token's time goes, and how far products are from this CPU's peak"),
+    "batching": ("batching", "whether one forward over windows of several streams would be cheaper"),
     "device": ("device", "dispatches, transfers and operators of an NPU, for the calibration of the cost model"),
     "npu-text": ("device_text", "text and arithmetic of the NPU, or of its simulation, against the CPU in float32"),
     "log-mel": ("log_mel", "cost of the log-mel front end"),
