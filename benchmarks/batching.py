@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -99,9 +99,9 @@ def encoders(files: ModelFiles, arithmetic: Arithmetic, rounds: int, folder: Pat
                 if not masked:
                     del inputs[LENGTHS]
                 cases: dict[str, Callable[[], object]] = {
-                    ALONE: lambda sounds=sounds: [model.encoder_states(sound) for sound in sounds],
+                    ALONE: partial(_each, map, model.encoder_states, sounds),
                     "one forward": partial(sessions[masked, 1].run, None, inputs),
-                    f"side by side on {CORES}": lambda sounds=sounds: list(threads.map(model.encoder_states, sounds)),
+                    f"side by side on {CORES}": partial(_each, threads.map, model.encoder_states, sounds),
                     f"one forward on {CORES}": partial(sessions[masked, CORES].run, None, inputs),
                 }
                 took = {way: partial(timed, work) for way, work in cases.items()}
@@ -131,7 +131,7 @@ def steps(files: ModelFiles, arithmetic: Arithmetic, rounds: int, folder: Path) 
         single = [model.twin().decoder(window) for window in windows]
         for decoder in single:
             decoder.forward_logits([0] * TEXT, [TEXT - 1])
-        cases = {ALONE: partial(_timed_steps, lambda single=single: [_again(decoder) for decoder in single])}
+        cases = {ALONE: partial(_timed_steps, partial(_each, map, _again, single))}
         for way, precision_of in ways.items():
             path = folder / f"decoder-{count}.onnx"
             write_batched_decoder(path, files, precision_of, count)
@@ -142,6 +142,11 @@ def steps(files: ModelFiles, arithmetic: Arithmetic, rounds: int, folder: Path) 
 
 def _in_blocks(_: str) -> Precision:
     return "int8_blocks"
+
+
+def _each(spread: Callable[..., Iterable[object]], work: Callable[[Any], object], items: Sequence[object]) -> None:
+    """Do the work with each item, as `map` or that of threads spreads it."""
+    list(spread(work, items))
 
 
 def _again(decoder: CpuDecoder) -> None:
