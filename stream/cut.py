@@ -9,8 +9,12 @@ from typing import Final
 from amanuensis.stream.resample import MODEL_RATE
 from amanuensis.stream.words import TimedWord
 
-__all__ = ["Cut", "after_peak", "ends_sentence", "find_cut", "next_word_from"]
+__all__ = ["CUT_ANYWHERE_FROM", "CUT_FROM", "Cut", "after_peak", "ends_sentence", "find_cut", "next_word_from"]
 
+# Of the longest window, by the audio context: from where on a good pause is looked for, and from where on any committed
+# word will do. Every tick encodes the whole window; only the built-in model is known to read short ones as well.
+CUT_FROM: Final = {"free": 0.3, "padded": 0.5}
+CUT_ANYWHERE_FROM: Final = {"free": 0.5, "padded": 0.8}
 SENTENCE_END: Final = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width punctuation is meant
 CLAUSE_END: Final = (",", ";", ":", "、", "，")  # noqa: RUF001 - full-width punctuation is meant
 SENTENCE_BONUS_S: Final = 0.3  # a sentence end is worth as much as so long a pause

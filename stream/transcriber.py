@@ -13,7 +13,7 @@ from amanuensis.npu.window import WindowJob, WindowResult
 from amanuensis.stream.agreement import agreed_words, before_edge, late_words, sure_words
 from amanuensis.stream.align_att import attended_words
 from amanuensis.stream.context import LEAD_FRAMES, StreamContext, WindowAudio
-from amanuensis.stream.cut import after_peak, find_cut, next_word_from
+from amanuensis.stream.cut import CUT_ANYWHERE_FROM, CUT_FROM, after_peak, find_cut, next_word_from
 from amanuensis.stream.early_final import goes_on, is_sure, seems_finished
 from amanuensis.stream.events import Event, FinalReason
 from amanuensis.stream.gates import Judgement, Verdict, judge, token_budget, uncovered_from, wordless
@@ -25,8 +25,6 @@ from amanuensis.stream.words import ENCODER_FRAME, TimedWord, timed_words, token
 
 __all__ = ["Transcriber"]
 
-CUT_FROM: Final = 0.5  # of the longest window: a good pause is looked for from here on
-CUT_ANYWHERE_FROM: Final = 0.8  # and any committed word will do from here on
 GOOD_PAUSE_S: Final = 0.5  # between attention peaks, or what `find_cut` takes for one
 KEEP_WORDS: Final = 2  # committed words that stay in the window behind a cut
 KEEP_AUDIO: Final = 24_000  # samples, 1.5 s: the least that stays in the window behind a cut
@@ -383,14 +381,14 @@ class Transcriber:
 
     def _cut_in_pause(self, audio_end: int) -> None:
         """Cut a window that is getting long at a committed word, best in a pause."""
-        length = audio_end - self._window_start
+        length, audio_context = audio_end - self._window_start, self._context.info.audio_context
         crowded = len(tokens_of(self._forced)) > MAX_FORCED_TOKENS
-        if length < CUT_FROM * self._limit and not crowded:
+        if length < CUT_FROM[audio_context] * self._limit and not crowded:
             return
         earliest = self._window_start + self._limit // 8 + max(0, length - self._limit // 2) // 2
         latest = audio_end - KEEP_AUDIO
         cut = find_cut(self._forced, earliest, latest, KEEP_WORDS, self._audio.quietest)
-        if cut and (cut.score >= GOOD_PAUSE_S or length >= CUT_ANYWHERE_FROM * self._limit or crowded):
+        if cut and (cut.score >= GOOD_PAUSE_S or length >= CUT_ANYWHERE_FROM[audio_context] * self._limit or crowded):
             self._move_window(cut.position, cut.n_words)
 
     def _move_window(self, position: int, n_words: int) -> None:
