@@ -80,7 +80,8 @@ class Peaks:
         self._moments = RunningMoments(heads, frames)
         self._filter = MedianFilter((heads, frames))
         self._scores = np.empty((heads, frames), np.float32)
-        self._sum = np.empty(frames, np.float32)
+        self._mean = np.empty(frames, np.float32)
+        self._heads = np.array(heads, np.float32)
         self._place = np.empty((), np.intp)
 
     def restart(self) -> None:
@@ -89,13 +90,14 @@ class Peaks:
 
     def of(self, row: int) -> int:
         """Return the frame that a row attends to most, judged by the rows up to it."""
-        mean, deviation = self._moments.upto(self._rows, row + 1)
+        usual, deviation = self._moments.upto(self._rows, row + 1)
         scores = self._rows[:, row]
         if row + 1 >= MIN_ROWS:
-            scores = np.subtract(scores, mean, out=self._scores)
+            scores = np.subtract(scores, usual, out=self._scores)
             scores /= np.add(deviation, TINY, out=deviation)
-        np.add.reduce(self._filter(scores), axis=0, out=self._sum)
-        self._sum.argmax(out=self._place)
+        mean = np.add.reduce(self._filter(scores), axis=0, out=self._mean)
+        np.divide(mean, self._heads, out=mean)
+        mean.argmax(out=self._place)
         return int(self._place)
 
 

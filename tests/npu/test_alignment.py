@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from amanuensis.npu.alignment import (
     FILTER_WIDTH,
+    MIN_ROWS,
     AttentionRows,
     MedianFilter,
     RunningMoments,
@@ -32,6 +33,21 @@ def test_median_filter_equals_sorting(values: np.ndarray) -> None:
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(half, half)], mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, FILTER_WIDTH, axis=-1)
     np.testing.assert_array_equal(MedianFilter(values.shape)(values), np.median(windows, axis=-1))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_peaks_in_buffers_are_those_of_the_formula(seed: int) -> None:
+    """The peak of a row is the first greatest mean over heads of the filtered scores, where many are equal too."""
+    heads, count, frames, half = 7, 12, 50, FILTER_WIDTH // 2
+    rows = np.random.default_rng(seed).integers(0, 3, (heads, count, frames)).astype(np.float32) / np.float32(3)
+    running, attention = RunningMoments(heads, frames), AttentionRows(heads, count, frames)
+    attention.append(rows)
+    for row in range(count):
+        mean, deviation = running.upto(rows, row + 1)
+        scores = (rows[:, row] - mean) / (deviation + np.float32(1e-6)) if row + 1 >= MIN_ROWS else rows[:, row]
+        padded = np.pad(scores, [(0, 0), (half, half)], mode="reflect")
+        filtered = np.median(np.lib.stride_tricks.sliding_window_view(padded, FILTER_WIDTH, axis=-1), axis=-1)
+        assert attention.peak(row) == filtered.mean(axis=0).argmax()
 
 
 @given(SCORES)
