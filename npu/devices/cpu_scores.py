@@ -66,8 +66,8 @@ class RowScorer:
             return NOTHING
         ids, values = tuple([kind.start + at for at in best]), tuple([float(logits[at]) for at in best])
         self._highest[()] = logits[best[0]]
-        total = np.add.reduce(self._exp(logits), dtype=np.float64, out=self._exact_total)
-        lse = values[0] + float(np.log(total, out=total))
+        np.add.reduce(self._exp(logits), dtype=np.float64, out=self._exact_total)
+        lse = values[0] + float(np.log(self._exact_total[()]))
         if rules.temperature <= 0:
             return KindScores(ids, values, lse)
         noise = gumbel(rules.seed, rules.position, self._ids[kind])
@@ -97,7 +97,7 @@ class RowScorer:
             left = self._weights[: len(logits)]
             np.copyto(left, logits)
         best: list[int] = []
-        while len(best) < count:
+        for _ in range(count):
             left.argmax(out=self._place)
             at = int(self._place)
             if not left[at] > -np.inf:
