@@ -110,10 +110,9 @@ def profile(files: ModelFiles, window_s: float) -> dict[str, dict[str, float]]:
     features = random.standard_normal((1, files.dimensions.n_mels, 2 * frames)).astype(np.float32)
     states = random.standard_normal((1, frames, files.dimensions.width)).astype(np.float32)
     encoding = model.encode(features[0])
-    heads = len(files.generation.alignment_heads)
 
     def decoder(session: ort.InferenceSession) -> CpuDecoder:
-        return CpuDecoder(session, model.caches, encoding, heads, None)
+        return CpuDecoder(session, model.caches, model.steps, encoding, None)
 
     def step(session: ort.InferenceSession) -> Callable[[], object]:
         steps = decoder(session)

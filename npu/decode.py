@@ -132,14 +132,15 @@ class WindowDecoder:
         if room < 1:
             raise EngineError(f"prompt and forced tokens fill all {positions} positions of the decoder: force fewer")
         budget = int(n_frames * MAX_TOKENS_PER_FRAME) + SPARE_TOKENS
-        limit = max(0, min(job.options.max_tokens, budget) - len(job.forced))
+        limit = min(room, max(0, min(job.options.max_tokens, budget) - len(job.forced)))
+        rows = len(prefix.tokens) - prefix.sot + max(limit, len(job.draft))
         heads = len(self._model.generation.alignment_heads)
         return WindowPass(
             decoder=decoder,
-            attention=AttentionRows(heads, positions - prefix.sot, n_frames),
+            attention=AttentionRows(heads, rows, n_frames),
             prefix=prefix,
             rules=self._job_rules(job),
-            limit=min(room, limit),
+            limit=limit,
             edge=None if job.edge_frames is None else n_frames - job.edge_frames,
             loudness=Loudness(job.features),
             lag_ms=self._model.generation.attention_lag_ms,

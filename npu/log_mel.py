@@ -15,7 +15,8 @@ SAMPLE_RATE = 16_000
 N_FFT = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
 MARGIN_SAMPLES = N_FFT // 2  # a frame reaches so far to either side of its centre
-SILENCE_LOG10_MEL = -10.0  # log10 of the floor of the energies
+SILENCE_LOG10_MEL = -10.0
+FLOOR = np.array(10.0**SILENCE_LOG10_MEL, np.float32)  # of the energies
 MAX_WINDOW_FRAMES = 3000  # 30 s: what Whisper's encoder takes
 BLOCK_FRAMES = 128  # transformed at once: 0.2 MB of samples, which stays in the cache
 
@@ -54,9 +55,10 @@ def log10_mel(padded: Float32, n_mels: int) -> Float32:
     energies = np.empty((n_mels, len(frames)), np.float32)
     for start in range(0, len(frames), BLOCK_FRAMES):
         spectrum = np.fft.rfft(frames[start : start + BLOCK_FRAMES] * hann_window(), axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag, out=spectrum.imag)
         np.matmul(mel_filters(n_mels), power.T, out=energies[:, start : start + BLOCK_FRAMES])
-    np.maximum(energies, 10.0**SILENCE_LOG10_MEL, out=energies)
+    np.maximum(energies, FLOOR, out=energies)
     return np.log10(energies, out=energies)
 
 

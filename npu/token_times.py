@@ -5,6 +5,7 @@ A token begins where the attention says. It ends where the next one begins, unle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ FRAME_MS = 20  # an encoder frame
 HOP_MS = 10  # a log-mel frame
 SURE_SOUND_MS = 50  # after its frame a token sounds at least so long
 LEAST_PAUSE_MS = 60  # shorter silences are the closures of stops
+PAUSE = re.compile(rb"\x01{%d,}" % (LEAST_PAUSE_MS // HOP_MS))  # of log-mel frames, 1 where silent
 QUIET = 0.35  # of the way from the background to the loudest of a token: what is below is silence
 BACKGROUND_PERCENTILE = 10
 NEAR_MS = 200  # before its frame, where the loudest of a token may lie
@@ -64,14 +66,12 @@ class Loudness:
         if end - start < LEAST_PAUSE_MS // HOP_MS:
             return None
         loudest = float(self._levels[max(0, near_ms // HOP_MS) : end].max())
-        quiet = self._levels[start:end] < self._background + QUIET * (loudest - self._background)
-        edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False))
-        starts, lengths = edges[::2], edges[1::2] - edges[::2]
-        if not len(lengths) or lengths.max() < LEAST_PAUSE_MS // HOP_MS:
+        quiet = (self._levels[start:end] < self._background + QUIET * (loudest - self._background)).tobytes()
+        longest = max(PAUSE.findall(quiet), key=len, default=b"")
+        if not longest:
             return None
-        longest = int(lengths.argmax())
-        first = (start + int(starts[longest])) * HOP_MS
-        return first, first + int(lengths[longest]) * HOP_MS
+        first = (start + quiet.index(longest)) * HOP_MS
+        return first, first + len(longest) * HOP_MS
 
 
 def from_peaks(frames: Sequence[int], lag_ms: float, loudness: Loudness) -> TokenTimes:

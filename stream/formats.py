@@ -17,8 +17,9 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 MIN_RATE: Final = 8_000  # Hz, telephone
 MAX_RATE: Final = 192_000  # Hz, the fastest common sound card
 MAX_CHANNELS: Final = 8  # 7.1
-S16_SCALE: Final = np.float32(1 / 32768)
-FULL_SCALE: Final = np.float32(32767 / 32768)  # the largest s16 sample: a converter at this level has clipped
+# Numbers of no axes: of a scalar NumPy would make an array for each packet.
+S16_SCALE: Final = np.array(1 / 32768, np.float32)
+FULL_SCALE: Final = np.array(32767 / 32768, np.float32)  # the largest s16 sample: a converter at this level has clipped
 DTYPES: Final[dict[Encoding, np.dtype[np.generic]]] = {
     "s16le": np.dtype("<i2"),
     "f32le": np.dtype("<f4"),
@@ -122,7 +123,8 @@ class PcmDecoder:
         if self.format.encoding == "mulaw":
             return MULAW_TABLE[raw.view(np.uint8)]
         if self.format.encoding == "s16le":
-            samples: Samples = np.multiply(raw, S16_SCALE, dtype=np.float32)
+            samples: Samples = raw.astype(np.float32)
+            samples *= S16_SCALE
         else:
             samples = raw.astype(np.float32)
             self._silence_non_finite(samples)

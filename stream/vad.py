@@ -19,6 +19,10 @@ FRAME_SAMPLES: Final = 320  # 20 ms, the middle one of the three frame lengths t
 FRAME_MS: Final = 1000 * FRAME_SAMPLES // MODEL_RATE
 LAG: Final = 8  # samples: x[n] - x[n - 8] is strongest at 1 kHz and takes 16 dB off rumble and hum at 100 Hz
 LOWEST_DBFS: Final = -120.0
+# Numbers of no axes: of a scalar NumPy would make an array for each frame.
+LEAST_POWER: Final = np.array(10 ** (LOWEST_DBFS / 10), np.float32)
+DECIBELS: Final = np.array(10, np.float32)
+FULL_SCALE: Final = np.array(32767, np.float32)
 N_BLOCKS: Final = 8  # of the window of the noise floor: minima are kept by block, not by frame
 SMOOTHING: Final = 0.3  # of the level, a time constant of about 60 ms
 MAX_VOTE_FRAMES: Final = 50  # 1 s
@@ -103,7 +107,8 @@ class VoiceDetector:
             return []
         levels = _levels_dbfs(frames).tolist()
         voice_band = _levels_dbfs(frames[:, LAG:] - frames[:, :-LAG]).tolist()
-        pcm = (np.clip(frames, -1.0, 1.0) * np.float32(32767)).astype("<i2")
+        pcm = frames * FULL_SCALE
+        pcm = np.clip(pcm, -FULL_SCALE, FULL_SCALE, out=pcm).astype("<i2")
         voiced = [self._vad.is_speech(frame.tobytes(), MODEL_RATE) for frame in pcm]  # all: it learns from silence
         return [
             self._vote(self._is_loud(level, band_level) and voice)
@@ -160,8 +165,10 @@ def _frames(seconds: float) -> int:
     return max(1, round(seconds * 1000 / FRAME_MS))
 
 
-def _levels_dbfs(frames: Samples) -> NDArray[np.float64]:
-    """Return the level of each row of float32 [n, m] in dB of a full-scale square wave, -120 at the least."""
-    power = np.einsum("ij,ij->i", frames, frames) / frames.shape[1]
-    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-12))
+def _levels_dbfs(frames: Samples) -> Samples:
+    """Return the level of each row of float32 [n, m] in dB of a full-scale square wave, float32, -120 at the least."""
+    levels: Samples = np.einsum("ij,ij->i", frames, frames)
+    levels /= frames.shape[1]
+    np.log10(np.maximum(levels, LEAST_POWER, out=levels), out=levels)
+    levels *= DECIBELS
     return levels

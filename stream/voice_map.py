@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from amanuensis.stream.vad import FRAME_SAMPLES
 
 __all__ = ["VoiceMap", "VoiceState"]
+
+VOICED: Final = re.compile(rb"\x01+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,9 @@ class VoiceMap:
         begin, end = max(start // FRAME_SAMPLES, self._first), -(-stop // FRAME_SAMPLES)
         if start >= stop or begin >= end:
             return []
-        frames = np.frombuffer(self._decisions, np.int8)[begin - self._first : end - self._first]
-        edges = np.flatnonzero(np.diff(frames, prepend=np.int8(0), append=np.int8(0)))
-        positions = ((edges + begin) * FRAME_SAMPLES).clip(start, stop).tolist()
-        return list(zip(positions[::2], positions[1::2], strict=True))
+        runs = VOICED.finditer(self._decisions, begin - self._first, end - self._first)
+        frames = ((self._first + run.start(), self._first + run.end()) for run in runs)
+        return [(max(first * FRAME_SAMPLES, start), min(last * FRAME_SAMPLES, stop)) for first, last in frames]
 
     def drop_before(self, position: int) -> None:
         """Forget the decisions for samples before `position`."""

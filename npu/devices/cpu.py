@@ -7,6 +7,7 @@ of a forward.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +83,14 @@ class CpuModel:
         self.graphs, sessions = self._open()
         self._encoder, self._cross, self._decoder = sessions
         self._cross_names = [output.name for output in self._cross.get_outputs()]
-        self.caches = Caches(files.dimensions)
         self._scorer: RowScorer | None = None
+        self._make_buffers()
 
     def twin(self) -> CpuModel:
         """Return the model on the same graphs with buffers of its own, for a thread beside this one's."""
         other = copy.copy(self)
-        other.caches, other._scorer = Caches(self.dimensions), None
+        other._scorer = None
+        other._make_buffers()
         return other
 
     @property
@@ -125,8 +127,11 @@ class CpuModel:
         """Return a decoder with an empty cache on the model's buffers; the encoding is one of this model's."""
         if not isinstance(encoding, CpuEncoding):
             raise TypeError(f"an encoding of the CPU is needed, not {type(encoding).__name__}")
-        heads = len(self.generation.alignment_heads)
-        return CpuDecoder(self._decoder, self.caches, encoding, heads, self._scorer)
+        return CpuDecoder(self._decoder, self.caches, self.steps, encoding, self._scorer)
+
+    def _make_buffers(self) -> None:
+        self.caches = Caches(self.dimensions)
+        self.steps = StepBuffers(self.dimensions, len(self.generation.alignment_heads))
 
     def _encoding(self, states: Any) -> CpuEncoding:
         """Compute keys and values of the cross-attention from an OrtValue float32 [1, frames, width]."""
@@ -214,15 +219,15 @@ class CpuDecoder:
         self,
         session: ort.InferenceSession,
         caches: Caches,
+        steps: StepBuffers,
         encoding: CpuEncoding,
-        alignment_heads: int,
         scorer: RowScorer | None,
     ) -> None:
         self.length = 0
         self._session = session
         self._caches = caches
+        self._steps = steps
         self._encoding = encoding
-        self._heads = alignment_heads
         self._scorer = scorer
         self._beams = 1
         self._stepper: _Stepper | None = None
@@ -287,10 +292,7 @@ class CpuDecoder:
         return binding
 
     def _make_stepper(self) -> _Stepper:
-        inputs = DecoderInputs(np.zeros((self._beams, 1), np.int64), 0, np.zeros(1, np.int64))
-        vocabulary = self._session.get_outputs()[-2].shape[-1]
-        logits = np.empty((self._beams, 1, vocabulary), np.float32)
-        attention = np.empty((self._heads, self._beams, self._encoding.n_frames), np.float32)
+        inputs, logits, attention = self._steps.of(self._beams, self._encoding.n_frames)
         binding = self._bind(inputs)
         for name, array in (("logits", logits), ("attention", attention)):
             binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
@@ -316,8 +318,30 @@ class DecoderInputs:
     def move(self, tokens: Sequence[int], position: int) -> None:
         """Set the next token of each beam."""
         self.ids[:, 0] = tokens
-        self.positions[0] = self.last[:] = position
+        self.positions[0] = position
+        self.last.fill(position)  # unlike a slice that is assigned, makes no array of the number
         self.total[()] = position + 1
+
+
+class StepBuffers:
+    """What single steps read and write beside the caches, kept from window to window for one number of beams."""
+
+    def __init__(self, dimensions: Dimensions, alignment_heads: int) -> None:
+        self._dimensions = dimensions
+        self._heads = alignment_heads
+        self._make(1)
+
+    def of(self, beams: int, frames: int) -> tuple[DecoderInputs, NDArray[np.float32], NDArray[np.float32]]:
+        """Return inputs, logits [beams, 1, vocabulary] and attention [alignment heads, beams, frames], float32."""
+        if beams != len(self._inputs.ids):
+            self._make(beams)
+        shape = self._heads, beams, frames
+        return self._inputs, self._logits, self._attention[: math.prod(shape)].reshape(shape)
+
+    def _make(self, beams: int) -> None:
+        self._inputs = DecoderInputs(np.zeros((beams, 1), np.int64), 0, np.zeros(1, np.int64))
+        self._logits = np.empty((beams, 1, self._dimensions.vocabulary), np.float32)
+        self._attention = np.empty(self._heads * beams * self._dimensions.audio_positions, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

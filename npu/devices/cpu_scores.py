@@ -10,12 +10,12 @@ from amanuensis.kernels.reference.noise import gumbel
 from amanuensis.npu.row_rules import KindScores, RowRules, RowScores, Selection
 
 Float32 = NDArray[np.float32]
-NEVER = np.float32(-np.inf)
+NEVER = np.array(-np.inf, np.float32)  # of no axes: of a scalar NumPy would make an array at each use
 NOTHING = KindScores()
 
 
 class RowScorer:
-    """Scores rows of one vocabulary, in buffers of its own: a row allocates nothing of the vocabulary's size.
+    """Scores rows of one vocabulary in buffers of its own: no array is made for a row from which nothing is drawn.
 
     Not for use by several threads at once.
     """
@@ -26,6 +26,10 @@ class RowScorer:
         self._ids = np.arange(selection.vocabulary, dtype=np.uint32)
         self._allowed = np.empty(selection.vocabulary, np.float32)
         self._weights = np.empty(selection.vocabulary, np.float32)
+        self._place = np.empty((), np.intp)
+        self._highest = np.empty((), np.float32)
+        self._total = np.empty((), np.float32)
+        self._exact_total = np.empty((), np.float64)
 
     def score(self, logits: Float32, rules: RowRules) -> RowScores:
         """Return the scores of a row with logits [vocabulary], which stay as they are."""
@@ -57,14 +61,13 @@ class RowScorer:
         if kind.start >= kind.stop:
             return NOTHING
         logits = allowed[kind]
-        best = _top(logits, rules.candidates)
-        if not best or not logits[best[0]] > NEVER:  # NaN neither
+        best = self._top(logits, rules.candidates)
+        if not best:
             return NOTHING
-        highest = logits[best[0]]
-        lse = float(highest) + float(np.log(self._exp(logits, highest).sum(dtype=np.float64)))
-        while logits[best[-1]] == NEVER:
-            best.pop()
         ids, values = tuple([kind.start + at for at in best]), tuple([float(logits[at]) for at in best])
+        self._highest[()] = logits[best[0]]
+        np.add.reduce(self._exp(logits), dtype=np.float64, out=self._exact_total)
+        lse = values[0] + float(np.log(self._exact_total[()]))
         if rules.temperature <= 0:
             return KindScores(ids, values, lse)
         noise = gumbel(rules.seed, rules.position, self._ids[kind])
@@ -73,22 +76,33 @@ class RowScorer:
         return KindScores(ids, values, lse, kind.start + at, float(logits[at]), float(scores[at]))
 
     def _probability(self, logits: Float32, token: int) -> float:
-        weights = self._exp(logits, logits.max())
-        return float(weights[token] / weights.sum())
+        np.maximum.reduce(logits, out=self._highest)
+        weights = self._exp(logits)
+        np.add.reduce(weights, out=self._total)
+        return float(weights[token] / self._total[()])
 
-    def _exp(self, logits: Float32, highest: np.float32) -> Float32:
-        """Return exp(logits - highest) in a buffer."""
+    def _exp(self, logits: Float32) -> Float32:
+        """Return exp(logits - `_highest`) in a buffer."""
         weights = self._weights[: len(logits)]
-        np.subtract(logits, highest, out=weights)
+        np.subtract(logits, self._highest, out=weights)
         return np.exp(weights, out=weights)
 
+    def _top(self, logits: Float32, count: int) -> list[int]:
+        """Return the places of the `count` highest of logits [n], the highest first, the lower place of equals.
 
-def _top(logits: Float32, count: int) -> list[int]:
-    """Return the places of the `count` highest of logits [n], the highest first, the lower place of equals."""
-    if count == 1:
-        return [int(logits.argmax())]
-    count = min(count, len(logits))
-    least = np.partition(logits, len(logits) - count)[len(logits) - count]
-    places = np.flatnonzero(logits >= least)
-    best: list[int] = places[np.argsort(-logits[places], kind="stable")[:count]].tolist()
-    return best
+        There are fewer where others are -inf, and none where one is NaN.
+        """
+        left = logits
+        if count > 1:  # those found are struck out
+            left = self._weights[: len(logits)]
+            np.copyto(left, logits)
+        best: list[int] = []
+        for _ in range(count):
+            left.argmax(out=self._place)
+            at = int(self._place)
+            if not left[at] > -np.inf:
+                break
+            best.append(at)
+            if count > 1:
+                left[at] = -np.inf
+        return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 
@@ -35,7 +36,7 @@ class FeatureSlots:
 
     def view(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a slot as float32 [n_mels, n_frames], without a copy; ValueError when that cannot fit."""
-        count = int(np.prod(shape))
+        count = math.prod(shape)
         if not 0 <= slot < self.n_slots or 4 * count > SLOT_BYTES:
             raise ValueError(f"slot {slot}, shape {shape}: {self.n_slots} slots of {SLOT_BYTES} bytes")
         return np.frombuffer(self._memory, np.float32, count, slot * SLOT_BYTES).reshape(shape)

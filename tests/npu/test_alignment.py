@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from amanuensis.npu.alignment import FILTER_WIDTH, AttentionRows, median_filter, monotone_path, warped_path
+from amanuensis.npu.alignment import (
+    FILTER_WIDTH,
+    MIN_ROWS,
+    AttentionRows,
+    MedianFilter,
+    RunningMoments,
+    monotone_path,
+    warped_path,
+)
 
 SCORES = arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.integers(-5, 5))
 
@@ -20,11 +28,26 @@ def test_median_filter_equals_sorting(values: np.ndarray) -> None:
     """The filter gives the middle of seven sorted values, mirrored at the ends."""
     half = FILTER_WIDTH // 2
     if values.shape[-1] <= half:
-        np.testing.assert_array_equal(median_filter(values), values)
+        np.testing.assert_array_equal(MedianFilter(values.shape)(values), values)
         return
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(half, half)], mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, FILTER_WIDTH, axis=-1)
-    np.testing.assert_array_equal(median_filter(values), np.median(windows, axis=-1))
+    np.testing.assert_array_equal(MedianFilter(values.shape)(values), np.median(windows, axis=-1))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_peaks_in_buffers_are_those_of_the_formula(seed: int) -> None:
+    """The peak of a row is the first greatest mean over heads of the filtered scores, where many are equal too."""
+    heads, count, frames, half = 7, 12, 50, FILTER_WIDTH // 2
+    rows = np.random.default_rng(seed).integers(0, 3, (heads, count, frames)).astype(np.float32) / np.float32(3)
+    running, attention = RunningMoments(heads, frames), AttentionRows(heads, count, frames)
+    attention.append(rows)
+    for row in range(count):
+        mean, deviation = running.upto(rows, row + 1)
+        scores = (rows[:, row] - mean) / (deviation + np.float32(1e-6)) if row + 1 >= MIN_ROWS else rows[:, row]
+        padded = np.pad(scores, [(0, 0), (half, half)], mode="reflect")
+        filtered = np.median(np.lib.stride_tricks.sliding_window_view(padded, FILTER_WIDTH, axis=-1), axis=-1)
+        assert attention.peak(row) == filtered.mean(axis=0).argmax()
 
 
 @given(SCORES)
@@ -98,6 +121,21 @@ def test_peaks_do_not_depend_on_how_rows_came(split: int) -> None:
     peaks = [whole.peak(row) for row in range(4, 10)]
     assert peaks == [pieces.peak(row) for row in range(4, 10)]
     assert [peak // 10 for peak in peaks] == [4, 5, 6, 7, 8, 9]
+
+
+def test_moments_in_buffers_are_those_of_the_formula() -> None:
+    """However rows came, mean and deviation are to the last bit what float64 sums of them give."""
+    rows = np.random.default_rng(0).random((3, 12, 50), np.float32)
+    running = RunningMoments(3, 50)
+    for count in (1, 2, 6, 12, 4):
+        added, squares = np.zeros((3, 50)), np.zeros((3, 50))
+        for row in range(count):
+            added += rows[:, row]
+            squares += np.square(rows[:, row], dtype=np.float64)
+        mean = added / count
+        deviation = np.sqrt(np.maximum(squares / count - mean * mean, 0))
+        found = running.upto(rows, count)
+        np.testing.assert_array_equal(found, (mean.astype(np.float32), deviation.astype(np.float32)))
 
 
 def test_no_rows_have_no_frames() -> None:

@@ -132,6 +132,19 @@ def test_scores_are_those_of_the_operator(logits: Float32, row: RowRules) -> Non
         assert answer["no_speech_prob"] == pytest.approx(scores.no_speech_prob, abs=max(step, 1e-6))
 
 
+@settings(deadline=None)
+@given(logits=rows())
+def test_sums_in_buffers_are_those_of_the_formula(logits: Float32) -> None:
+    """Sums and the no-speech probability are to the last bit what new arrays give."""
+    row = RowRules(no_speech=True, time_from=BEGIN, time_to=SIZE)
+    scores = SCORER.score(logits, row)
+    for kind, found in ((logits[:BEGIN], scores.text), (logits[BEGIN:], scores.time)):
+        highest = kind.max()
+        assert found.lse == float(highest) + float(np.log(np.exp(kind - highest).sum(dtype=np.float64)))
+    weights = np.exp(logits - logits.max())
+    assert scores.no_speech_prob == float(weights[SELECTION.no_speech] / weights.sum())
+
+
 def test_rows_without_candidates_cost_nothing() -> None:
     """Where only the no-speech probability is wanted, that of all raw logits, nothing else is told."""
     logits = np.zeros(SIZE, np.float32)
