@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.kernels.records import NO_ID
-from amanuensis.kernels.reference.noise import gumbel
+from amanuensis.kernels.reference.noise import Noise
 from amanuensis.npu.row_rules import KindScores, RowRules, RowScores, Selection
 
 Float32 = NDArray[np.float32]
@@ -15,7 +15,7 @@ NOTHING = KindScores()
 
 
 class RowScorer:
-    """Scores rows of one vocabulary in buffers of its own: no array is made for a row from which nothing is drawn.
+    """Scores rows of one vocabulary in buffers of its own: no array is made for a row.
 
     Not for use by several threads at once.
     """
@@ -23,9 +23,10 @@ class RowScorer:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._suppressed = [np.flatnonzero(mask) for mask in selection.masks]
-        self._ids = np.arange(selection.vocabulary, dtype=np.uint32)
+        self._noise: Noise | None = None  # where nothing is drawn it costs no memory
         self._allowed = np.empty(selection.vocabulary, np.float32)
         self._weights = np.empty(selection.vocabulary, np.float32)
+        self._temperature = np.empty((), np.float32)
         self._place = np.empty((), np.intp)
         self._highest = np.empty((), np.float32)
         self._total = np.empty((), np.float32)
@@ -70,10 +71,19 @@ class RowScorer:
         lse = values[0] + float(np.log(self._exact_total[()]))
         if rules.temperature <= 0:
             return KindScores(ids, values, lse)
-        noise = gumbel(rules.seed, rules.position, self._ids[kind])
-        scores = logits / np.float32(rules.temperature) + noise
-        at = int(scores.argmax())
+        scores = self._noisy(logits, kind, rules)
+        scores.argmax(out=self._place)
+        at = int(self._place)
         return KindScores(ids, values, lse, kind.start + at, float(logits[at]), float(scores[at]))
+
+    def _noisy(self, logits: Float32, kind: slice, rules: RowRules) -> Float32:
+        """Return logits / temperature + noise in a buffer."""
+        if self._noise is None:
+            self._noise = Noise(np.arange(self._selection.vocabulary))
+        self._temperature[()] = rules.temperature
+        scores = np.divide(logits, self._temperature, out=self._weights[: len(logits)])
+        scores += self._noise.gumbel(rules.seed, rules.position, kind)
+        return scores
 
     def _probability(self, logits: Float32, token: int) -> float:
         np.maximum.reduce(logits, out=self._highest)

@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanuensis.kernels.reference.noise import gumbel, mix, uniform
+from amanuensis.kernels.reference.noise import Noise, gumbel, mix, uniform
 from tests.kernels.figures import PATIENT
 
 IDS = np.arange(51_865)
+KEPT = Noise(IDS)
 KNOWN = [0.1143675446510315, 0.09278959035873413, 0.2892158627510071]  # seed 7, position 3, ids 0, 1 and 50,000
 
 
@@ -18,7 +19,9 @@ KNOWN = [0.1143675446510315, 0.09278959035873413, 0.2892158627510071]  # seed 7,
 def test_noise_of_an_id_depends_on_nothing_else(seed: int, position: int, first: int) -> None:
     """The noise of a slice of the vocabulary is the slice of the noise."""
     ids = np.arange(first, first + 50)
-    assert np.array_equal(gumbel(seed, position, IDS[: first + 50])[first:], gumbel(seed, position, ids))
+    alone = gumbel(seed, position, ids)
+    assert np.array_equal(gumbel(seed, position, IDS[: first + 50])[first:], alone)
+    assert np.array_equal(KEPT.gumbel(seed, position, slice(first, first + 50)), alone)
 
 
 def test_uniform_numbers_are_uniform() -> None:
