@@ -27,7 +27,7 @@ from tests.helpers.scripted_engine import INFO, Said, ScriptedEngine, ScriptedTo
 from tests.helpers.talk import script
 
 TICK = 8_000
-LONG = replace(INFO, max_window_s=28.0)
+LONG = replace(INFO, max_window_s=28.0, audio_context="padded")  # not cut before 13 s
 
 
 @dataclass
@@ -167,6 +167,22 @@ def test_windows_are_bounded() -> None:
             assert len(job.forced) < job.options.max_tokens <= 224
             transcriber.consume(answer(engine, *asked))
     assert end - transcriber.window_start <= 12 * 16_000
+
+
+def test_windows_are_cut_sooner_where_they_may_be_short() -> None:
+    """Speech without pauses is cut at half of the longest window, but a model that wants padding keeps four fifths."""
+    said = script(100, 6)
+    longest_s = {}
+    for audio_context in ("free", "padded"):
+        transcriber, engine = begin(said, info=replace(INFO, audio_context=audio_context)), ScriptedEngine(said, 6)
+        lengths = []
+        for newest in range(TICK, round(said[-1].end_ms * 16), TICK):
+            while asked := ask(transcriber, newest, said):
+                lengths.append((asked[1].stop - asked[1].start) / 16_000)
+                transcriber.consume(answer(engine, *asked))
+        longest_s[audio_context] = max(lengths)
+    assert 6.0 <= longest_s["free"] <= 7.0
+    assert 9.6 <= longest_s["padded"] <= 10.6
 
 
 def test_a_full_window_is_committed_without_agreement() -> None:
