@@ -51,6 +51,8 @@ class AttentionRows:
         """Return how much each row from `start` on listens to each frame, float32 [n, frames], judged by all rows."""
         heads, length, frames = len(self._rows), self._length, self._rows.shape[2]
         total = np.zeros((length - start, frames), np.float32)
+        if not len(total):
+            return total
         block = max(1, BLOCK_VALUES // (max(length, 1) * frames))
         for first in range(0, heads, block):
             rows = self._rows[first : first + block, :length]
@@ -144,42 +146,44 @@ class RunningMoments:
 class MedianFilter:
     """The median over FILTER_WIDTH frames of the last axis, mirrored at the ends; short inputs stay as they are.
 
-    What is filtered and what comes between lies in buffers of its own.
+    What is filtered and what comes between lies in buffers of its own, all rows in one line, for which NumPy needs no
+    iterator; what is computed across the end of a row is not read.
 
     Args:
-        shape: of what is filtered.
+        shape: of what is filtered, no axis of it 0.
 
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        *heads, frames = shape
-        self._frames = frames
-        self._padded = np.empty((*heads, frames + FILTER_WIDTH - 1), np.float32)
-        self._pairs = np.empty((2, *heads, frames + FILTER_WIDTH - 2), np.float32)
-        self._work = np.empty((5, *shape), np.float32)
+        *heads, self._frames = shape
+        self._padded = np.empty((*heads, self._frames + FILTER_WIDTH - 1), np.float32)
+        self._line = self._padded.reshape(-1)
+        self._pairs = np.empty((2, self._line.size - 1), np.float32)
+        self._work = np.empty((5, self._line.size), np.float32)
 
     def __call__(self, values: Float32) -> Float32:
         """Return float32 values of the shape filtered; the answer is overwritten by the next call."""
         half, frames = FILTER_WIDTH // 2, self._frames
         if frames <= half:
             return values
-        padded = self._padded
+        padded, line = self._padded, self._line
         padded[..., half:-half] = values
         padded[..., :half] = values[..., half:0:-1]
         padded[..., -half:] = values[..., -2 : -2 - half : -1]
         low, high = self._pairs  # the lesser and the greater of each two neighbours
-        np.minimum(padded[..., :-1], padded[..., 1:], out=low)
-        np.maximum(padded[..., :-1], padded[..., 1:], out=high)
-        lows, highs = ([pair[..., k : k + frames] for k in (0, 2, 4)] for pair in (low, high))
-        return self._median(lows, highs, padded[..., FILTER_WIDTH - 1 :])
+        np.minimum(line[:-1], line[1:], out=low)
+        np.maximum(line[:-1], line[1:], out=high)
+        count = line.size - FILTER_WIDTH + 1
+        lows, highs = ([pair[k : k + count] for k in (0, 2, 4)] for pair in (low, high))
+        return self._median(lows, highs, line[FILTER_WIDTH - 1 :]).reshape(padded.shape)[..., :frames]
 
     def _median(self, low: list[Float32], high: list[Float32], last: Float32) -> Float32:
-        """Return the element-wise median of three ordered pairs and one more; far faster than sorting small axes.
+        """Return a buffer that begins with the medians of three ordered pairs and one more.
 
-        The median of seven is neither the least nor the greatest of any six of them, and that of the five that are then
-        left neither of any four.
+        That is far faster than sorting small axes. The median of seven is neither the least nor the greatest of any six
+        of them, and that of the five that are then left neither of any four.
         """
-        a, b, c, d, e = self._work
+        a, b, c, d, e = self._work[:, : len(last)]
         np.maximum(low[0], low[1], out=a)  # a and b: the lesser ones of the pairs without the least
         np.maximum(np.minimum(low[0], low[1], out=b), low[2], out=b)
         np.minimum(high[0], high[1], out=c)  # c and d: the greater ones without the greatest
@@ -188,7 +192,8 @@ class MedianFilter:
         np.maximum(least, np.minimum(c, d, out=b), out=e)  # e and a: of those four the two in the middle
         np.minimum(greatest, np.maximum(c, d, out=c), out=a)
         np.minimum(np.maximum(e, a, out=c), last, out=c)
-        median: Float32 = np.maximum(np.minimum(e, a, out=b), c, out=b)
+        np.maximum(np.minimum(e, a, out=b), c, out=b)
+        median: Float32 = self._work[1]
         return median
 
 
