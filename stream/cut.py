@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -61,7 +62,9 @@ def next_word_from(word: TimedWord, end: int) -> int:
     return max(word.last, min(end - INEXACT, word.last + REACH))
 
 
-def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, quietest: Quietest) -> Cut | None:
+def find_cut(
+    words: Sequence[TimedWord], earliest: int, latest: int, keep: int, quietest: Quietest, *, least: float = -math.inf
+) -> Cut | None:
     """Return the best place to cut, None when there is none in the bounds.
 
     Args:
@@ -70,6 +73,7 @@ def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, 
         latest: position after which no cut is allowed.
         keep: so many words stay behind the cut, so that the decoder goes on after words that it hears.
         quietest: returns the quietest position between two positions.
+        least: score that a place must have.
 
     """
     best: Cut | None = None
@@ -79,7 +83,7 @@ def find_cut(words: Sequence[TimedWord], earliest: int, latest: int, keep: int, 
         if after < earliest or before.last > latest:
             continue
         score = _score(before, after)
-        if best is None or score >= best.score:
+        if score >= (best.score if best else least):
             position = quietest(after_peak(before.last, after), after) if after > before.last else before.last
             if earliest <= position <= latest:
                 best = Cut(position, n, score)

@@ -5,6 +5,7 @@ Positions are 16 kHz samples from the start of the stream.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
@@ -387,8 +388,9 @@ class Transcriber:
             return
         earliest = self._window_start + self._limit // 8 + max(0, length - self._limit // 2) // 2
         latest = audio_end - KEEP_AUDIO
-        cut = find_cut(self._forced, earliest, latest, KEEP_WORDS, self._audio.quietest)
-        if cut and (cut.score >= GOOD_PAUSE_S or length >= CUT_ANYWHERE_FROM[audio_context] * self._limit or crowded):
+        anywhere = crowded or length >= CUT_ANYWHERE_FROM[audio_context] * self._limit
+        least = -math.inf if anywhere else GOOD_PAUSE_S
+        if cut := find_cut(self._forced, earliest, latest, KEEP_WORDS, self._audio.quietest, least=least):
             self._move_window(cut.position, cut.n_words)
 
     def _move_window(self, position: int, n_words: int) -> None:

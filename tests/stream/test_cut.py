@@ -47,6 +47,22 @@ def test_the_bounds_hold() -> None:
     assert find_cut(found, 7 * SECOND, 8 * SECOND, 1, middle) is None
 
 
+def test_a_place_that_is_not_good_enough_is_not_looked_at() -> None:
+    """A cut has at least the score that is asked for; the sound of other places is left alone."""
+    found = [*words("a b c"), *words("d e f", at_s=3.0)]
+    best = find_cut(found, 0, 5 * SECOND, 2, middle)
+    assert best is not None
+    places: list[tuple[int, int]] = []
+
+    def quietest(start: int, stop: int) -> int:
+        places.append((start, stop))
+        return middle(start, stop)
+
+    assert find_cut(found, 0, 5 * SECOND, 2, quietest, least=best.score) == best
+    assert len(places) == 1
+    assert find_cut(found, 0, 5 * SECOND, 2, middle, least=best.score + 0.01) is None
+
+
 def test_all_words_may_leave() -> None:
     """With nothing to keep, the cut may lie after the last committed word."""
     found = words("a b")
