@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shards", type=int, help="shards of 500 sentences, for speakers of 40 voices (default: 1.5 a minute; 48)"
     )
+    parser.add_argument("--start", type=Path, help="a model folder to start from (default: random weights)")
     parser.add_argument("--model", type=Path, help="evaluate: a model folder (default: the exported one and its int8)")
     parser.add_argument("--speech", type=Path, help="evaluate: recorded speech (or AMANUENSIS_SPEECH_DIR)")
     parser.add_argument("--json", action="store_true", help="evaluate: print JSON lines")
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
     a = _parser().parse_args(arguments)
     folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
-    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards)
+    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start)
     try:
         if a.stage == "evaluate":
             stages.evaluate(job, a.model, a.speech, a.json)

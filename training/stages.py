@@ -27,6 +27,7 @@ class Job:
     threads: int
     jobs: int
     shards: int | None = None
+    start: Path | None = None
 
     @property
     def n_shards(self) -> int:
@@ -91,7 +92,7 @@ def train(job: Job) -> None:
     """Train until the minutes are over."""
     from amanuensis.training import trainer
 
-    trainer.run(trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads))
+    trainer.run(trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads, job.start))
 
 
 def export(job: Job) -> None:

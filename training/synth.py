@@ -76,7 +76,7 @@ def _one_shard(index: int) -> tuple[int, float, int]:
     writer = ShardWriter()
     for made, part, speech in _spoken(sentences, index, rng):
         samples, lead_s = disturb(speech, rng)
-        writer.add(features(speech, samples, lead_s), made.text, part.voice, made.domain)
+        writer.add(features(speech, samples, lead_s), made.written, part.voice, made.domain)
     hours = writer.write(plan.work / "shards" / f"{index:05d}")
     return index, hours, len(sentences) - len(writer)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from amanuensis.training.grow import start_from
 from amanuensis.training.loader import Batch, endless_batches
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
@@ -33,6 +34,7 @@ class Settings:
     device: str
     seed: int
     threads: int
+    start: Path | None = None  # a model folder or archive to start from
 
 
 class LossAlone(nn.Module):
@@ -56,6 +58,8 @@ class Training:
         vocabulary = Vocabulary(settings.work / "tokenizer.json")
         self.settings = settings
         self.model = Whisper(Dimensions(vocabulary.size, vocabulary.end)).to(settings.device)
+        if settings.start:
+            start_from(settings.start, self.model, vocabulary)
         self.loss = LossAlone(self.model)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.trained]
