@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from amanuensis.training.narrow import narrow_sentence
+from amanuensis.training.talk import talk_sentence
 
 HELD_OUT_ONE_IN = 200  # 0.5 % of all sentences, chosen by their content
 MAX_WORDS = 24
@@ -112,8 +113,19 @@ def narrow_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozen
 
     `exclude` names sentences, in normal form, that must not be trained on either.
     """
+    return _generated(narrow_sentence, "narrow", seed, held_out, exclude)
+
+
+def talk_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozenset()) -> Iterator[Sentence]:
+    """Yield general sentences of generated talk without end, as `narrow_sentences` does."""
+    return _generated(talk_sentence, "general", seed, held_out, exclude)
+
+
+def _generated(
+    kind: Callable[[random.Random], str], domain: str, seed: int, held_out: bool, exclude: frozenset[str]
+) -> Iterator[Sentence]:
     rng = random.Random(seed)
     while True:
-        made = sentence(narrow_sentence(rng), "narrow")
+        made = sentence(kind(rng), domain)
         if made is not None and (is_held_out(made.text) or made.text in exclude) == held_out:
             yield made

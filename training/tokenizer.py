@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from amanuensis.training.text import narrow_sentences, read_general
+from amanuensis.training.text import narrow_sentences, read_general, talk_sentences
 
 N_TEXT_TOKENS = 1024
 END, START, ENGLISH = "<|endoftext|>", "<|startoftranscript|>", "<|en|>"
@@ -15,6 +16,7 @@ TRANSLATE, TRANSCRIBE, START_OF_LM = "<|translate|>", "<|transcribe|>", "<|start
 PREVIOUS, NO_SPEECH, NO_TIMESTAMPS = "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"
 SPECIAL = (END, START, ENGLISH, TRANSLATE, TRANSCRIBE, START_OF_LM, PREVIOUS, NO_SPEECH, NO_TIMESTAMPS)
 MARKS = ".,?!;:"
+_GENERATED = 10_000  # sentences of a domain, at least
 TIMESTAMPS = tuple(f"<|{i * 0.02:.2f}|>" for i in range(1501))
 
 
@@ -22,9 +24,9 @@ def train(path: Path, text: Path | None, seed: int) -> None:
     """Train the tokeniser on the training sentences and write `tokenizer.json`; nothing if it is there."""
     if path.is_file():
         return
-    general, _ = read_general(text)
+    general = read_general(text)[0] or list(islice(talk_sentences(seed, held_out=False), _GENERATED))
     narrow = narrow_sentences(seed, held_out=False)
-    lines = [f" {next(narrow).written}" for _ in range(max(10_000, len(general) // 2))]
+    lines = [f" {next(narrow).written}" for _ in range(max(_GENERATED, len(general) // 2))]
     lines += [f" {made.written}" for made in general]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
