@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", type=Path, help=f"folder with general.txt, one sentence a line (or {TEXT_ENV})")
     parser.add_argument("--minutes", type=float, default=95, help="training time, after which the rate is 0")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--steps", type=int, help="training steps in place of minutes: the same weights on every run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the trainer (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="processes of the synthesis (default: 1)")
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
     a = _parser().parse_args(arguments)
     folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
-    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start)
+    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start, a.steps)
     try:
         if a.stage == "evaluate":
             stages.evaluate(job, a.model, a.speech, a.json)

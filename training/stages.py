@@ -27,6 +27,7 @@ class Job:
     threads: int
     jobs: int
     shards: int | None = None
+    steps: int | None = None
     start: Path | None = None
 
     @property
@@ -89,10 +90,11 @@ def demo(job: Job) -> None:
 
 
 def train(job: Job) -> None:
-    """Train until the minutes are over."""
+    """Train until the minutes or steps are over."""
     from amanuensis.training import trainer
 
-    trainer.run(trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads, job.start))
+    settings = trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads, job.start, job.steps)
+    trainer.run(settings)
 
 
 def export(job: Job) -> None:
