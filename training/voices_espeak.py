@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ctypes as c
 import os
-import re
 from functools import cache
 
 import numpy as np
 
-from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
+from amanuensis.training.speech import PHONE_ID, SPELLED_A, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 SYNCHRONOUS = 2
 INITIALIZE_PHONEME_EVENTS = 1
@@ -20,7 +19,6 @@ CHARS_UTF8 = 1
 PARAMETER_RATE, PARAMETER_PITCH, PARAMETER_RANGE = 1, 3, 4
 EVENT_LIST_TERMINATED, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
 NORMAL_RATE_WPM = 165
-_SPELLED_A = re.compile(r"(?<=\b[A-Z] )A\b|\bA(?= [A-Z]\b)")  # read as the article between other letters
 
 # espeak-ng's English phoneme mnemonics (its `phsource/ph_english*`) in terms of the US phone set.
 _MAP = {
@@ -116,7 +114,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
     lib.espeak_SetParameter(PARAMETER_RATE, round(NORMAL_RATE_WPM * manner.tempo / manner.formant), 0)
     lib.espeak_SetParameter(PARAMETER_PITCH, int(np.clip(50 + 40 * np.log2(manner.pitch / manner.formant), 0, 99)), 0)
     lib.espeak_SetParameter(PARAMETER_RANGE, int(np.clip(50 * manner.pitch_range, 0, 99)), 0)
-    text = _SPELLED_A.sub("eh", text)
+    text = SPELLED_A.sub("eh", text)
     data = text.encode("ascii")
     lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, CHARS_UTF8, None, None)
     if not collector.pieces or not collector.phonemes:

@@ -10,19 +10,11 @@ import pytest
 from amanuensis.training.pools import Place, Stock, endless_batches
 from amanuensis.training.schedule import stage_at
 from amanuensis.training.shards import FRAMES_PER_S, Features, ShardWriter
-from amanuensis.training.tokenizer import Vocabulary, train
+from amanuensis.training.tokenizer import Vocabulary
 from amanuensis.training.windows import Window
 
 Batches = Iterator[tuple[list[Window], Place]]
 BEGINNING = Place()
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    """A tokeniser of made sentences."""
-    path = Path(tmp_path_factory.mktemp("tokenizer")) / "tokenizer.json"
-    train(path, None, seed=1)
-    return Vocabulary(path)
 
 
 def write_shard(work: Path, name: str, seed: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from amanuensis.training import voices_espeak, voices_festival, voices_flite
 from amanuensis.training.cast import Part, perform, perform_festival
-from amanuensis.training.speech import Manner, SynthesisError
+from amanuensis.training.speech import PHONE_ID, Manner, SynthesisError
 
 TEXT = "Turn on the kitchen lights, at twenty two past two two seven."
 ENGINES = [
@@ -46,6 +46,16 @@ def test_phones_cover_the_sound_in_order(voice: str) -> None:
     ends = [end for end, _ in speech.phones]
     assert ends == sorted(ends)
     assert np.mean([phone < 200 for _, phone in speech.phones]) > 0.9
+
+
+@pytest.mark.parametrize("voice", ENGINES)
+@pytest.mark.parametrize("text", ["That's S A I D.", "A N N A", "J A N E, A."])
+def test_a_spelled_a_is_not_read_as_the_article(voice: str, text: str) -> None:
+    """Every A among letters has the vowel of its name, as J has."""
+    speech = perform(text, Part(voice, Manner()))
+    named = sum(phone == PHONE_ID["ey"] for _, phone in speech.phones)
+    assert named == text.count("A") + text.count("J")
+    assert len(speech.words) == len(text.split())
 
 
 @pytest.mark.parametrize("voice", ENGINES[:2])
