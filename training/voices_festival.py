@@ -99,7 +99,7 @@ def _lines(orders: list[Order], folder: Path) -> Iterator[str]:
             f"(set! int_lr_params '((target_f0_mean {mean_hz}) (target_f0_std {spread_hz})"
             " (model_f0_mean 170) (model_f0_std 34)))"
         )
-        yield f'(say_one "{SPELLED_A.sub("ay", order.text)}" "{folder}/{i:05d}")'
+        yield f'(say_one "{read}" "{folder}/{i:05d}")'
 
 
 def _read(stem: Path, text: str) -> Speech | None:
