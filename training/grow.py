@@ -19,16 +19,16 @@ def start_from(folder: Path, model: Whisper, vocabulary: Vocabulary) -> None:
     """Put the weights of the model folder `folder` into `model`, which has at least as many encoder layers.
 
     Raises:
-        ValueError: if the two have other widths or decoder depths.
+        RuntimeError: if the two have other widths or decoder depths, or the earlier one is deeper.
 
     """
     old_vocabulary = Vocabulary(folder / "tokenizer.json")
     old = load(folder, old_vocabulary)
     a, b = old.dimensions, model.dimensions
     if (a.width, a.heads, a.hidden, a.decoder_layers) != (b.width, b.heads, b.hidden, b.decoder_layers):
-        raise ValueError(f"{folder}: its layers do not fit the model that is trained: {a}, {b}")
+        raise RuntimeError(f"{folder}: its layers do not fit the model that is trained: {a}, {b}")
     if a.encoder_layers > b.encoder_layers:
-        raise ValueError(f"{folder}: has {a.encoder_layers} encoder layers, more than the {b.encoder_layers} trained")
+        raise RuntimeError(f"{folder}: has {a.encoder_layers} encoder layers, more than the {b.encoder_layers} trained")
     state = model.state_dict()
     kept = {name: value for name, value in old.state_dict().items() if state[name].shape == value.shape}
     model.load_state_dict(kept, strict=False)
