@@ -15,7 +15,7 @@ help:
 	@echo 'make lint       style and types'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|train'
 
 setup:
 	@script/setup
