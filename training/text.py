@@ -63,8 +63,13 @@ def _as_sentence(words: str) -> str:
 
 
 def normal_form(spoken: str) -> str:
-    """Return lower-case words with their apostrophes and single spaces, nothing else: what word errors are counted in."""
+    """Return lower-case words with their apostrophes and single spaces, nothing else."""
     return " ".join(_NOT_SPOKEN.sub(" ", spoken.lower().replace("-", " ")).split())
+
+
+def spoken_words(text: str) -> list[str]:
+    """Return the words of a text as word errors compare them: in normal form, "mr" as "mister"."""
+    return [_ABBREVIATIONS.get(word, word) for word in normal_form(text).split()]
 
 
 def is_held_out(text: str) -> bool:
