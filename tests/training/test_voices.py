@@ -1,13 +1,14 @@
 """Tests of the synthesisers, on the real libraries; skipped where one is not installed."""
 
 import re
+from itertools import groupby
 
 import numpy as np
 import pytest
 
-from amanuensis.training import voices_espeak, voices_festival, voices_flite
+from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
 from amanuensis.training.cast import Part, perform, perform_festival
-from amanuensis.training.speech import PHONE_ID, Manner, SynthesisError
+from amanuensis.training.speech import PHONE_ID, Manner, Speech, SynthesisError
 
 TEXT = "Turn on the kitchen lights, at twenty two past two two seven."
 ENGINES = [
@@ -17,6 +18,12 @@ ENGINES = [
     pytest.param(
         "espeak:en-us+f3",
         marks=pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed"),
+    ),
+    *(
+        pytest.param(
+            f"pico:{voice}", marks=pytest.mark.skipif(not voices_pico.available(), reason="ttspico is not installed")
+        )
+        for voice in voices_pico.VOICES
     ),
     pytest.param(
         "festival:kal", marks=pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
@@ -58,12 +65,48 @@ def test_a_spelled_a_is_not_read_as_the_article(voice: str, text: str) -> None:
     assert len(speech.words) == len(text.split())
 
 
-@pytest.mark.parametrize("voice", ENGINES[:2])
+@pytest.mark.parametrize("voice", ENGINES[:4])
 def test_tempo_makes_speech_shorter(voice: str) -> None:
     """Half as fast again takes about two thirds of the time."""
     slow = len(perform(TEXT, Part(voice, Manner())).samples)
     fast = len(perform(TEXT, Part(voice, Manner(tempo=1.5))).samples)
     assert 0.5 < fast / slow < 0.85
+
+
+PICO = pytest.mark.skipif(
+    not (voices_pico.available() and voices_flite.available()), reason="ttspico or libflite1 is not installed"
+)
+
+
+@PICO
+@pytest.mark.parametrize("voice", voices_pico.VOICES)
+def test_pico_names_the_phones_that_flite_names(voice: str) -> None:
+    """The codes of both languages stand for the right phones."""
+    plain = "sells two big red boats yes man thinks five cheap jobs"
+    pico, flite = voices_pico.speak(plain, voice, Manner()), voices_flite.speak(plain, "slt", Manner())
+    assert _phones(pico) == _phones(flite)
+
+
+def _phones(speech: Speech) -> list[int]:
+    return [phone for phone, _ in groupby(phone for _, phone in speech.phones)]
+
+
+@PICO
+@pytest.mark.parametrize("voice", voices_pico.VOICES)
+def test_picos_sibilants_hiss_at_their_times(voice: str) -> None:
+    """The samples change sign most within the sibilants as they are, less so within those 20 ms earlier or later."""
+    speech = voices_pico.speak("six sheep cross this icy street so she sits still", voice, Manner())
+    ends_s = [end_s for end_s, _ in speech.phones]
+    hissing = np.isin([phone for _, phone in speech.phones], [PHONE_ID[name] for name in ("s", "sh", "z")])
+    crossings = np.diff(np.sign(speech.samples + 1e-3)) != 0  # silence has none
+    times_s = np.arange(len(crossings)) / speech.rate
+
+    def rate(shift_s: float) -> float:
+        inside = np.searchsorted(ends_s, np.clip(times_s - shift_s, 0, ends_s[-1]))
+        return float(crossings[hissing[inside]].mean())
+
+    assert rate(0) > rate(-0.02)
+    assert rate(0) > rate(0.02)
 
 
 @pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed")
