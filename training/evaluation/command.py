@@ -10,6 +10,7 @@ from pathlib import Path
 
 from amanuensis.benchmarks.common import header
 from amanuensis.npu.store import resolve
+from amanuensis.training import testset
 from amanuensis.training.evaluation import report, sets
 from amanuensis.training.evaluation.decoding import Recogniser
 from amanuensis.training.evaluation.loaders import disagreements
@@ -41,9 +42,15 @@ def forms_of(job: Job, model: str | None) -> list[Form]:
     ]
 
 
+def _clips(job: Job) -> Path:
+    folder = job.work / "test"
+    testset.make(folder, job.text, job.seed, testset.Sizes())
+    return folder
+
+
 def _measure(job: Job, asked: Asked) -> None:
     forms = forms_of(job, asked.model)
-    material = gather(job.work / "test", asked.speech, job.seed, asked.limit)
+    material = gather(_clips(job), asked.speech, job.seed, asked.limit)
     measured: dict[str, Measured] = {}
     for form in forms:
         started_s = time.perf_counter()
@@ -78,7 +85,7 @@ def _write(
 
 def _compare_loaders(job: Job, asked: Asked) -> None:
     form = forms_of(job, asked.model)[0]
-    clips = at_most(sets.synthetic(job.work / "test"), asked.limit or LOADED_OF_A_SET)
+    clips = at_most(sets.synthetic(_clips(job)), asked.limit or LOADED_OF_A_SET)
     sounds = [clip.sound for clip in clips]
     ours = Recogniser.load(form.folder, "float32", job.threads).texts(sounds, padded=True)
     found = disagreements(ours, form.folder, sounds)

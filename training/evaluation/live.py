@@ -1,6 +1,6 @@
 """What the daemon's stream makes of a model: words where nobody speaks, and live captions against whole recordings.
 
-The session is that of the daemon, fed 100 ms at a time on a clock that stands still while anything is computed.
+The session is that of the daemon, on a clock that stands still while anything is computed.
 """
 
 from __future__ import annotations
