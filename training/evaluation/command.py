@@ -14,7 +14,7 @@ from amanuensis.training import testset
 from amanuensis.training.evaluation import report, sets
 from amanuensis.training.evaluation.decoding import Recogniser
 from amanuensis.training.evaluation.loaders import disagreements
-from amanuensis.training.evaluation.measure import Form, Measured, at_most, gather, measure
+from amanuensis.training.evaluation.measure import Form, Material, Measured, at_most, gather, measure
 from amanuensis.training.evaluation.scores import Ratio, differences
 from amanuensis.training.stages import Asked, Job
 
@@ -56,16 +56,24 @@ def _measure(job: Job, asked: Asked) -> None:
         started_s = time.perf_counter()
         measured[form.name] = measure(Recogniser.load(form.folder, form.precision, job.threads), material)
         print(f"{form.name}: {form.folder}, {time.perf_counter() - started_s:.0f} s", file=sys.stderr, flush=True)
-    first, *others = measured.values()
-    against_first = {
-        name: differences(material.utterances, first.errors, other.errors)
-        for name, other in zip(list(measured)[1:], others, strict=True)
-    }
+    against_first = _against_first(material, measured)
     print(report.readable(measured, against_first), flush=True)
     if asked.json:
         _write(asked.json, job, forms, measured, against_first)
     if failed := [name for name, some in measured.items() if not some.is_from_sound]:
         raise RuntimeError(f"the controls failed for {', '.join(failed)}: see their table")
+
+
+def _against_first(material: Material, measured: dict[str, Measured]) -> dict[str, dict[str, Ratio]]:
+    """Return by form and set how much higher its error rate is than that of the first; also of all clips together."""
+    (_, first), *others = measured.items()
+    clips = [replace(clip, set="all synthetic clips") for clip in material.clips]
+    n = len(clips)
+    return {
+        name: differences(clips, first.errors[:n], other.errors[:n])
+        | differences(material.utterances, first.errors, other.errors)
+        for name, other in others
+    }
 
 
 def _write(
