@@ -401,7 +401,7 @@ _SENTENCE_STARTS = frozenset(
     )
 )
 
-_KINDS: tuple[tuple[Callable[[random.Random], str], int], ...] = (
+KINDS: tuple[tuple[Callable[[random.Random], str], int], ...] = (
     (_statement, 24), (_description, 10), (_question, 9), (_introduction, 9), (_spelling, 7), (_address, 3),
     (_meeting, 14),
     (_request, 8), (_small_talk, 7), (_news, 8), (_technical, 8), (_hesitant, 13),
@@ -410,6 +410,6 @@ _KINDS: tuple[tuple[Callable[[random.Random], str], int], ...] = (
 
 def talk_sentence(rng: random.Random) -> str:
     """Return one random sentence with case and marks; `text.sentence` may still refuse it as too long."""
-    kinds, weights = zip(*_KINDS, strict=True)
+    kinds, weights = zip(*KINDS, strict=True)
     said = rng.choices(kinds, weights)[0](rng)
     return said[0].upper() + said[1:]

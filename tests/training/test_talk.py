@@ -3,14 +3,14 @@
 import random
 import re
 
-from amanuensis.training.talk import _KINDS, talk_sentence
+from amanuensis.training.talk import KINDS, talk_sentence
 from amanuensis.training.text import MAX_WORDS, sentence
 
 
 def test_every_sentence_can_be_spoken_word_for_word() -> None:
     """Whatever the kind, a sentence is refused for nothing but its length, and rarely so."""
     rng = random.Random(1)
-    for kind, _ in _KINDS:
+    for kind, _ in KINDS:
         made = [kind(rng) for _ in range(300)]
         long = [said for said in made if len(said.replace("-", " ").split()) > MAX_WORDS]
         assert len(long) <= 9, kind.__name__
