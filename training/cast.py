@@ -124,6 +124,13 @@ class Part:
     manner: Manner
 
 
+def missing() -> list[str]:
+    """Return the voices heard in training that this machine lacks, as "engine:voice", or the engine alone."""
+    engines = {"flite": voices_flite, "pico": voices_pico, "espeak": voices_espeak}
+    festival = [f"festival:{voice}" for voice in FESTIVAL_SEEN if voice not in voices_festival.installed()]
+    return [*(name for name, engine in engines.items() if not engine.available()), *festival]
+
+
 def random_part(rng: np.random.Generator) -> Part:
     """Return a voice heard in training (festival's, which work in lists, aside) in a random manner."""
     manner = random_manner(rng)

@@ -13,7 +13,7 @@ import numpy as np
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import augment, demo, noises, voices_festival
-from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
+from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival, random_part
 from amanuensis.training.shards import N_MELS, ShardWriter, features
 from amanuensis.training.speech import Float32, Speech, SynthesisError
 from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general, talk_sentences
@@ -46,6 +46,8 @@ def run(plan: Plan, jobs: int) -> None:
     todo = [i for i in range(plan.n_shards) if not (folder / f"{i:05d}.jsonl").is_file()]
     general, _ = read_general(plan.text)
     order = np.random.default_rng(plan.seed).permutation(len(general))
+    if lacking := missing():
+        print(f"synth: not installed and left out: {', '.join(lacking)}", flush=True)
     started_s = time.monotonic()
     context = multiprocessing.get_context("fork")
     with context.Pool(jobs, _start_worker, (plan, [general[i] for i in order])) as pool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
-from amanuensis.training.cast import Part, perform, perform_festival
+from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival
 from amanuensis.training.speech import PHONE_ID, Manner, Speech, SynthesisError
 
 TEXT = "Turn on the kitchen lights, at twenty two past two two seven."
@@ -122,3 +122,12 @@ def test_festival_reads_a_list_in_one_run() -> None:
     parts = [Part("festival:kal", Manner()), Part("festival:kal", Manner(tempo=1.2))]
     spoken = perform_festival(["one two", "three"], parts)
     assert [len(s.words) for s in spoken if s is not None] == [2, 1]
+
+
+def test_voices_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no program is found, festival's voices are missing, each by its name."""
+    monkeypatch.setenv("PATH", "")
+    voices_festival.installed.cache_clear()
+    lacking = missing()
+    voices_festival.installed.cache_clear()
+    assert [name for name in lacking if name.startswith("festival:")] == [f"festival:{v}" for v in FESTIVAL_SEEN]
