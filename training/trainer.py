@@ -39,6 +39,11 @@ class Settings:
     start: Path | None = None  # a model folder to start from
     steps: int | None = None  # in place of the minutes, so that a run can be repeated exactly
 
+    @property
+    def log_every(self) -> int:
+        """Steps between lines of the log: ten lines or more in a run of known length."""
+        return min(LOG_EVERY, -(-self.steps // 10)) if self.steps else LOG_EVERY
+
 
 class LossAlone(nn.Module):
     """The model and its losses as one function of a batch, so that weights of another type can be put in."""
@@ -152,7 +157,7 @@ def run(settings: Settings) -> None:
         log.add(training.step(batch), batch.seconds)
         training.place = place
         training.elapsed_s += time.monotonic() - began_s
-        if training.steps % LOG_EVERY == 0:
+        if training.steps % settings.log_every == 0:
             print(log.line(training), flush=True)
         if time.monotonic() - saved_s > SAVE_EVERY_S:
             training.save()
