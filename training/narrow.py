@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Callable
 
-
 _QUESTION = re.compile(r"((computer|okay|hey), )?(please )?(can|could) you |.*\b(what|how far)\b")
 
 
