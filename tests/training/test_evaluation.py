@@ -175,6 +175,7 @@ def test_errors_come_from_the_sound(recogniser: Recogniser, clips: list[Utteranc
     """The real model reads narrow clips, hears nothing in silence, and texts of other clips are nearly all wrong."""
     narrow = [clip for clip in clips if clip.set == "narrow_seen"]
     noises = [live.NonSpeech(np.zeros(32_000, np.float32), kind) for kind in ("silence", "silence", live.RECORDED)]
+    noises.append(live.NonSpeech(np.pad(narrow[0].sound, 16_000), "speech"))
     talk = live.talks(narrow, ["narrow_seen"], 1)
     found = measure(recogniser, Material(narrow, narrow, noises, talk))
     assert found.scores["narrow_seen", "all"].wer.value < 0.3
@@ -183,8 +184,13 @@ def test_errors_come_from_the_sound(recogniser: Recogniser, clips: list[Utteranc
     assert found.silent.errors.del_ == found.silent.errors.n > 0
     assert found.is_from_sound
     assert not replace(found, shuffled=found.scores["narrow_seen", "all"]).is_from_sound
-    assert {kind: i.hours * 3600 for kind, i in found.inventions.items()} == {"made": 4, "recorded": 2, "silence": 4}
-    assert found.inventions["silence"].captioned.value == 0
+    assert found.inventions["silence"].hours == pytest.approx(4 / 3600)
+    assert found.inventions["recorded"].hours == pytest.approx(2 / 3600)
+    assert found.inventions["silence"].captioned.value == found.inventions["silence"].decoded.value == 0
+    said = len(narrow[0].text.split())
+    heard = found.inventions["speech"]
+    assert (heard.captioned.value, heard.decoded.value) == pytest.approx((said / heard.hours,) * 2)
+    assert found.inventions["made"].captioned.value == pytest.approx(said / (heard.hours + 4 / 3600))
     captions = found.captions["narrow_seen_talk"]
     assert captions.offline.errors.n == captions.streaming.errors.n == len(talk[0].text.split())
     assert captions.streaming.wer.value < 0.5

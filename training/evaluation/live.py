@@ -25,8 +25,8 @@ from amanuensis.training.evaluation.sets import Utterance
 from amanuensis.training.speech import Float32
 from amanuensis.training.text import spoken_words
 
-PIECE_S = 30.0
-PIECES_OF_A_KIND = 6  # 12 kinds: 36 minutes
+PIECE_S = 10.0
+PIECES_OF_A_KIND = 18  # 12 kinds: 36 minutes
 LEVELS_DBFS = (-50.0, -15.0)
 MADE, RECORDED = WHOLES = ("made", "recorded")
 TALK_CLIPS = 6  # joined with pauses to one recording
@@ -59,7 +59,7 @@ def _mixed(rng: np.random.Generator, n: int) -> Float32:
 
 
 def made_non_speech(seed: int, pieces: int) -> list[NonSpeech]:
-    """Return so many pieces of 30 s of each kind of made noise, of mixtures of them, and of digital silence."""
+    """Return so many pieces of 10 s of each kind of made noise, of mixtures of them, and of digital silence."""
     rng = np.random.default_rng((seed, 8))
     kinds: list[Callable[[np.random.Generator, int], Float32]] = [*dict.fromkeys(noises.KINDS), _mixed, _silence]
     return [
