@@ -5,7 +5,7 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long guard lint bench train
+.PHONY: help setup run test test-long guard lint bench train evaluate
 
 help:
 	@echo 'make setup      the runtime in .venv'
@@ -15,7 +15,8 @@ help:
 	@echo 'make lint       style and types'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects'
+	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|train'
 
 setup:
 	@script/setup
@@ -40,3 +41,6 @@ bench:
 
 train:
 	@script/train $(ARGS)
+
+evaluate:
+	@script/evaluate $(ARGS)

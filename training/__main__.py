@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from amanuensis.npu.engine.api import EngineError
 from amanuensis.training import stages
-from amanuensis.training.stages import Job
+from amanuensis.training.stages import Asked, Job
 
 TEXT_ENV = "AMANUENSIS_TEXT_DIR"
 _STAGES: dict[str, Callable[[Job], None]] = {
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("work"), help="folder of all data (default: work)")
     parser.add_argument("--text", type=Path, help=f"folder with general.txt, one sentence a line (or {TEXT_ENV})")
     parser.add_argument("--minutes", type=float, default=95, help="training time, after which the rate is 0")
+    parser.add_argument("--steps", type=int, help="training steps in place of minutes: the same weights on every run")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the trainer (default: 1)")
@@ -42,9 +44,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shards", type=int, help="shards of 500 sentences, for speakers of 40 voices (default: 1.5 a minute; 48)"
     )
-    parser.add_argument("--model", type=Path, help="evaluate: a model folder (default: the exported one and its int8)")
+    parser.add_argument("--start", type=Path, help="a model folder to start from (default: random weights)")
+    parser.add_argument(
+        "--model", help="evaluate: a model folder or name (default: what was exported, and its int8 twin)"
+    )
     parser.add_argument("--speech", type=Path, help="evaluate: recorded speech (or AMANUENSIS_SPEECH_DIR)")
-    parser.add_argument("--json", action="store_true", help="evaluate: print JSON lines")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="evaluate: write the figures there as well")
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate: utterances of each set (default: all)")
+    parser.add_argument(
+        "--loaders", action="store_true", help="evaluate: only compare with transformers and faster-whisper"
+    )
     return parser
 
 
@@ -52,13 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
     a = _parser().parse_args(arguments)
     folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
-    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards)
+    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start, a.steps)
     try:
         if a.stage == "evaluate":
-            stages.evaluate(job, a.model, a.speech, a.json)
+            stages.evaluate(job, Asked(a.model, a.speech, a.json, a.limit, a.loaders))
         else:
             _STAGES[a.stage](job)
-    except (OSError, ImportError, RuntimeError) as error:
+    except (OSError, ImportError, RuntimeError, EngineError) as error:
         print(f"training {a.stage}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -31,12 +31,16 @@ def with_formant(speech: Speech, formant: float) -> Speech:
 
 
 def room_response(rng: np.random.Generator) -> Float32:
-    """Return a made-up room response: the direct sound, then decaying noise (T60 0.1 to 0.6 s)."""
-    t60_s = rng.uniform(0.1, 0.6)
+    """Return the response of a made-up room of any kind: T60 0.1 to 0.6 s, the speaker near or far."""
+    return decaying(rng, rng.uniform(0.1, 0.6), (-12, 3))
+
+
+def decaying(rng: np.random.Generator, t60_s: float, tail_db: tuple[float, float]) -> Float32:
+    """Return the direct sound, then noise that decays by 60 dB in `t60_s`; `tail_db` bounds its power beside it."""
     t = np.arange(int(t60_s * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(t)) * 10 ** (-3 * t / t60_s)
     tail[: int(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0
-    tail *= 10 ** (rng.uniform(-12, 3) / 20) / np.sqrt(np.sum(tail**2) + 1e-9)
+    tail *= 10 ** (rng.uniform(*tail_db) / 20) / np.sqrt(np.sum(tail**2) + 1e-9)
     tail[0] = 1.0
     return tail.astype(np.float32)
 

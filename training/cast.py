@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amanuensis.training import voices_espeak, voices_festival, voices_flite
+from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
 from amanuensis.training.augment import random_manner, with_formant
 from amanuensis.training.speech import Manner, Speech, SynthesisError
 
@@ -113,7 +113,7 @@ VARIANTS = [
 UNSEEN_ESPEAK = ("en-gb-scotland", "en-us+klatt3", "en-us+linda", "en+m7")
 UNSEEN = ("festival:ked", *(f"espeak:{voice}" for voice in UNSEEN_ESPEAK))
 FESTIVAL_SEEN = ("kal", "slt-hts")
-_FLITE_SHARE = 0.55  # of the sentences; the rest is espeak-ng's
+SHARES = {"flite": 0.47, "pico": 0.15}  # of the sentences; the rest, and what is missing, is espeak-ng's
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,27 @@ class Part:
     manner: Manner
 
 
+def missing() -> list[str]:
+    """Return the voices heard in training that this machine lacks, as "engine:voice", or the engine alone."""
+    engines = {"flite": voices_flite, "pico": voices_pico, "espeak": voices_espeak}
+    festival = [f"festival:{voice}" for voice in FESTIVAL_SEEN if voice not in voices_festival.installed()]
+    return [*(name for name, engine in engines.items() if not engine.available()), *festival]
+
+
 def random_part(rng: np.random.Generator) -> Part:
     """Return a voice heard in training (festival's, which work in lists, aside) in a random manner."""
     manner = random_manner(rng)
-    if rng.random() < _FLITE_SHARE and voices_flite.available():
+    drawn = rng.random()
+    if drawn < SHARES["flite"] and voices_flite.available():
         return Part(f"flite:{rng.choice(voices_flite.VOICES)}", manner)
+    if 0 <= drawn - SHARES["flite"] < SHARES["pico"] and voices_pico.available():
+        return Part(f"pico:{rng.choice(voices_pico.VOICES)}", manner)
     accent, variant = rng.choice(ACCENTS), rng.choice(VARIANTS)
     return Part(f"espeak:{accent}+{variant}" if rng.random() < 0.9 else f"espeak:{accent}", manner)
 
 
 def perform(text: str, part: Part) -> Speech:
-    """Return `text` spoken by a flite or espeak-ng voice, at 16 kHz.
+    """Return `text` spoken by a voice that needs no list, or by one of festival's, at 16 kHz.
 
     Raises:
         SynthesisError: if the sentence cannot be spoken with known word times.
@@ -143,6 +153,8 @@ def perform(text: str, part: Part) -> Speech:
     engine, _, voice = part.voice.partition(":")
     if engine == "flite":
         speech = voices_flite.speak(text, voice, part.manner)
+    elif engine == "pico":
+        speech = voices_pico.speak(text, voice, part.manner)
     elif engine == "espeak":
         speech = voices_espeak.speak(text, voice, part.manner)
     else:

@@ -18,7 +18,7 @@ from amanuensis.training.tokenizer import Vocabulary, merges_and_vocabulary
 
 MODEL_NAME = "builtin"
 WINDOW_S = 12.0  # longer windows were rare in training and are read worse
-TEXT_FORM = "lower-case words and apostrophes, numbers as words, no other punctuation"
+TEXT_FORM = "case and marks as Whisper writes them, numbers as words"
 _TRAINING_ONLY = ("phone_head.", "ctc_head.")
 
 

@@ -1,37 +1,16 @@
-"""Endless batches of training windows from the shards that are on disk, new ones taken up as they come."""
+"""Batches of training windows as tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from amanuensis.training.schedule import Stage, stage_at
-from amanuensis.training.shards import FRAMES_PER_S, Features, Item, Shard
-from amanuensis.training.speech import Float32
+from amanuensis.training.shards import FRAMES_PER_S
 from amanuensis.training.tokenizer import Vocabulary
-from amanuensis.training.windows import (
-    FRAMES_PER_POSITION,
-    IGNORED,
-    MAX_WINDOW_FRAMES,
-    Recipe,
-    Sound,
-    Window,
-    cut,
-    excerpt,
-    finish,
-    interrupt,
-    join,
-    silence,
-)
-
-_POOL = 96  # windows sorted by length together
-_PAUSE_FRAMES = (4, 120)
-_SHORTEST_EXCERPT = 20  # frames
+from amanuensis.training.windows import FRAMES_PER_POSITION, IGNORED, Window
 
 
 @dataclass(frozen=True)
@@ -46,140 +25,6 @@ class Batch:
     ctc: Tensor  # int64 [total]
     ctc_lengths: Tensor  # int64 [b]
     seconds: float
-
-
-def endless_batches(work: Path, progress: Callable[[], float], seed: int) -> Iterator[Batch]:
-    """Yield batches without end, drawn as the curriculum says at the progress of the moment."""
-    vocabulary = Vocabulary(work / "tokenizer.json")
-    rng = np.random.default_rng(seed)
-    stock = Stock(work, rng)
-    while True:
-        stock.refresh()
-        stage = stage_at(progress())
-        pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
-        batches = list(_batches(pool, stage.batch_s))
-        for i in rng.permutation(len(batches)):
-            yield collate(batches[i], vocabulary)
-
-
-class Stock:
-    """The sentences of all shards on disk, by domain."""
-
-    def __init__(self, work: Path, rng: np.random.Generator) -> None:
-        self._folder, self._rng = work / "shards", rng
-        self._noise = np.load(work / "noise.npy", mmap_mode="r")
-        self._known: set[Path] = set()
-        self._items: dict[str, list[tuple[Shard, Item]]] = {"narrow": [], "general": []}
-
-    def refresh(self) -> None:
-        """Take up shards that have come since."""
-        for index in sorted(set(self._folder.glob("*.jsonl")) - self._known):
-            shard = Shard.open(index)
-            for item in shard.items:
-                self._items[item.domain].append((shard, item))
-            self._known.add(index)
-
-    def sentence(self, domain: str) -> tuple[Shard, Item]:
-        """Return a random sentence of a domain, or of the other one if it has none."""
-        items = self._items[domain] or self._items["narrow"]
-        return items[int(self._rng.integers(len(items)))]
-
-    def noise(self, n_frames: int, babble: bool) -> Float32:
-        """Return `n_frames` of one made noise, repeated as needed; with `babble`, sometimes another voice."""
-        if babble and self._rng.random() < 0.15:
-            shard, item = self.sentence("general")
-            clip = np.asarray(shard.features_of(item).mel, np.float32)
-        else:
-            clip = np.asarray(self._noise[int(self._rng.integers(len(self._noise)))], np.float32)
-        clip = np.roll(clip, int(self._rng.integers(len(clip))), axis=0)
-        return np.tile(clip, (n_frames // len(clip) + 1, 1))[:n_frames]
-
-
-def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Generator) -> Window:
-    """Return one random training window."""
-    recipe = stage.recipe
-    if rng.random() < recipe.empty:
-        return _empty(stock, vocabulary, recipe, rng)
-    domain = "narrow" if rng.random() < stage.narrow else "general"
-    sound = _joined(stock, recipe, domain, rng)
-    sound = _shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng)
-    if rng.random() < recipe.interrupted:
-        sound = interrupt(sound, stock.noise(len(sound.mel), babble=False), float(rng.uniform(-2, 0.3)))
-    noise = stock.noise(len(sound.mel), babble=True) if rng.random() < 0.2 + 0.5 * recipe.augmentation else None
-    return finish(sound, vocabulary, recipe, noise, rng)
-
-
-def _joined(stock: Stock, recipe: Recipe, domain: str, rng: np.random.Generator) -> Sound:
-    limit = recipe.longest_s * FRAMES_PER_S
-    want = float(rng.uniform(0.3, 1) * limit) if rng.random() < recipe.joined else 0.0
-    parts: list[tuple[Features, str]] = []
-    n_frames = 0
-    while not parts or n_frames < want:
-        shard, item = stock.sentence(domain)
-        if parts and n_frames + item.n_frames + _PAUSE_FRAMES[1] * 2 > MAX_WINDOW_FRAMES:
-            break
-        parts.append((shard.features_of(item), item.text))
-        n_frames += item.n_frames + _PAUSE_FRAMES[1]
-    gaps = [0, *(2 * int(rng.integers(*_PAUSE_FRAMES) // 2) for _ in parts[1:]), 0]
-    before = stock.sentence(domain)[1].text.split()
-    sound = join(parts, gaps, before)
-    return sound if len(sound.mel) <= MAX_WINDOW_FRAMES else cut(sound, 0, MAX_WINDOW_FRAMES)
-
-
-def _shortened(sound: Sound, recipe: Recipe, rng: np.random.Generator) -> Sound | None:
-    """Return part of the sound as the recipe has it, or None if this window is to stay whole."""
-    if rng.random() < recipe.cut and len(sound.mel) > 200:
-        start = 2 * int(rng.integers(0, len(sound.mel) // 4))
-        return cut(sound, start, 2 * int(rng.integers((start + 100) // 2, len(sound.mel) // 2 + 1)))
-    if not sound.words:
-        return None
-    last, lead, tail = len(sound.words) - 1, *(int(slack) for slack in rng.integers(0, 10, 2))
-    if rng.random() < recipe.tight:
-        return excerpt(sound, 0, last, lead, tail)
-    if rng.random() < recipe.excerpt:
-        first = int(rng.integers(last + 1))
-        last = min(last, first + int(rng.integers(3)))
-        if sound.words[last].end - sound.words[first].start >= _SHORTEST_EXCERPT:
-            return excerpt(sound, first, last, lead // 3, tail // 3)
-    return None
-
-
-def _lengthened(sound: Sound, recipe: Recipe, rng: np.random.Generator) -> Sound:
-    """Return the sound with the silence after it that the recipe has."""
-    if rng.random() < recipe.padded_full:
-        return _padded(sound, int(rng.uniform(len(sound.mel), MAX_WINDOW_FRAMES)))
-    if rng.random() < recipe.padded:
-        return _padded(sound, len(sound.mel) + int(rng.uniform(50, 300)))
-    return sound
-
-
-def _padded(sound: Sound, n_frames: int) -> Sound:
-    more = max(0, min(n_frames, MAX_WINDOW_FRAMES) - len(sound.mel)) // 2 * 2
-    phones = np.concatenate([sound.phones, np.zeros(more // 2, np.uint8)])
-    return replace(sound, mel=np.concatenate([sound.mel, silence(more)]), phones=phones)
-
-
-def _empty(stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
-    """Return a window without speech: silence, faint noise, or noise and music as loud as speech."""
-    n_frames = 2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500))
-    mel = silence(n_frames)
-    kind = rng.random()
-    if kind > 0.1:
-        shard_noise = stock.noise(n_frames, babble=False) if kind > 0.15 else silence(n_frames)
-        mel = np.maximum(shard_noise + rng.uniform(-8, -1), -10).astype(np.float32)
-    before = stock.sentence("narrow")[1].text.split()
-    return finish(Sound(mel, np.zeros(n_frames // 2, np.uint8), [], before), vocabulary, recipe, None, rng)
-
-
-def _batches(pool: list[Window], batch_s: float) -> Iterator[list[Window]]:
-    """Cut a pool sorted by length into batches of at most `batch_s` seconds, padding included."""
-    batch: list[Window] = []
-    for window in pool:
-        if batch and (len(batch) + 1) * len(window.mel) > batch_s * FRAMES_PER_S:
-            yield batch
-            batch = []
-        batch.append(window)
-    yield batch
 
 
 def collate(windows: list[Window], vocabulary: Vocabulary) -> Batch:

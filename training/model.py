@@ -27,7 +27,7 @@ class Dimensions:
     width: int = 256
     heads: int = 4
     hidden: int = 1024
-    encoder_layers: int = 4
+    encoder_layers: int = 6
     decoder_layers: int = 2
     mels: int = 80
     phones: int = len(PHONES)

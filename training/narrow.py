@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
+
+_QUESTION = re.compile(r"((computer|okay|hey), )?(please )?(can|could) you |.*\b(what|how far)\b")
 
 
 def _names(text: str) -> list[str]:
@@ -178,6 +181,7 @@ _KINDS: tuple[tuple[Callable[[random.Random], str], int], ...] = (
 
 
 def narrow_sentence(rng: random.Random) -> str:
-    """Return one random sentence, as it is written for a synthesiser (capitals, hyphens, commas)."""
+    """Return one random sentence, as it is written for a synthesiser (capitals, hyphens, marks)."""
     kinds, weights = zip(*_KINDS, strict=True)
-    return str(rng.choices(kinds, weights)[0](rng))
+    words = rng.choices(kinds, weights)[0](rng)
+    return f"{words}{'?' if _QUESTION.match(words) else '.'}"

@@ -14,7 +14,7 @@ import numpy as np
 from amanuensis.training.windows import Recipe
 
 FINISHING_FROM = 0.93  # of the time: 99 of 106 minutes for the shipped weights
-PEAK_RATE = 8e-4
+PEAK_RATE = 7e-4
 WARM_UP_STEPS = 300
 FLAT_UNTIL = 0.4  # of the main pass; then the learning rate falls to 0 along a cosine
 FINISHING_RATE = 2.5e-4  # at once, the optimiser being warm; it falls to 0 as the square of the time left
@@ -46,7 +46,7 @@ class Stage:
 def stage_at(progress: float) -> Stage:
     """Return the curriculum at `progress`: single sentences until attention follows them, then all else."""
     if progress >= FINISHING_FROM:
-        return Stage(FINISHING_RECIPE, narrow=0.6, batch_s=56)
+        return Stage(FINISHING_RECIPE, narrow=0.45, batch_s=56)
     main = progress / FINISHING_FROM
     heard = float(np.clip(main / 0.5, 0, 1))
     grown = float(np.clip((main - 0.45) / 0.3, 0, 1))
@@ -56,11 +56,13 @@ def stage_at(progress: float) -> Stage:
         longest_s=8 + 10 * grown,
         padded_full=0.01 * grown,
         cut=0.04 + 0.08 * grown,
-        excerpt=0.08 * heard,
+        tight=0.12,
+        excerpt=0.1 + 0.04 * heard,
+        narrow_band=0.2,
         prompted=0.08 + 0.1 * grown,
         timed=0.1 + 0.12 * grown,
     )
-    return Stage(recipe, narrow=0.6 - 0.15 * heard, batch_s=36 + 20 * heard)
+    return Stage(recipe, narrow=0.45 - 0.15 * heard, batch_s=36 + 20 * heard)
 
 
 def rate_at(progress: float, steps: int) -> float:

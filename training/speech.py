@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,7 @@ PHONES = [
 ]
 PHONE_ID = {name: i for i, name in enumerate(PHONES)}
 UNKNOWN_PHONE = 255  # no target on these frames
+SPELLED_A = re.compile(r"(?<=\b[A-Z] )A\b|(?<=\b[A-Z], )A\b|\bA(?= [A-Z]\b)")  # which some read as the article
 
 
 @dataclass(frozen=True)

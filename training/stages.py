@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -27,6 +26,8 @@ class Job:
     threads: int
     jobs: int
     shards: int | None = None
+    start: Path | None = None
+    steps: int | None = None
 
     @property
     def n_shards(self) -> int:
@@ -88,10 +89,11 @@ def demo(job: Job) -> None:
 
 
 def train(job: Job) -> None:
-    """Train until the minutes are over."""
+    """Train until the minutes or steps are over."""
     from amanuensis.training import trainer
 
-    trainer.run(trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads))
+    settings = trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads, job.start, job.steps)
+    trainer.run(settings)
 
 
 def export(job: Job) -> None:
@@ -107,24 +109,28 @@ def export(job: Job) -> None:
     print(f"{job.folder}: model folder; {job.archive}: {job.archive.stat().st_size} bytes packed", flush=True)
 
 
-def evaluate(job: Job, model: Path | None, speech: Path | None, as_json: bool) -> None:
-    """Print word error rates of a model folder: by default the exported one and its int8 twin."""
-    from amanuensis.training import evaluate as stage
-    from amanuensis.training.card import comparison
+@dataclass(frozen=True)
+class Asked:
+    """What to evaluate, and how."""
 
-    folders = [model] if model else [job.folder, job.archive.with_name(job.archive.name + ".expanded")]
-    clips = stage.synthetic(job.work / "test")
-    utterances = [*clips, *stage.pairs(clips), *stage.recorded(speech)]
-    forms = {}
-    for folder in folders:
-        texts = stage.transcriber(folder, job.threads)([utterance.sound for utterance in utterances])
-        forms[folder.name] = stage.score(utterances, texts)
-        if as_json:
-            print(json.dumps({"model": folder.name, "scores": stage.as_json(forms[folder.name])}), flush=True)
-        else:
-            print(f"\n{folder}\n\n{stage.table(forms[folder.name])}", flush=True)
-    if not as_json:
-        print(f"\n{comparison(forms)}", flush=True)
+    model: str | None = None  # name or folder; None: the exported folder, and what the archive expands to
+    speech: Path | None = None  # recorded speech
+    json: Path | None = None  # also written here
+    limit: int | None = None  # utterances of each set
+    loaders: bool = False  # compare with other loaders of the folder, nothing else
+
+
+def evaluate(job: Job, asked: Asked = Asked()) -> None:
+    """Print what a model is worth.
+
+    Raises:
+        EngineError: there is no such model.
+        RuntimeError: a control failed, or others read the folder differently.
+
+    """
+    from amanuensis.training.evaluation import command
+
+    command.run(job, asked)
 
 
 def speakers(job: Job) -> None:
@@ -158,7 +164,7 @@ def run(job: Job) -> None:
         synthesis.terminate()
         synthesis.wait()
     export(job)
-    evaluate(job, None, None, as_json=False)
+    evaluate(job)
 
 
 def _wait_for_shards(job: Job, synthesis: subprocess.Popen[bytes]) -> None:

@@ -6,16 +6,17 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import augment, demo, noises, voices_festival
-from amanuensis.training.cast import FESTIVAL_SEEN, Part, perform, perform_festival, random_part
+from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival, random_part
 from amanuensis.training.shards import N_MELS, ShardWriter, features
 from amanuensis.training.speech import Float32, Speech, SynthesisError
-from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general
+from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general, talk_sentences
 
 SENTENCES_PER_SHARD = 500
 _FESTIVAL_EVERY = 10  # each tenth shard is festival's
@@ -33,6 +34,7 @@ class Plan:
     seed: int
     first_narrow_share: float = 0.85  # in the first shards
     later_narrow_share: float = 0.3  # from the eighth shard on
+    talk_share: float = 0.15  # generated ones among the general sentences; all of them without a text folder
 
 
 def run(plan: Plan, jobs: int) -> None:
@@ -44,6 +46,8 @@ def run(plan: Plan, jobs: int) -> None:
     todo = [i for i in range(plan.n_shards) if not (folder / f"{i:05d}.jsonl").is_file()]
     general, _ = read_general(plan.text)
     order = np.random.default_rng(plan.seed).permutation(len(general))
+    if lacking := missing():
+        print(f"synth: not installed and left out: {', '.join(lacking)}", flush=True)
     started_s = time.monotonic()
     context = multiprocessing.get_context("fork")
     with context.Pool(jobs, _start_worker, (plan, [general[i] for i in order])) as pool:
@@ -76,20 +80,21 @@ def _one_shard(index: int) -> tuple[int, float, int]:
     writer = ShardWriter()
     for made, part, speech in _spoken(sentences, index, rng):
         samples, lead_s = disturb(speech, rng)
-        writer.add(features(speech, samples, lead_s), made.text, part.voice, made.domain)
+        writer.add(features(speech, samples, lead_s), made.written, part.voice, made.domain)
     hours = writer.write(plan.work / "shards" / f"{index:05d}")
     return index, hours, len(sentences) - len(writer)
 
 
 def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:
-    """Yield the sentences of shard `index`: narrow ones first of all, general ones without repeats."""
+    """Yield the sentences of shard `index`: narrow ones first of all, those of the text folder without repeats."""
     mix = np.clip(index / 8, 0, 1)
-    share = plan.first_narrow_share * (1 - mix) + plan.later_narrow_share * mix if general else 1.0
-    n_narrow = round(SENTENCES_PER_SHARD * share)
-    narrow = narrow_sentences(plan.seed * 100_003 + index, held_out=False, exclude=listed_tests(plan.text) | demo.TEXTS)
-    yield from (next(narrow) for _ in range(n_narrow))
+    n_narrow = round(SENTENCES_PER_SHARD * (plan.first_narrow_share * (1 - mix) + plan.later_narrow_share * mix))
     n_general = SENTENCES_PER_SHARD - n_narrow
-    yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general))
+    n_talk = round(n_general * plan.talk_share) if general else n_general
+    seed, tests = plan.seed * 100_003 + index, listed_tests(plan.text) | demo.TEXTS
+    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n_narrow)
+    yield from islice(talk_sentences(seed, held_out=False, exclude=tests), n_talk)
+    yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general - n_talk))
 
 
 def _spoken(sentences: list[Sentence], index: int, rng: np.random.Generator) -> Iterator[tuple[Sentence, Part, Speech]]:

@@ -31,6 +31,7 @@ class Clip:
     set: str  # narrow_seen, narrow_unseen, general_seen, general_unseen
     disturbed: bool
     seconds: float
+    written: str = ""  # the text with case and marks, where it is known
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def _write_set(
         samples = _recorded(speech, disturbed, rng)
         path = f"{name}_{i:03d}.flac"
         soundfile.write(folder / path, samples, SAMPLE_RATE, subtype="PCM_16")
-        yield Clip(path, made.text, part.voice, name, disturbed, round(len(samples) / SAMPLE_RATE, 2))
+        seconds = round(len(samples) / SAMPLE_RATE, 2)
+        yield Clip(path, made.text, part.voice, name, disturbed, seconds, made.written)
 
 
 def _seen_part(i: int, rng: np.random.Generator) -> Part:

@@ -1,16 +1,17 @@
-"""What is spoken: sentences, their one normal form, and which of them are held out for tests."""
+"""What is spoken and written: sentences, their normal form, and which of them are held out for tests."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from amanuensis.training.narrow import narrow_sentence
+from amanuensis.training.talk import talk_sentence
 
 HELD_OUT_ONE_IN = 200  # 0.5 % of all sentences, chosen by their content
 MAX_WORDS = 24
@@ -18,25 +19,27 @@ TEST_FILES = "*_test.txt"
 GENERAL_FILE = "general.txt"
 
 _ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
+_END_MARKS = (".", "?", "!")
 _SPEAKABLE = re.compile(r"[A-Za-z' ,.?!;:-]+")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence as a synthesiser reads it, its words separated by single spaces, and as the model writes it."""
+    """A sentence as a synthesiser reads it, as the model writes it, and in normal form; each of as many words."""
 
     spoken: str
-    text: str  # lower-case words and apostrophes; as many words as `spoken`
+    written: str  # with case and marks, a mark at the end
+    text: str  # lower-case words and apostrophes
     domain: str  # "narrow" or "general"
 
 
-def speakable(line: str) -> str | None:
-    """Return the line as synthesisers read it word for word, or None if they would not."""
-    line = line.replace("-", " ").replace("--", " ")
+def sentence(line: str, domain: str) -> Sentence | None:
+    """Return a sentence made from a line of text, or None if synthesisers would not read it word for word."""
+    line = line.replace("-", " ")
     if not _SPEAKABLE.fullmatch(line):
         return None
-    words = []
+    spoken, written = [], []
     for word in line.split():
         core = word.strip("',.?!;:")
         if not re.fullmatch(r"[A-Za-z]+('[A-Za-z]+)*", core):
@@ -44,26 +47,35 @@ def speakable(line: str) -> str | None:
         if core.isupper() and len(core) > 1:
             return None  # spelled or not? nobody knows
         mark = word[word.index(core) + len(core) :].strip("'")[:1]
-        full = _ABBREVIATIONS.get(core.lower())
-        words.append((full if full and mark in (".", "") else core) + ("" if full and mark == "." else mark))
-    return " ".join(words) if 0 < len(words) <= MAX_WORDS else None
+        full = _ABBREVIATIONS.get(core.lower()) if mark in (".", "") else None
+        spoken.append(full or core + mark)
+        written.append(f"{core.capitalize()}." if full else core + mark)
+    if not 0 < len(spoken) <= MAX_WORDS:
+        return None
+    text = " ".join(spoken)
+    return Sentence(text, _as_sentence(" ".join(written)), normal_form(text), domain)
+
+
+def _as_sentence(words: str) -> str:
+    """Return the words with a capital at the beginning and a mark at the end."""
+    ended = words if words.endswith(_END_MARKS) else f"{words.rstrip(',;:')}."
+    return ended[0].upper() + ended[1:]
 
 
 def normal_form(spoken: str) -> str:
-    """Return the text that the model writes: lower-case words, apostrophes, single spaces, nothing else."""
+    """Return lower-case words with their apostrophes and single spaces, nothing else."""
     return " ".join(_NOT_SPOKEN.sub(" ", spoken.lower().replace("-", " ")).split())
+
+
+def spoken_words(text: str) -> list[str]:
+    """Return the words of a text as word errors compare them: in normal form, "mr" as "mister"."""
+    return [_ABBREVIATIONS.get(word, word) for word in normal_form(text).split()]
 
 
 def is_held_out(text: str) -> bool:
     """Return whether a sentence in normal form belongs to the tests, by a hash of its content."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
-
-
-def sentence(line: str, domain: str) -> Sentence | None:
-    """Return a sentence made from a line of text, or None if it cannot be spoken word for word."""
-    spoken = speakable(line)
-    return None if spoken is None else Sentence(spoken, normal_form(spoken), domain)
 
 
 def read_general(folder: Path | None) -> tuple[list[Sentence], list[Sentence]]:
@@ -106,8 +118,19 @@ def narrow_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozen
 
     `exclude` names sentences, in normal form, that must not be trained on either.
     """
+    return _generated(narrow_sentence, "narrow", seed, held_out, exclude)
+
+
+def talk_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozenset()) -> Iterator[Sentence]:
+    """Yield general sentences of generated talk without end, as `narrow_sentences` does."""
+    return _generated(talk_sentence, "general", seed, held_out, exclude)
+
+
+def _generated(
+    kind: Callable[[random.Random], str], domain: str, seed: int, held_out: bool, exclude: frozenset[str]
+) -> Iterator[Sentence]:
     rng = random.Random(seed)
     while True:
-        made = sentence(narrow_sentence(rng), "narrow")
+        made = sentence(kind(rng), domain)
         if made is not None and (is_held_out(made.text) or made.text in exclude) == held_out:
             yield made

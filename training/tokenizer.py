@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from amanuensis.training.text import narrow_sentences, read_general
+from amanuensis.training.text import narrow_sentences, read_general, talk_sentences
 
-N_TEXT_TOKENS = 768
+N_TEXT_TOKENS = 1024
 END, START, ENGLISH = "<|endoftext|>", "<|startoftranscript|>", "<|en|>"
 TRANSLATE, TRANSCRIBE, START_OF_LM = "<|translate|>", "<|transcribe|>", "<|startoflm|>"
 PREVIOUS, NO_SPEECH, NO_TIMESTAMPS = "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"
 SPECIAL = (END, START, ENGLISH, TRANSLATE, TRANSCRIBE, START_OF_LM, PREVIOUS, NO_SPEECH, NO_TIMESTAMPS)
+MARKS = ".,?!;:"
+_GENERATED = 10_000  # sentences of a domain, at least
 TIMESTAMPS = tuple(f"<|{i * 0.02:.2f}|>" for i in range(1501))
 
 
@@ -21,10 +24,10 @@ def train(path: Path, text: Path | None, seed: int) -> None:
     """Train the tokeniser on the training sentences and write `tokenizer.json`; nothing if it is there."""
     if path.is_file():
         return
-    general, _ = read_general(text)
+    general = read_general(text)[0] or list(islice(talk_sentences(seed, held_out=False), _GENERATED))
     narrow = narrow_sentences(seed, held_out=False)
-    lines = [f" {next(narrow).text}" for _ in range(max(10_000, len(general) // 2))]
-    lines += [f" {made.text}" for made in general]
+    lines = [f" {next(narrow).written}" for _ in range(max(_GENERATED, len(general) // 2))]
+    lines += [f" {made.written}" for made in general]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -52,7 +55,12 @@ class Vocabulary:
         self.no_speech: int = ids[NO_SPEECH]
         self.no_timestamps: int = ids[NO_TIMESTAMPS]
         self.first_timestamp: int = vocabulary[TIMESTAMPS[0]]
+        self._marks = frozenset(vocabulary[mark] for mark in MARKS)
         self.suppressed: list[int] = [ids[name] for name in SPECIAL if name not in (END, NO_TIMESTAMPS)]
+
+    def is_mark(self, token: int) -> bool:
+        """Return whether a token is a mark of punctuation."""
+        return token in self._marks
 
     def encode_words(self, words: list[str]) -> list[list[int]]:
         """Return the tokens of each word, its leading space included."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from amanuensis.training.loader import Batch, endless_batches
+from amanuensis.training.grow import start_from
+from amanuensis.training.loader import Batch, collate
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
+from amanuensis.training.pools import Place, endless_batches
 from amanuensis.training.schedule import PEAK_RATE, average_decay_at, rate_at
 from amanuensis.training.tokenizer import Vocabulary
 
@@ -33,6 +36,13 @@ class Settings:
     device: str
     seed: int
     threads: int
+    start: Path | None = None  # a model folder to start from
+    steps: int | None = None  # in place of the minutes, so that a run can be repeated exactly
+
+    @property
+    def log_every(self) -> int:
+        """Steps between lines of the log: ten lines or more in a run of known length."""
+        return min(LOG_EVERY, -(-self.steps // 10)) if self.steps else LOG_EVERY
 
 
 class LossAlone(nn.Module):
@@ -48,14 +58,16 @@ class LossAlone(nn.Module):
 
 
 class Training:
-    """Model, its moving average, optimiser and clock: all that a checkpoint holds."""
+    """Model, its moving average, optimiser, clock and place in the data: all that a checkpoint holds."""
 
     def __init__(self, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
         torch.set_num_threads(settings.threads)
-        vocabulary = Vocabulary(settings.work / "tokenizer.json")
+        self.vocabulary = vocabulary = Vocabulary(settings.work / "tokenizer.json")
         self.settings = settings
         self.model = Whisper(Dimensions(vocabulary.size, vocabulary.end)).to(settings.device)
+        if settings.start:
+            start_from(settings.start, self.model, vocabulary)
         self.loss = LossAlone(self.model)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.trained]
@@ -64,12 +76,16 @@ class Training:
         groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.steps, self.elapsed_s, self.heard_s = 0, 0.0, 0.0
+        self.place = Place()
         self.path = settings.work / "checkpoint.pt"
 
     @property
     def progress(self) -> float:
-        """How much of the time is used, 0 to 1."""
-        return min(1.0, self.elapsed_s / (self.settings.minutes * 60))
+        """How much of the time, or of the steps, is used, 0 to 1."""
+        used = (
+            self.steps / self.settings.steps if self.settings.steps else self.elapsed_s / (self.settings.minutes * 60)
+        )
+        return min(1.0, used)
 
     def rate(self) -> float:
         """Return the learning rate of this step."""
@@ -99,6 +115,7 @@ class Training:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
             "counts": (self.steps, self.elapsed_s, self.heard_s),
+            "place": asdict(self.place),
         }
         partial = self.path.with_suffix(".part")
         torch.save(state, partial)
@@ -113,6 +130,7 @@ class Training:
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.elapsed_s, self.heard_s = state["counts"]
+        self.place = Place(**state["place"])
 
 
 def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
@@ -125,18 +143,21 @@ def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
 
 
 def run(settings: Settings) -> None:
-    """Train until the minutes are over or SIGTERM; a second call goes on where the first one ended."""
+    """Train until the minutes or steps are over or SIGTERM; a second call goes on exactly where the first one ended."""
     training = Training(settings)
     training.load()
-    batches = endless_batches(settings.work, lambda: training.progress, settings.seed + training.steps)
+    vocabulary = training.vocabulary
+    batches = endless_batches(settings.work, vocabulary, lambda: training.progress, settings.seed, training.place)
     log, saved_s, stop = Log(), time.monotonic(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     while training.progress < 1.0 and not stop.is_set():
         began_s = time.monotonic()
-        batch = _to(next(batches), settings.device)
+        windows, place = next(batches)
+        batch = _to(collate(windows, vocabulary), settings.device)
         log.add(training.step(batch), batch.seconds)
+        training.place = place
         training.elapsed_s += time.monotonic() - began_s
-        if training.steps % LOG_EVERY == 0:
+        if training.steps % settings.log_every == 0:
             print(log.line(training), flush=True)
         if time.monotonic() - saved_s > SAVE_EVERY_S:
             training.save()
@@ -169,8 +190,9 @@ class Log:
         """Return the means as one line and start anew."""
         means = " ".join(f"{name} {total / self._n:.3f}" for name, total in self._sums.items())
         speed = self._heard_s / (time.monotonic() - self._since_s)
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         self.__init__()  # type: ignore[misc]
         return (
             f"{training.progress:6.1%} step {training.steps} heard {training.heard_s / 3600:.2f} h {speed:.0f} x "
-            f"rate {training.rate():.2e} {means}"
+            f"peak {peak_mib:.0f} MiB rate {training.rate():.2e} {means}"
         )

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
+from amanuensis.training.speech import PHONE_ID, SPELLED_A, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 SYNCHRONOUS = 2
 INITIALIZE_PHONEME_EVENTS = 1
@@ -114,6 +114,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
     lib.espeak_SetParameter(PARAMETER_RATE, round(NORMAL_RATE_WPM * manner.tempo / manner.formant), 0)
     lib.espeak_SetParameter(PARAMETER_PITCH, int(np.clip(50 + 40 * np.log2(manner.pitch / manner.formant), 0, 99)), 0)
     lib.espeak_SetParameter(PARAMETER_RANGE, int(np.clip(50 * manner.pitch_range, 0, 99)), 0)
+    text = SPELLED_A.sub("eh", text)
     data = text.encode("ascii")
     lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, CHARS_UTF8, None, None)
     if not collector.pieces or not collector.phonemes:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from amanuensis.training.speech import PHONE_ID, UNKNOWN_PHONE, Manner, Speech, SynthesisError
+from amanuensis.training.speech import PHONE_ID, SPELLED_A, UNKNOWN_PHONE, Manner, Speech, SynthesisError
 
 VOICES = {"kal": "kal_diphone", "ked": "ked_diphone", "slt-hts": "cmu_us_slt_arctic_hts"}
 _TIMEOUT_S_PER_SENTENCE = 10
@@ -90,6 +90,7 @@ def speak_all(orders: list[Order]) -> Iterator[Speech | None]:
 
 def _lines(orders: list[Order], folder: Path) -> Iterator[str]:
     for i, order in enumerate(orders):
+        read = SPELLED_A.sub("ay", order.text)
         mean_hz = round(105 * order.manner.pitch / order.manner.formant)
         spread_hz = round(14 * order.manner.pitch_range)
         yield f"(voice_{VOICES[order.voice]})"
@@ -98,7 +99,7 @@ def _lines(orders: list[Order], folder: Path) -> Iterator[str]:
             f"(set! int_lr_params '((target_f0_mean {mean_hz}) (target_f0_std {spread_hz})"
             " (model_f0_mean 170) (model_f0_std 34)))"
         )
-        yield f'(say_one "{order.text}" "{folder}/{i:05d}")'
+        yield f'(say_one "{read}" "{folder}/{i:05d}")'
 
 
 def _read(stem: Path, text: str) -> Speech | None:

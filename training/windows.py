@@ -22,6 +22,7 @@ FRAMES_PER_POSITION = 2  # mel frames of one encoder position
 IGNORED = -100  # label without a loss
 MAX_PROMPT_TOKENS = 32
 MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
+_DYNAMICS_FRAMES = 60  # between independent changes of loudness
 _NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
 
@@ -40,6 +41,8 @@ class Recipe:
     excerpt: float = 0.0  # one to three words out of a sentence, no silence around them
     interrupted: float = 0.1  # noise as loud as speech where nobody speaks
     narrow_band: float = 0.1  # telephone or worse
+    warped: float = 0.3  # another length of the vocal tract
+    reverberant: float = 0.15
     empty: float = 0.1
     prompted: float = 0.2
     timed: float = 0.25
@@ -139,6 +142,14 @@ def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.
 
     """
     amount = recipe.augmentation
+    if rng.random() < recipe.warped:
+        mel = warp(mel, float(rng.uniform(0.88, 1.14)))
+    if rng.random() < recipe.reverberant:
+        mel = reverberate(mel, float(rng.uniform(0.2, 0.9)), float(rng.uniform(-16, -3)))
+    if rng.random() < amount:
+        knots = rng.normal(0, 0.3 * amount, 2 + len(mel) // _DYNAMICS_FRAMES)
+        louder = np.interp(np.arange(len(mel)), np.linspace(0, len(mel), len(knots)), knots)
+        mel = np.asarray(mel + louder[:, None], np.float32)
     if noise is not None:
         snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
         mixed = noise + (_power(mel) - _power(noise) - snr_db / 10)
@@ -149,10 +160,31 @@ def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.
         tilt = np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
         mel = np.asarray(mel + tilt, np.float32)
     if rng.random() < recipe.narrow_band:
-        edge = rng.integers(55, 76)
-        mel = np.asarray(mel - np.clip((np.arange(N_MELS) - edge) * 0.8, 0, 5), np.float32)
+        bands, top = np.arange(N_MELS), rng.integers(54, 76)
+        bottom = rng.integers(0, 9) if rng.random() < 0.5 else 0
+        lost = np.clip((bands - top) * 0.8, 0, 5) + np.clip((bottom - bands) * 0.4, 0, 3)
+        mel = np.asarray(mel - lost, np.float32)
     gain = rng.uniform(-2.2, 0.8)  # log10 of power, around -20 dBFS
     return np.asarray(np.maximum(mel + gain, SILENCE), np.float32)
+
+
+def warp(mel: Float32, factor: float) -> Float32:
+    """Return log10 mel energies with the frequency axis stretched by `factor`, as by a shorter vocal tract."""
+    at = np.minimum(np.arange(N_MELS) / factor, N_MELS - 1)
+    low = at.astype(np.int64)
+    share = (at - low).astype(np.float32)
+    return mel[:, low] * (1 - share) + mel[:, np.minimum(low + 1, N_MELS - 1)] * share
+
+
+def reverberate(mel: Float32, t60_s: float, level_db: float) -> Float32:
+    """Return log10 mel energies in a room whose tail decays by 60 dB in `t60_s`, `level_db` beside the direct sound."""
+    power = 10.0**mel
+    n = len(mel)
+    tail = 10.0 ** (-6 * np.arange(1, n + 1) / (t60_s * FRAMES_PER_S))
+    tail *= 10 ** (level_db / 10) / tail.sum()
+    size = 2 * n
+    late = np.fft.irfft(np.fft.rfft(power, size, axis=0) * np.fft.rfft(tail, size)[:, None], size, axis=0)[:n]
+    return np.asarray(np.log10(power + np.maximum(late, 0)), np.float32)
 
 
 def mask(mel: Float32, amount: float, rng: np.random.Generator) -> Float32:
@@ -181,7 +213,7 @@ def targets(
     for i, (word, ids) in enumerate(zip(sound.words, pieces, strict=True)):
         if timed and (word.first or i == 0):
             body.append((_timestamp(word.start, vocabulary), (0, 0)))
-        body += zip(ids, _shares(word, len(ids)), strict=True)
+        body += zip(ids, _shares(word, [vocabulary.is_mark(token) for token in ids]), strict=True)
         text_tokens += ids
         if timed and (i + 1 == len(sound.words) or sound.words[i + 1].first):
             body.append((_timestamp(word.end, vocabulary), (0, 0)))
@@ -207,10 +239,12 @@ def _timestamp(frame: int, vocabulary: Vocabulary) -> int:
     return vocabulary.first_timestamp + min(1500, frame // FRAMES_PER_POSITION)
 
 
-def _shares(word: Word, n: int) -> list[tuple[int, int]]:
-    """Share a word's encoder positions among its tokens."""
-    edges = np.linspace(word.start, word.end, n + 1) / FRAMES_PER_POSITION
-    return [(int(a), max(int(a) + 1, int(np.ceil(b)))) for a, b in itertools.pairwise(edges)]
+def _shares(word: Word, marks: list[bool]) -> list[tuple[int, int]]:
+    """Share a word's encoder positions among its tokens; a mark is heard at the word's end."""
+    edges = np.linspace(word.start, word.end, marks.count(False) + 1) / FRAMES_PER_POSITION
+    letters = iter([(int(a), max(int(a) + 1, int(np.ceil(b)))) for a, b in itertools.pairwise(edges)])
+    end = int(edges[-1])
+    return [(end, end + 1) if mark else next(letters) for mark in marks]
 
 
 def finish(

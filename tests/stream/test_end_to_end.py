@@ -26,7 +26,7 @@ from amanuensis.stream.events import Commit, Event
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import Errors, word_errors
 from amanuensis.training import noises
-from amanuensis.training.evaluate import read_sound
+from amanuensis.training.evaluation.sets import read_sound
 from tests.helpers.drive import check_captions
 
 Samples = np.ndarray

@@ -1,6 +1,7 @@
 """Tests of the normal form of text and of the hold-out."""
 
 import re
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from amanuensis.training.text import (
     HELD_OUT_ONE_IN,
+    Sentence,
     is_held_out,
     narrow_sentences,
     normal_form,
     read_general,
     sentence,
-    speakable,
+    talk_sentences,
 )
 
 
@@ -47,15 +49,33 @@ def test_lines_have_one_normal_form(line: str, text: str) -> None:
 )
 def test_lines_that_synthesisers_read_in_their_own_way_are_refused(line: str) -> None:
     """Digits, accents, capital words, lone marks and overlong lines have no certain words."""
-    assert speakable(line) is None
+    assert sentence(line, "general") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "spoken", "written"),
+    [
+        ("where is Mr. Jones?", "where is mister Jones?", "Where is Mr. Jones?"),
+        ("Well, Anna, no", "Well, Anna, no", "Well, Anna, no."),
+        ("a 'well-known' man;", "a well known man;", "A well known man."),
+        ("Dr. May, stop!", "doctor May, stop!", "Dr. May, stop!"),
+        ("That's S M I T H.", "That's S M I T H.", "That's S M I T H."),
+    ],
+)
+def test_sentences_are_written_with_case_and_marks(line: str, spoken: str, written: str) -> None:
+    """A capital at the beginning, a mark at the end, titles in short; synthesisers are given them in full."""
+    made = sentence(line, "general")
+    assert made is not None
+    assert (made.spoken, made.written) == (spoken, written)
 
 
 @given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=("Cc",)), max_size=80))
 def test_spoken_and_written_words_correspond(line: str) -> None:
-    """Whatever the line, a sentence has as many spoken words as written ones, of letters and apostrophes only."""
+    """Whatever the line, a sentence has as many spoken words as written ones, and its normal form letters only."""
     made = sentence(line, "general")
     if made is not None:
-        assert len(made.spoken.split(" ")) == len(made.text.split(" "))
+        assert len(made.spoken.split(" ")) == len(made.text.split(" ")) == len(made.written.split(" "))
+        assert made.written.endswith((".", "?", "!"))
         assert re.fullmatch(r"[a-z']+( [a-z']+)*", made.text)
         assert normal_form(made.text) == made.text
 
@@ -66,13 +86,15 @@ def test_the_hold_out_depends_on_content_and_has_its_share() -> None:
     assert 0.8 / HELD_OUT_ONE_IN < share < 1.2 / HELD_OUT_ONE_IN
 
 
-def test_training_never_meets_a_held_out_sentence() -> None:
-    """The generator's two streams are disjoint, and listed sentences belong to the tests."""
-    train = {made.text for made in islice(narrow_sentences(1, held_out=False), 3_000)}
-    test = {made.text for made in islice(narrow_sentences(1, held_out=True), 30)}
-    assert not train & test
+@pytest.mark.parametrize(("sentences", "domain"), [(narrow_sentences, "narrow"), (talk_sentences, "general")])
+def test_training_never_meets_a_held_out_sentence(sentences: Callable[..., Iterator[Sentence]], domain: str) -> None:
+    """A generator's two streams are disjoint, and listed sentences belong to the tests."""
+    train = {made.text for made in islice(sentences(1, held_out=False), 3_000)}
+    test = list(islice(sentences(1, held_out=True), 15))
+    assert not train & {made.text for made in test}
+    assert {made.domain for made in test} == {domain}
     listed = frozenset(islice(sorted(train), 100))
-    excluded = {made.text for made in islice(narrow_sentences(1, held_out=False, exclude=listed), 3_000)}
+    excluded = {made.text for made in islice(sentences(1, held_out=False, exclude=listed), 3_000)}
     assert not excluded & listed
 
 

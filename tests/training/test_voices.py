@@ -1,13 +1,14 @@
 """Tests of the synthesisers, on the real libraries; skipped where one is not installed."""
 
 import re
+from itertools import groupby
 
 import numpy as np
 import pytest
 
-from amanuensis.training import voices_espeak, voices_festival, voices_flite
-from amanuensis.training.cast import Part, perform, perform_festival
-from amanuensis.training.speech import Manner, SynthesisError
+from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
+from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival
+from amanuensis.training.speech import PHONE_ID, Manner, Speech, SynthesisError
 
 TEXT = "Turn on the kitchen lights, at twenty two past two two seven."
 ENGINES = [
@@ -17,6 +18,12 @@ ENGINES = [
     pytest.param(
         "espeak:en-us+f3",
         marks=pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed"),
+    ),
+    *(
+        pytest.param(
+            f"pico:{voice}", marks=pytest.mark.skipif(not voices_pico.available(), reason="ttspico is not installed")
+        )
+        for voice in voices_pico.VOICES
     ),
     pytest.param(
         "festival:kal", marks=pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
@@ -48,12 +55,58 @@ def test_phones_cover_the_sound_in_order(voice: str) -> None:
     assert np.mean([phone < 200 for _, phone in speech.phones]) > 0.9
 
 
-@pytest.mark.parametrize("voice", ENGINES[:2])
+@pytest.mark.parametrize("voice", ENGINES)
+@pytest.mark.parametrize("text", ["That's S A I D.", "A N N A", "J A N E, A."])
+def test_a_spelled_a_is_not_read_as_the_article(voice: str, text: str) -> None:
+    """Every A among letters has the vowel of its name, as J has."""
+    speech = perform(text, Part(voice, Manner()))
+    named = sum(phone == PHONE_ID["ey"] for _, phone in speech.phones)
+    assert named == text.count("A") + text.count("J")
+    assert len(speech.words) == len(text.split())
+
+
+@pytest.mark.parametrize("voice", ENGINES[:4])
 def test_tempo_makes_speech_shorter(voice: str) -> None:
     """Half as fast again takes about two thirds of the time."""
     slow = len(perform(TEXT, Part(voice, Manner())).samples)
     fast = len(perform(TEXT, Part(voice, Manner(tempo=1.5))).samples)
     assert 0.5 < fast / slow < 0.85
+
+
+PICO = pytest.mark.skipif(
+    not (voices_pico.available() and voices_flite.available()), reason="ttspico or libflite1 is not installed"
+)
+
+
+@PICO
+@pytest.mark.parametrize("voice", voices_pico.VOICES)
+def test_pico_names_the_phones_that_flite_names(voice: str) -> None:
+    """The codes of both languages stand for the right phones."""
+    plain = "sells two big red boats yes man thinks five cheap jobs"
+    pico, flite = voices_pico.speak(plain, voice, Manner()), voices_flite.speak(plain, "slt", Manner())
+    assert _phones(pico) == _phones(flite)
+
+
+def _phones(speech: Speech) -> list[int]:
+    return [phone for phone, _ in groupby(phone for _, phone in speech.phones)]
+
+
+@PICO
+@pytest.mark.parametrize("voice", voices_pico.VOICES)
+def test_picos_sibilants_hiss_at_their_times(voice: str) -> None:
+    """The samples change sign most within the sibilants as they are, less so within those 20 ms earlier or later."""
+    speech = voices_pico.speak("six sheep cross this icy street so she sits still", voice, Manner())
+    ends_s = [end_s for end_s, _ in speech.phones]
+    hissing = np.isin([phone for _, phone in speech.phones], [PHONE_ID[name] for name in ("s", "sh", "z")])
+    crossings = np.diff(np.sign(speech.samples + 1e-3)) != 0  # silence has none
+    times_s = np.arange(len(crossings)) / speech.rate
+
+    def rate(shift_s: float) -> float:
+        inside = np.searchsorted(ends_s, np.clip(times_s - shift_s, 0, ends_s[-1]))
+        return float(crossings[hissing[inside]].mean())
+
+    assert rate(0) > rate(-0.02)
+    assert rate(0) > rate(0.02)
 
 
 @pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed")
@@ -69,3 +122,12 @@ def test_festival_reads_a_list_in_one_run() -> None:
     parts = [Part("festival:kal", Manner()), Part("festival:kal", Manner(tempo=1.2))]
     spoken = perform_festival(["one two", "three"], parts)
     assert [len(s.words) for s in spoken if s is not None] == [2, 1]
+
+
+def test_voices_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no program is found, festival's voices are missing, each by its name."""
+    monkeypatch.setenv("PATH", "")
+    voices_festival.installed.cache_clear()
+    lacking = missing()
+    voices_festival.installed.cache_clear()
+    assert [name for name in lacking if name.startswith("festival:")] == [f"festival:{v}" for v in FESTIVAL_SEEN]

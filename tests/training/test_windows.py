@@ -1,7 +1,6 @@
 """Tests of training windows: joining, cutting, disturbing, targets."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from amanuensis.training import tokenizer as names
 from amanuensis.training.shards import Features
-from amanuensis.training.tokenizer import Vocabulary, train
+from amanuensis.training.tokenizer import Vocabulary
 from amanuensis.training.windows import (
     IGNORED,
     SILENCE,
@@ -23,16 +22,10 @@ from amanuensis.training.windows import (
     interrupt,
     join,
     mask,
+    reverberate,
     targets,
+    warp,
 )
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    """A tokeniser of narrow sentences."""
-    path = Path(tmp_path_factory.mktemp("tokenizer")) / "tokenizer.json"
-    train(path, None, seed=1)
-    return Vocabulary(path)
 
 
 def spoken(n_frames: int, starts: list[int], ends: list[int]) -> Features:
@@ -127,6 +120,19 @@ def test_guides_are_where_each_predicted_token_is_heard(vocabulary: Vocabulary) 
     assert spans["stop"][-1][1] == 90
 
 
+def test_a_mark_is_heard_where_its_word_ends(vocabulary: Vocabulary) -> None:
+    """The letters share a word's positions among them, a mark has the one after; only marks do."""
+    sound = join([(spoken(100, [10, 50], [40, 90]), "Left, right.")], [0, 0], [])
+    _, labels, guides, _ = targets(sound, vocabulary, prompt=False, timed=False)
+    heard = [(vocabulary.tokenizer.id_to_token(label), span) for label, span in zip(labels, guides, strict=True)]
+    marks = {name: span for name, span in heard if name in {",", "."}}
+    assert marks == {",": (20, 21), ".": (45, 46)}
+    letters = [span for name, span in heard if name not in {",", "."} and span != (0, 0)]
+    assert letters[0][0] == 5
+    assert max(end for _, end in letters) == 45
+    assert all(start < 20 or start >= 25 for start, _ in letters)
+
+
 def test_timestamps_stand_around_each_sentence(vocabulary: Vocabulary) -> None:
     """With timestamps every sentence begins and ends with a time in steps of 20 ms."""
     _, labels, _, _ = targets(conversation(), vocabulary, prompt=False, timed=True)
@@ -154,15 +160,50 @@ def test_windows_without_speech_say_so(vocabulary: Vocabulary, timed: bool) -> N
 
 
 def test_noise_is_added_at_the_stated_range_of_levels() -> None:
-    """Mixing never makes a frame quieter than the sound at the same gain, and the floor is Whisper's."""
-    rng = np.random.default_rng(3)
-    mel = np.full((50, 80), -3.0, np.float32)
-    plain = Recipe(augmentation=0.0, narrow_band=0.0)
-    quiet = disturb(mel, plain, None, np.random.default_rng(3))
-    noisy = disturb(mel, plain, np.zeros((50, 80), np.float32), rng)
-    assert quiet.min() >= SILENCE
-    assert noisy.shape == mel.shape
-    assert np.ptp(quiet) == 0
+    """Without augmentation noise lies 25 to 45 dB below the speech, and nothing lies below Whisper's floor."""
+    recipe = Recipe(augmentation=0.0, narrow_band=0.0, warped=0.0, reverberant=0.0)
+    half = np.full((50, 80), -1.0, np.float32)
+    half[:, 40:] = SILENCE
+    hiss = np.zeros((50, 80), np.float32)
+    heard = [disturb(half, recipe, hiss, np.random.default_rng(seed)) for seed in range(100)]
+    below_db = np.array([10 * (mel[0, 0] - mel[0, 79] - np.log10(2)) for mel in heard])
+    assert below_db.min() == pytest.approx(25, abs=2)
+    assert below_db.max() == pytest.approx(45, abs=2)
+    assert min(mel.min() for mel in heard) >= SILENCE
+    assert np.ptp(disturb(half, recipe, None, np.random.default_rng(1))[:, :40]) == 0
+
+
+@pytest.mark.parametrize("factor", [0.88, 1.0, 1.14])
+def test_a_shorter_tract_moves_every_band_up(factor: float) -> None:
+    """What was at band b is at b times the factor; the top is what was there."""
+    bands = np.arange(80, dtype=np.float32)
+    warped = warp(np.tile(bands, (3, 1)), factor)
+    np.testing.assert_allclose(warped[1], np.minimum(bands / factor, 79), atol=1e-4)
+    assert warped.dtype == np.float32
+
+
+def test_a_room_prolongs_what_is_said() -> None:
+    """The tail falls by 60 dB in its time, has the stated power beside the direct sound, and comes after it."""
+    click = np.full((400, 80), SILENCE, np.float32)
+    click[100] = 0.0
+    heard = reverberate(click, t60_s=0.4, level_db=-6.0)
+    late = 10.0 ** heard.astype(np.float64) - 10.0 ** click.astype(np.float64)
+    assert late.sum(axis=0) == pytest.approx(np.full(80, 10**-0.6), rel=1e-3)
+    np.testing.assert_allclose(np.diff(heard[101:120], axis=0), -6 / 40, atol=1e-3)
+    assert heard[:100].max() < -6
+
+
+def test_a_telephone_has_no_treble_and_sometimes_no_bass() -> None:
+    """The middle bands stay, those above the edge are lost, those below the lower edge in about half of the draws."""
+    recipe = Recipe(augmentation=0.0, narrow_band=1.0, warped=0.0, reverberant=0.0)
+    heard = [
+        disturb(np.full((4, 80), -3.0, np.float32), recipe, None, np.random.default_rng(seed)) for seed in range(60)
+    ]
+    loss = np.array([mel[0, 30] - mel[0] for mel in heard])
+    assert np.abs(loss[:, 9:54]).max() < 1e-5
+    assert (loss[:, 79] > 2).all()
+    assert 0.25 < (loss[:, 0] > 0.3).mean() < 0.65
+    assert loss[:, 0].max() <= 3 + 1e-5
 
 
 def test_masks_blank_little_of_a_window() -> None:

@@ -1,0 +1,102 @@
+"""Tests of the stream of training windows: it goes on exactly where it was left."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amanuensis.training.pools import Place, Stock, endless_batches
+from amanuensis.training.schedule import stage_at
+from amanuensis.training.shards import FRAMES_PER_S, Features, ShardWriter
+from amanuensis.training.tokenizer import Vocabulary
+from amanuensis.training.windows import Window
+
+Batches = Iterator[tuple[list[Window], Place]]
+BEGINNING = Place()
+
+
+def write_shard(work: Path, name: str, seed: int) -> None:
+    """A shard of 30 sentences of three words, in random sound."""
+    rng, writer = np.random.default_rng(seed), ShardWriter()
+    for i in range(30):
+        n = 2 * int(rng.integers(60, 150))
+        starts = [0, n // 3, 2 * n // 3]
+        mel = rng.uniform(-6, 0, (n, 80)).astype(np.float16)
+        phones = rng.integers(1, 40, n // 2).astype(np.uint8)
+        made = Features(mel, phones, starts, [at + n // 4 for at in starts])
+        writer.add(made, "Turn it off.", f"voice {seed}", ("narrow", "general")[i % 2])
+    writer.write(work / "shards" / name)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A work folder with two shards and some noise."""
+    (tmp_path / "shards").mkdir()
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).uniform(-6, 0, (3, 200, 80)).astype(np.float16))
+    write_shard(tmp_path, "00000", 0)
+    write_shard(tmp_path, "00002", 2)
+    return tmp_path
+
+
+def stream(
+    work: Path, vocabulary: Vocabulary, place: Place = BEGINNING, seed: int = 1, progress: float = 0.6
+) -> Batches:
+    """The stream from a place on."""
+    return endless_batches(work, vocabulary, lambda: progress, seed, place)
+
+
+def same(a: list[Window], b: list[Window]) -> bool:
+    """Whether two batches are equal to the bit."""
+    return len(a) == len(b) and all(
+        np.array_equal(x.mel, y.mel)
+        and np.array_equal(x.phones, y.phones)
+        and (x.tokens, x.guides) == (y.tokens, y.guides)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_a_stream_goes_on_exactly_where_it_was_left(work: Path, vocabulary: Vocabulary) -> None:
+    """From the place after any batch the same batches follow, amid a pool and across its end."""
+    whole = list(islice(stream(work, vocabulary), 30))
+    in_first = sum(place.pool == 0 for _, place in whole)
+    assert 5 < in_first < 28
+    for left in (3, in_first - 1):
+        rest = islice(stream(work, vocabulary, whole[left][1]), 4)
+        for (windows, place), (expected, expected_place) in zip(rest, whole[left + 1 :], strict=False):
+            assert same(windows, expected)
+            assert place == expected_place
+
+
+def test_a_pool_is_drawn_again_as_it_was(work: Path, vocabulary: Vocabulary) -> None:
+    """New shards and more progress leave the pool alone that was left amid; the next one takes them up."""
+    whole = list(islice(stream(work, vocabulary), 6))
+    write_shard(work, "00001", 1)
+    rest = stream(work, vocabulary, whole[2][1], progress=0.9)
+    assert all(same(windows, expected) for (windows, _), (expected, _) in zip(rest, whole[3:], strict=False))
+    later = next(place for _, place in rest if place.pool == 1)
+    assert later.shards == ("00000", "00001", "00002")
+    assert later.progress == 0.9
+
+
+def test_pools_and_seeds_differ(work: Path, vocabulary: Vocabulary) -> None:
+    """No pool is heard twice, and another seed hears other windows."""
+    first, second, other = (
+        next(stream(work, vocabulary, Place(pool), seed))[0] for pool, seed in ((0, 1), (1, 1), (0, 2))
+    )
+    assert not same(first, second)
+    assert not same(first, other)
+
+
+def test_batches_hold_no_more_than_the_curriculum_has(work: Path, vocabulary: Vocabulary) -> None:
+    """A batch of more than one window is at most as long as its stage says, padding included."""
+    limit = stage_at(0.6).batch_s * FRAMES_PER_S
+    for windows, _ in islice(stream(work, vocabulary), 20):
+        assert len(windows) == 1 or len(windows) * max(len(w.mel) for w in windows) <= limit
+
+
+def test_a_shard_without_its_index_is_not_there_yet(work: Path) -> None:
+    """What is still being written is not drawn from."""
+    np.save(work / "shards" / "00005.mel.npy", np.zeros((2, 80), np.float16))
+    assert Stock(work).on_disk() == ("00000", "00002")
