@@ -22,6 +22,7 @@ _STAGES: dict[str, Callable[[Job], None]] = {
     "word-times": stages.word_times,
     "train": stages.train,
     "export": stages.export,
+    "keep": stages.keep,
     "speakers": stages.speakers,
 }
 
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shards", type=int, help="shards of 500 sentences, for speakers of 40 voices (default: 1.5 a minute; 48)"
     )
-    parser.add_argument("--start", type=Path, help="a model folder to start from (default: random weights)")
+    parser.add_argument("--start", type=Path, help="a model folder or archive to start from (default: random weights)")
     parser.add_argument(
         "--model", help="evaluate: a model folder or name (default: what was exported, and its int8 twin)"
     )

@@ -22,8 +22,8 @@ TEXT_FORM = "case and marks as Whisper writes them, numbers as words"
 _TRAINING_ONLY = ("phone_head.", "ctc_head.")
 
 
-def export(model: Whisper, tokenizer_json: Path, folder: Path) -> None:
-    """Write the model folder, whole or not at all, in place of an older one."""
+def export(model: Whisper, tokenizer_json: Path, folder: Path, heads: bool = False) -> None:
+    """Write the model folder, whole or not at all, in place of an older one; with `heads`, those of the training too."""
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -47,7 +47,7 @@ def export(model: Whisper, tokenizer_json: Path, folder: Path) -> None:
     tensors = {
         name: np.ascontiguousarray(value.detach().cpu().numpy().astype(np.float16))
         for name, value in model.state_dict().items()
-        if not name.startswith(_TRAINING_ONLY)
+        if heads or not name.startswith(_TRAINING_ONLY)
     }
     save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
     shutil.rmtree(folder, ignore_errors=True)

@@ -6,29 +6,36 @@ its pieces in the old vocabulary, so that nothing that was heard is forgotten.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import torch
 
+from amanuensis.npu import archive
 from amanuensis.training.export import load
 from amanuensis.training.model import Whisper
 from amanuensis.training.tokenizer import SPECIAL, TIMESTAMPS, Vocabulary
 
 
-def start_from(folder: Path, model: Whisper, vocabulary: Vocabulary) -> None:
-    """Put the weights of the model folder `folder` into `model`, which has at least as many encoder layers.
+def start_from(start: Path, model: Whisper, vocabulary: Vocabulary) -> None:
+    """Put the weights of the model folder or archive `start` into `model`, which has at least as many encoder layers.
 
     Raises:
         RuntimeError: if the two have other widths or decoder depths, or the earlier one is deeper.
 
     """
-    old_vocabulary = Vocabulary(folder / "tokenizer.json")
-    old = load(folder, old_vocabulary)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = start
+        if start.is_file():
+            folder = Path(scratch) / "model"
+            archive.expand(start, folder)
+        old_vocabulary = Vocabulary(folder / "tokenizer.json")
+        old = load(folder, old_vocabulary)
     a, b = old.dimensions, model.dimensions
     if (a.width, a.heads, a.hidden, a.decoder_layers) != (b.width, b.heads, b.hidden, b.decoder_layers):
-        raise RuntimeError(f"{folder}: its layers do not fit the model that is trained: {a}, {b}")
+        raise RuntimeError(f"{start}: its layers do not fit the model that is trained: {a}, {b}")
     if a.encoder_layers > b.encoder_layers:
-        raise RuntimeError(f"{folder}: has {a.encoder_layers} encoder layers, more than the {b.encoder_layers} trained")
+        raise RuntimeError(f"{start}: has {a.encoder_layers} encoder layers, more than the {b.encoder_layers} trained")
     state = model.state_dict()
     kept = {name: value for name, value in old.state_dict().items() if state[name].shape == value.shape}
     model.load_state_dict(kept, strict=False)
@@ -43,8 +50,10 @@ def start_from(folder: Path, model: Whisper, vocabulary: Vocabulary) -> None:
 
 
 def _pieces(new: Vocabulary, old: Vocabulary) -> dict[int, list[int]]:
-    """Return the old tokens that say what each new one says; none for parts of characters."""
+    """Return the old tokens that say what each new one says; none for parts of characters or an equal vocabulary."""
     old_ids, new_ids = (v.tokenizer.get_vocab(with_added_tokens=True) for v in (old, new))
+    if old_ids == new_ids:
+        return {}
     found = {new_ids[name]: [old_ids[name]] for name in (*SPECIAL, *TIMESTAMPS)}
     for token in range(new.end):
         text = new.tokenizer.decode([token])

@@ -109,6 +109,19 @@ def export(job: Job) -> None:
     print(f"{job.folder}: model folder; {job.archive}: {job.archive.stat().st_size} bytes packed", flush=True)
 
 
+def keep(job: Job) -> None:
+    """Write what was learnt so far as `unfinished.model`, from which another run can start."""
+    from amanuensis.npu import archive
+    from amanuensis.training import export as stage
+    from amanuensis.training.tokenizer import Vocabulary
+    from amanuensis.training.trainer import averaged_model
+
+    model = averaged_model(job.work / "checkpoint.pt", Vocabulary(job.work / "tokenizer.json"))
+    folder = job.work / "unfinished"
+    stage.export(model, job.work / "tokenizer.json", folder, heads=True)
+    archive.pack(folder, job.work / "unfinished.model")
+
+
 @dataclass(frozen=True)
 class Asked:
     """What to evaluate, and how."""
