@@ -23,7 +23,7 @@ _TRAINING_ONLY = ("phone_head.", "ctc_head.")
 
 
 def export(model: Whisper, tokenizer_json: Path, folder: Path, heads: bool = False) -> None:
-    """Write the model folder, whole or not at all, in place of an older one; with `heads`, those of the training too."""
+    """Write the model folder, whole or not at all, in place of an older one; with `heads`, the training's too."""
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
