@@ -55,7 +55,12 @@ def export(model: Whisper, tokenizer_json: Path, folder: Path, heads: bool = Fal
 
 
 def load(folder: Path, vocabulary: Vocabulary) -> Whisper:
-    """Return the model of an exported folder in float32, ready to decode."""
+    """Return the model of an exported folder in float32, ready to decode.
+
+    Raises:
+        RuntimeError: if its tensors do not fit its config.json.
+
+    """
     d = json.loads((folder / "config.json").read_text())
     layers = {"encoder_layers": d["encoder_layers"], "decoder_layers": d["decoder_layers"]}
     sizes = {"width": d["d_model"], "heads": d["encoder_attention_heads"], "hidden": d["encoder_ffn_dim"]}
@@ -63,7 +68,7 @@ def load(folder: Path, vocabulary: Vocabulary) -> Whisper:
     tensors = {name: torch.from_numpy(value).float() for name, value in load_file(folder / "model.safetensors").items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     if unexpected or any(not name.startswith(_TRAINING_ONLY) for name in missing):
-        raise ValueError(f"{folder}: tensors do not fit its config.json: {missing} {unexpected}")
+        raise RuntimeError(f"{folder}: tensors do not fit its config.json: {missing} {unexpected}")
     return model.eval()
 
 
