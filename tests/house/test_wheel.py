@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("benchmarks", "client", "daemon", "kernels", "npu", "stream", "systemd", "training")
+NOT_SHIPPED = {"amanuensis/training/unfinished.model"}
 OFFLINE = re.compile(r"NameResolutionError|NewConnectionError|ConnectTimeout|Network is unreachable", re.I)
 
 
@@ -88,7 +89,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def test_wheel_has_every_part_and_its_data(tree: Path, wheel: Path) -> None:
-    """Every Python file, marker and data file of a part is in the wheel, under its name."""
+    """Every Python file, marker and data file of a part is in the wheel, under its name; unfinished weights are not."""
     packed = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         f"amanuensis/{path.relative_to(tree)}"
@@ -96,7 +97,7 @@ def test_wheel_has_every_part_and_its_data(tree: Path, wheel: Path) -> None:
         for path in (tree / part).rglob("*")
         if path.is_file() and path.suffix != ".md" and "__pycache__" not in path.parts
     }
-    assert wanted - packed == set()
+    assert wanted - packed == NOT_SHIPPED
 
 
 def test_wheel_puts_nothing_generic_at_the_top(wheel: Path) -> None:
