@@ -99,12 +99,8 @@ def train(job: Job) -> None:
 def export(job: Job) -> None:
     """Write the model folder, the archive, and the folder that the archive expands to."""
     from amanuensis.training import export as stage
-    from amanuensis.training.tokenizer import Vocabulary
-    from amanuensis.training.trainer import averaged_model
 
-    vocabulary = Vocabulary(job.work / "tokenizer.json")
-    model = averaged_model(job.work / "checkpoint.pt", vocabulary)
-    stage.export(model, job.work / "tokenizer.json", job.folder)
+    _export(job, job.folder, heads=False)
     stage.pack(job.folder, job.archive)
     print(f"{job.folder}: model folder; {job.archive}: {job.archive.stat().st_size} bytes packed", flush=True)
 
@@ -112,14 +108,19 @@ def export(job: Job) -> None:
 def keep(job: Job) -> None:
     """Write what was learnt so far as `unfinished.model`, from which another run can start."""
     from amanuensis.npu import archive
+
+    folder = job.work / "unfinished"
+    _export(job, folder, heads=True)
+    archive.pack(folder, job.work / "unfinished.model")
+
+
+def _export(job: Job, folder: Path, *, heads: bool) -> None:
     from amanuensis.training import export as stage
     from amanuensis.training.tokenizer import Vocabulary
     from amanuensis.training.trainer import averaged_model
 
-    model = averaged_model(job.work / "checkpoint.pt", Vocabulary(job.work / "tokenizer.json"))
-    folder = job.work / "unfinished"
-    stage.export(model, job.work / "tokenizer.json", folder, heads=True)
-    archive.pack(folder, job.work / "unfinished.model")
+    tokens = job.work / "tokenizer.json"
+    stage.export(averaged_model(job.work / "checkpoint.pt", Vocabulary(tokens)), tokens, folder, heads=heads)
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def speakers(job: Job) -> None:
 def run(job: Job) -> None:
     """Run all stages, synthesis and training side by side."""
     if job.text is None:
-        print("no text folder given (--text or AMANUENSIS_TEXT_DIR): training the narrow domain only", flush=True)
+        print("no text folder given (--text or AMANUENSIS_TEXT_DIR): general sentences are made up", flush=True)
     tokenizer(job)
     arguments = [f"--work={job.work}", f"--seed={job.seed}", f"--jobs={job.jobs}", f"--shards={job.n_shards}"]
     arguments += [f"--text={job.text}"] if job.text else []

@@ -17,6 +17,7 @@ HELD_OUT_ONE_IN = 200  # 0.5 % of all sentences, chosen by their content
 MAX_WORDS = 24
 TEST_FILES = "*_test.txt"
 GENERAL_FILE = "general.txt"
+MARKS = ".,?!;:"  # that are written behind words
 
 _ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
 _END_MARKS = (".", "?", "!")
@@ -41,7 +42,7 @@ def sentence(line: str, domain: str) -> Sentence | None:
         return None
     spoken, written = [], []
     for word in line.split():
-        core = word.strip("',.?!;:")
+        core = word.strip(f"'{MARKS}")
         if not re.fullmatch(r"[A-Za-z]+('[A-Za-z]+)*", core):
             return None
         if core.isupper() and len(core) > 1:

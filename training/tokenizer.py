@@ -8,14 +8,13 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from amanuensis.training.text import narrow_sentences, read_general, talk_sentences
+from amanuensis.training.text import MARKS, narrow_sentences, read_general, talk_sentences
 
 N_TEXT_TOKENS = 1024
 END, START, ENGLISH = "<|endoftext|>", "<|startoftranscript|>", "<|en|>"
 TRANSLATE, TRANSCRIBE, START_OF_LM = "<|translate|>", "<|transcribe|>", "<|startoflm|>"
 PREVIOUS, NO_SPEECH, NO_TIMESTAMPS = "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"
 SPECIAL = (END, START, ENGLISH, TRANSLATE, TRANSCRIBE, START_OF_LM, PREVIOUS, NO_SPEECH, NO_TIMESTAMPS)
-MARKS = ".,?!;:"
 _GENERATED = 10_000  # sentences of a domain, at least
 TIMESTAMPS = tuple(f"<|{i * 0.02:.2f}|>" for i in range(1501))
 

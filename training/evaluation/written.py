@@ -10,9 +10,7 @@ from amanuensis.benchmarks.measures import pairs
 from amanuensis.stream.wer import word_errors
 from amanuensis.training.evaluation.scores import Ratio, ratio
 from amanuensis.training.evaluation.sets import Utterance
-from amanuensis.training.text import normal_form, spoken_words
-
-MARKS = ",.?!;:"
+from amanuensis.training.text import MARKS, normal_form, spoken_words
 
 
 @dataclass(frozen=True)
