@@ -67,6 +67,10 @@ class GuardedStore:
         """Keep an order before it is carried out."""
         self._try(lambda spool: spool.append_order(order, controls))
 
+    def carried_out(self, index: int | None) -> None:
+        """Take note that the orders before record `index` are done again; None: all."""
+        self._try(lambda spool: spool.carried_out(index))
+
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
         """Keep durable events before they are told."""
         self._try(lambda spool: spool.append_step(entries, stream))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from amanuensis.daemon.cursor import Cursor
@@ -47,7 +48,7 @@ class Revival:
 
     Attributes:
         stream: of the session.
-        ending: how it is over; None: it waits for its speaker.
+        ending: how it is over; None: it has more to say, or waits for its speaker.
         events: that are told first.
 
     """
@@ -83,7 +84,7 @@ def revive(
             stream = fresh
             stream.end()
         return Revival(stream, Ending(found.ended), [])
-    return Revival(stream, END if stream.ended else None, [_taken_up(found)])
+    return Revival(stream, END if stream.done else None, [_taken_up(found)])
 
 
 def restored_cursor(found: RecoveredSession) -> Cursor:
@@ -116,6 +117,8 @@ def play_again(session: LiveSession, found: RecoveredSession) -> None:
     if stream.ended:
         session.cursor.ended = True
         session.finish(END)
+    if session.ending is None:
+        feeder.after(partial(session.store.carried_out, None))
 
 
 def lose_downtime(session: LiveSession, down_s: float) -> None:
@@ -138,6 +141,7 @@ def _order_again(session: LiveSession, kept: KeptOrder) -> None:
             session.carry_out(order)
         except ProtocolError as error:  # another model may not know what this one was asked for
             session.pump.tell(Warning("recovered", f"an order could not be carried out again: {error}"))
+        session.store.carried_out(kept.index + 1)
 
     session.feeder.after(carry_out)
 

@@ -223,7 +223,8 @@ class Sessions:
             return
         self._metrics.recovered.inc()
         play_again(session, found)
-        session.detached = Detached(self._clock() + self._config.limits.resume_s, SPEAKER_LEFT)
+        if session.ending is None:
+            session.detached = Detached(self._clock() + self._config.limits.resume_s, SPEAKER_LEFT)
         if header.source == "input":
             self._input = (session, found.last_seen)
         log.warning("session %s: taken up again%s", session.id, "".join(f"; {repair}" for repair in found.repairs))

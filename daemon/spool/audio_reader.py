@@ -34,10 +34,11 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the speaker ordered: flush, mark, config or end."""
+    """What the speaker ordered: flush, mark, note, config or end; `index` of its record."""
 
     kind: str
     content: dict[str, Any]
+    index: int = 0
 
 
 Item: TypeAlias = Sound | Hole | Order
@@ -190,7 +191,7 @@ def _entry(record: Record, place: Place) -> Entry:
                 raise ValueError("a skip does not count the text frames of its speaker")
             return Entry(place, replace(counted, controls=controls), lost, why, stamp=Stamp.from_plain(stamp))
         case {"k": str(kind), "c": int(controls), "o": dict(content)} if kind in ORDERS and not lost:
-            return Entry(place, replace(counted, controls=controls), order=Order(kind, content))
+            return Entry(place, replace(counted, controls=controls), order=Order(kind, content, place.index))
     raise ValueError(f"a record of kind {str(record.get('k'))[:20]!r} is not as it should be")
 
 

@@ -84,7 +84,12 @@ class RecoveredSession:
 
     def replay(self) -> Iterator[Item]:
         """Yield the sound, holes and orders that the stream has to be given again, in order."""
-        return self._audio.replay(self.fed_from, self.step.place.index if self.step else 0)
+        return self._audio.replay(self.fed_from, self._done)
+
+    @property
+    def _done(self) -> int:
+        """Index of the first record whose order was not carried out."""
+        return self.step.place.index if self.step else 0
 
     def voices(self, state: SpeakerState) -> VectorHistory:
         """Return what is left of the vectors that belong to a state; they are kept on then. It never fails."""
@@ -131,7 +136,7 @@ class RecoveredSession:
         except BaseException:
             audio.close()
             raise
-        return SessionSpool(
+        spool = SessionSpool(
             self.folder,
             header,
             self.journal if journal is None else journal,
@@ -142,3 +147,6 @@ class RecoveredSession:
             last=self.step,
             vectors=self._vectors,
         )
+        if not self.ended:
+            spool.carried_out(self._done)
+        return spool

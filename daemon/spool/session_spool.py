@@ -46,6 +46,9 @@ class SessionSpool:
         last: the newest step, where there is one.
         vectors: of voices, that were found with it.
 
+    Attributes:
+        undone: index of the oldest record whose order may not be carried out yet; None: all are.
+
     """
 
     survives = True
@@ -77,6 +80,7 @@ class SessionSpool:
         self._synced_from = last.needs_from if last else 0  # source samples
         self._converted: set[Path] = set()
         self._stays_raw: set[Path] = set()
+        self.undone: int | None = None
         self._closed = False
         self._disk = threading.Lock()  # files are not closed while another thread syncs them
 
@@ -101,8 +105,14 @@ class SessionSpool:
 
     def append_order(self, order: Order, controls: int) -> None:
         """Keep an order before it is carried out."""
+        if isinstance(order, End) and self.undone is None:
+            self.undone = self._audio.place.index  # the stream ends once it has heard everything
         content = {name: value for name, value in asdict(order).items() if value is not None and name != "want"}
         self._audio.append_order(KINDS[type(order)], content, controls)
+
+    def carried_out(self, index: int | None) -> None:
+        """Take note that the orders before record `index` are done again; None: all."""
+        self.undone = index
 
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
         """Keep durable events before they are told, with the state of the stream after them."""
@@ -110,7 +120,8 @@ class SessionSpool:
         if stream.speakers is not None:
             self._vectors.keep(stream.speakers)  # before the checkpoint that belongs to them
         place, stamp = self._audio.place, self._clock()
-        self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, place, stamp))
+        done = place if self.undone is None else replace(place, index=self.undone)
+        self._write(Step(entries, checkpoint.to_plain(), checkpoint.needs_from, done, stamp))
         self._position_at_step = place.position
         self._drop_audio()
 
@@ -174,6 +185,7 @@ class SessionSpool:
     def end(self, reason: str, stream: StreamSession) -> None:
         """Take note that the session is over and everything has been told; the sound is needed no more."""
         self._vectors.remove()
+        self.undone = None
         place, stamp = self._audio.place, self._clock()
         received = -(-place.position // self.header.audio.frame_bytes)  # a cut sample ends with it
         try:
@@ -217,6 +229,8 @@ class SessionSpool:
         self._last = replace(step, entries=())
 
     def _drop_audio(self) -> None:
+        if self.undone is not None:  # the orders stand among the sound
+            return
         frame_bytes = self.header.audio.frame_bytes
         if not self.header.recorded:
             self._audio.drop_before(self._last.needs_from * frame_bytes if self._last else 0)

@@ -113,10 +113,12 @@ class SpoolFolder:
         make_session(folder, replace(recording.header, recorded=False), charge)
         try:
             copy_logs(recording.folder, folder, charge)
-            return RecoveredSession(folder, journal.limits).reopen(charge, self._clock, journal)
+            spool = RecoveredSession(folder, journal.limits).reopen(charge, self._clock, journal)
         except SpoolError:
             remove_session(folder, charge)
             raise
+        spool.carried_out(recording.undone)
+        return spool
 
     def reopen(self, session: RecoveredSession) -> SessionSpool:
         """Go on keeping a session.

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import End, Flush, Hello, Mark
 from amanuensis.daemon.sessions import EndedSession, FullError
+from amanuensis.daemon.spool import audio_log
+from amanuensis.daemon.spool.audio_log import AudioLog
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.log_file import reading
 from amanuensis.daemon.spool.records import encode_record
+from amanuensis.stream.events import Event
 from amanuensis.stream.formats import AudioFormat, Encoding
 from tests.helpers.daemon_client import cut
+from tests.helpers.held_engine import HeldEngine
 from tests.helpers.kept_sessions import as_killed, kept_sessions, only, settle, speak, told
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0, 3]
 PAUSES_S = (0.0, 0.0, 1.2)
+HANGS_S = 30.0  # it takes a fraction of a second
 
 
 def sound(encoding: Encoding, rate: int, channels: int) -> bytes:
@@ -36,6 +45,20 @@ async def finished(session: LiveSession) -> None:
     session.finish(END)
     assert session.task is not None
     await session.task
+
+
+def hear(session: LiveSession, data: bytes) -> None:
+    """Have a session take its first and only chunk."""
+    session.cursor.next_chunk, session.cursor.position_bytes = 1, len(data)
+    session.hear(Chunk(0, 0, data))
+
+
+def publish_and_copy(
+    publish: Callable[[list[Event]], None], folder: Path, copies: list[Path], events: list[Event]
+) -> None:
+    """Publish events, and copy what a kill right after them would leave behind."""
+    publish(events)
+    copies.append(as_killed(folder / "first", folder / f"{len(copies)}"))
 
 
 def check(session: LiveSession, data: bytes, fmt: AudioFormat) -> None:
@@ -120,6 +143,71 @@ async def test_orders_are_carried_out_once(tmp_path: Path) -> None:
         await finished(session)
         marks = [entry["id"] for entry in told(session.journal.replay(0)) if entry["type"] == "marked"]
         assert marks == ["early", "late"]
+
+
+async def test_a_kill_between_the_end_and_the_last_word_loses_nothing(tmp_path: Path) -> None:
+    """After `end` there are several steps; a daemon killed after any of them leaves a session that ends by itself."""
+    data, engine, left = sound("s16le", 16_000, 1), HeldEngine(), list[Path]()
+    async with kept_sessions(tmp_path / "first", engine=engine) as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        hear(session, data)
+        await session.room()
+        session.obey(End())
+        session.publish = partial(publish_and_copy, session.publish, tmp_path, left)  # type: ignore[method-assign]
+        engine.go.set()
+        assert session.task is not None
+        await session.task
+    unfinished = 0
+    for folder in left:
+        async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
+            session = only(sessions)
+            unfinished += session.ending is END and not session.pump.session.done
+            assert session.task is not None
+            await session.task
+            check(session, data, AudioFormat())
+    assert unfinished > 1
+
+
+async def test_orders_that_wait_for_their_place_survive_kill_after_kill(tmp_path: Path) -> None:
+    """While a session hears again what is kept, orders have not come to their turn; nothing told then forgets them."""
+    data = sound("s16le", 16_000, 1)
+    async with kept_sessions(tmp_path / "0", engine=HeldEngine()) as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        hear(session, data)
+        await session.room()
+        session.obey(Mark("last"))
+        session.obey(End())
+        folder = as_killed(tmp_path / "0", tmp_path / "1")
+    for n in (1, 2):
+        async with kept_sessions(folder, engine=HeldEngine(), backlog_s=1) as sessions:
+            session = only(sessions)
+            assert not session.pump.session.ended
+            folder = as_killed(folder, tmp_path / f"{n + 1}")
+    async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
+        session = only(sessions)
+        assert session.task is not None
+        await session.task
+        check(session, data, AudioFormat())
+        assert [event["id"] for event in told(session.journal.replay(0)) if event["type"] == "marked"] == ["last"]
+
+
+async def test_a_kill_before_old_sound_is_dropped_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments that the newest checkpoint needs no more may still be there; all are gone at the end."""
+    data = sound("s16le", 16_000, 1)
+    chunks = cut(data, [6400])
+    async with kept_sessions(tmp_path / "0") as sessions:
+        with monkeypatch.context() as patch:
+            patch.setattr(audio_log, "SEGMENT_S", 0.5)
+            patch.setattr(AudioLog, "drop_before", lambda *_, **__: None)
+            session = sessions.open(Hello("speak", AudioFormat()))
+            await speak(session, chunks[:-3])
+            folder = as_killed(tmp_path / "0", tmp_path / "1")
+    async with kept_sessions(folder) as sessions:
+        session = only(sessions)
+        await speak(session, chunks)
+        await finished(session)
+        assert len(list(folder.rglob("audio-*.log"))) <= 1
+        check(session, data, AudioFormat())
 
 
 async def test_who_comes_for_a_session_that_was_handed_over_is_asked_to_come_again(tmp_path: Path) -> None:
