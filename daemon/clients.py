@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -15,7 +15,9 @@ from amanuensis.daemon.client_io import Inbox, run_client
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.connection import Connection
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.flow import Flow
+from amanuensis.daemon.fronts.followed import FollowedSession
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry
 from amanuensis.daemon.live_session import IDLE, NORMAL, PROTOCOL_FAULT, SPEAKER_IDLE, SPEAKER_LEFT, Ending, LiveSession
@@ -23,10 +25,12 @@ from amanuensis.daemon.logs import about
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Configure, Hello, Ping, ProtocolError, Skip
 from amanuensis.daemon.pump import LONG_S
-from amanuensis.daemon.sessions import EndedSession, FullError, Sessions
+from amanuensis.daemon.sessions import FullError, Sessions
 from amanuensis.stream.events import Bye, Error, Pong, Ready
 
 log = logging.getLogger(__name__)
+
+Attended: TypeAlias = LiveSession | FollowedSession
 
 SAMPLE_BYTES: Final = 2  # that count of a sample that was left out, up to LONG_S of them: silence is work too
 
@@ -112,14 +116,14 @@ class Client:
     async def _run(self, reader: Coroutine[Any, Any, None]) -> None:
         await run_client(self._websocket, self._inbox, self._queue, reader, self._limits.ping_s)
 
-    async def _attend(self, session: LiveSession, reader: Coroutine[Any, Any, None]) -> None:
-        """Be one of a session's clients until the connection is over."""
+    async def _attend(self, session: Attended, past: Sequence[Entry], reader: Coroutine[Any, Any, None]) -> None:
+        """Be one of a session's clients, told its past first, until the connection is over."""
         about(session=session.id)
-        session.hub.clients.add(self._queue)
+        session.hub.join(self._queue, past)
         try:
             await self._run(reader)
         finally:
-            session.hub.clients.discard(self._queue)
+            session.hub.leave(self._queue)
             self._metrics.overtaken.inc(self._queue.dropped)
             if self._queue.abandoned.is_set():
                 self._metrics.slow_clients.inc()
@@ -136,17 +140,18 @@ class Client:
 
     async def _speak(self, hello: Hello) -> None:
         resumed = hello.resume_token is not None
+        if resumed:
+            await self._sessions.elsewhere.bring(hello)
         session = self._sessions.resume(hello) if resumed else self._sessions.open(hello, client=self._client)
         if isinstance(session, EndedSession):
             await self._tell_the_end(session, session.ready_again, hello.after_seq)
             return
         past = session.journal.replay(hello.after_seq) if resumed else []
         ready = session.ready(for_speaker=True, limits=self._limits, resumed=resumed)
-        self._queue.replay([Entry(ready), *past])
         self._connection.cursor = session.cursor
         session.attach(self._queue)
         try:
-            await self._attend(session, self._read_speaker(session))
+            await self._attend(session, [Entry(ready), *past], self._read_speaker(session))
         finally:
             self._leave(session)
 
@@ -207,18 +212,20 @@ class Client:
 
     async def _watch(self, hello: Hello) -> None:
         name = self._connection.watched(hello) or ""
-        session = self._sessions.find(name)
+        if name == "latest":
+            name = await self._sessions.elsewhere.newest() or name
+        session = self._sessions.find(name) or await self._sessions.elsewhere.follow(name)
         if session is None:
             why = "none goes on now" if name == "latest" else "it never was, or ended too long ago"
             raise self._sessions.unknown(name, why)
         if isinstance(session, EndedSession):
             await self._tell_the_end(session, session.ready, hello.after_seq)
             return
-        past = session.journal.replay(hello.after_seq)
-        self._queue.replay([Entry(session.ready(for_speaker=False, limits=self._limits)), *past])
-        await self._attend(session, self._read_watcher())
+        ready = session.ready(for_speaker=False, limits=self._limits)
+        await self._attend(session, [Entry(ready), *session.journal.replay(hello.after_seq)], self._read_watcher())
 
     async def _tell_the_end(self, session: EndedSession, ready: Ready, after_seq: int | None) -> None:
+        await session.store.kept()
         self._queue.replay([Entry(ready), *session.journal.replay(after_seq), Entry(Bye(session.reason))])
         self._queue.close(NORMAL, session.reason)
         await self._run(self._read_watcher())

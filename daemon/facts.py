@@ -55,7 +55,8 @@ class Facts:
     @property
     def trouble(self) -> str:
         """Why no session can be opened now; "" when one can."""
-        return engine_trouble(self._engine.stats()) or ("stopping" if self._sessions.closing else "")
+        stopping = "stopping" if self._sessions.closing else ""
+        return engine_trouble(self._engine.stats()) or stopping or self._sessions.elsewhere.trouble
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Return whether sessions can be opened now, and what to tell with it."""

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.hub import Hub
 from amanuensis.daemon.journal import Entry
 from amanuensis.daemon.session_store import Order
 from amanuensis.daemon.spool.header import SessionHeader
@@ -74,6 +76,18 @@ class GuardedStore:
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None:
         """Keep durable events before they are told."""
         self._try(lambda spool: spool.append_step(entries, stream))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is kept now."""
+        return self._spool.folder if self._spool else None
+
+    def hub(self) -> Hub:
+        """Return what tells the session's clients: what it was given before is kept."""
+        return Hub()
+
+    async def kept(self) -> None:
+        """Wait for nothing: what it was given is kept."""
 
     async def sync(self) -> None:
         """Have a recording on the disk, in another thread."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from amanuensis.daemon.journal import Entry
@@ -160,8 +160,26 @@ class Hub:
     def __init__(self) -> None:
         self.clients: set[ClientQueue] = set()
 
+    def join(self, client: ClientQueue, past: Sequence[Entry]) -> None:
+        """Tell a client the past, then have it follow."""
+        client.replay(past)
+        self.clients.add(client)
+
+    def leave(self, client: ClientQueue) -> None:
+        """Tell a client nothing more."""
+        self.clients.discard(client)
+
     def publish(self, entry: Entry, first: ClientQueue | None = None) -> None:
         """Queue an event for every client; for one of them first, so that a crowd does not delay it."""
         outgoing = Outgoing(entry)
         for client in sorted(self.clients, key=lambda client: client is not first):
             client.put(outgoing)
+
+    def say_goodbye(self, bye: Entry, close: Callable[[ClientQueue], None]) -> None:
+        """Tell the end of the session, and close the connections."""
+        self.publish(bye)
+        self._close_all(close)
+
+    def _close_all(self, close: Callable[[ClientQueue], None]) -> None:
+        for client in self.clients:
+            close(client)

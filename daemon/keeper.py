@@ -105,7 +105,7 @@ class Keeper:
             tell(not_kept(header, error))
             return self.keep(replace(header, recorded=False), journal, tell) if header.recorded else MemoryStore()
 
-    def take_up(self, folder: SpoolFolder, found: RecoveredSession, tell: Callable[[Warning], None]) -> GuardedStore:
+    def take_up(self, folder: SpoolFolder, found: RecoveredSession, tell: Callable[[Warning], None]) -> SessionStore:
         """Go on keeping a session that was found.
 
         Raises:

@@ -15,7 +15,7 @@ from prometheus_client import Histogram
 from amanuensis.daemon.config import LimitSettings
 from amanuensis.daemon.cursor import Chunk, Cursor
 from amanuensis.daemon.feeder import Feeder
-from amanuensis.daemon.hub import ClientQueue, Hub
+from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry, Journal
 from amanuensis.daemon.latency import Arrivals
 from amanuensis.daemon.logs import about
@@ -128,11 +128,11 @@ class LiveSession:
         store: SessionStore | None = None,
     ) -> None:
         self.identity = identity or Identity()
-        self.hub = Hub()
+        self.store = store or MemoryStore()
+        self.hub = self.store.hub()
         self.journal = journal
         self.pump = pump
         self.cursor = cursor
-        self.store = store or MemoryStore()
         self.feeder = Feeder(pump, cursor.format)
         self.ending: Ending | None = None
         self.speaker: ClientQueue | None = None
@@ -255,7 +255,7 @@ class LiveSession:
 
     def acknowledge(self) -> None:
         """Tell the speaker which chunks are kept."""
-        if self.speaker is not None and self._newest_kept >= 0:
+        if self.speaker is not None and self.speaker in self.hub.clients and self._newest_kept >= 0:
             self._acked_chunk = self._newest_kept
             self._bytes_at_ack = self.cursor.position_bytes
             self.speaker.send(Ack(self._acked_chunk))
@@ -344,12 +344,7 @@ class LiveSession:
             session=self.id,
             resume_token=self.identity.resume_token if for_speaker else "",
             proto=PROTO,
-            limits={
-                "message_bytes": limits.message_bytes,
-                "idle_s": limits.idle_s,
-                "backlog_s": limits.backlog_s,
-                "resume_s": limits.resume_s,
-            },
+            limits=limits_told(limits),
             next=self.cursor.next_chunk if for_speaker else 0,
             engine=self.engine_use(),
             controls=self.cursor.controls if resumed else None,
@@ -385,6 +380,17 @@ class LiveSession:
         return Stats(session.lag_ms, session.queue_ms, self.pump.tick_ms, session.tick_every_ms, rtf, self.engine_use())
 
     def _say_goodbye(self, ending: Ending) -> None:
-        self.hub.publish(Entry(Bye(ending.reason, ending.resume_until)))
-        for client in self.hub.clients:
+        def close(client: ClientQueue) -> None:
             client.close(ending.speaker_code if client is self.speaker else ending.code, ending.reason)
+
+        self.hub.say_goodbye(Entry(Bye(ending.reason, ending.resume_until)), close)
+
+
+def limits_told(limits: LimitSettings) -> dict[str, float]:
+    """Return the limits that clients are told."""
+    return {
+        "message_bytes": limits.message_bytes,
+        "idle_s": limits.idle_s,
+        "backlog_s": limits.backlog_s,
+        "resume_s": limits.resume_s,
+    }

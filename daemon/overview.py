@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, Final
 
+from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.live_session import LiveSession
-from amanuensis.daemon.sessions import EndedSession, Sessions
+from amanuensis.daemon.sessions import Sessions
 
 DECIMALS: Final = 3
 

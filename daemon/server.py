@@ -31,6 +31,7 @@ from amanuensis.daemon.dialects.deepgram_request import parse_listen
 from amanuensis.daemon.dialects.listen_door import ListenDoor, chosen_subprotocol, response_headers
 from amanuensis.daemon.facts import Facts
 from amanuensis.daemon.flow import Flow, Rates
+from amanuensis.daemon.fronts.front import Front
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
@@ -72,6 +73,7 @@ class Daemon:
         security: None: as the configuration says.
         keeper: keeps the sessions; None: they live as long as the daemon.
         voices: tells speakers apart; None: nobody does.
+        front: shares the sessions with other daemons; None: they are its own.
 
     Attributes:
         urls: where clients find it, once it listens.
@@ -90,8 +92,10 @@ class Daemon:
         keeper: Keeper | None = None,
         *,
         voices: VoiceDesk | None = None,
+        front: Front | None = None,
     ) -> None:
         self.config = config
+        self._front = front
         self.metrics = Metrics()
         if voices is not None:
             voices.on_vector = lambda device: self.metrics.embeddings.labels(device).inc()
@@ -134,7 +138,7 @@ class Daemon:
                 listeners = stack.enter_context(open_listeners(self.config.server.addresses, os.environ))
             self._doors = [listener.address for listener in listeners]
             self.security.check(self._doors)
-            self.sessions.recover()
+            await self._take_up()
             servers = [await self._serve(listener) for listener in listeners]
             self.urls = [self._url(door) for door in self._doors]
             tickers = [asyncio.create_task(self._tick()), asyncio.create_task(self._sync())]
@@ -146,11 +150,20 @@ class Daemon:
                     ticker.cancel()
                 await asyncio.gather(*tickers, return_exceptions=True)
                 await self.sessions.close(self._grace_s())
+                if self._front is not None:
+                    await self._front.close()
                 for server in servers:
                     server.close(code=GOING_AWAY, reason="shutdown")
                 for server in servers:
                     await server.wait_closed()
                 log.info("stopped")
+
+    async def _take_up(self) -> None:
+        """Go on with the sessions that another process has left."""
+        if self._front is None:
+            self.sessions.recover()
+        else:
+            await self._front.begin(self.sessions)
 
     async def drain(self) -> None:
         """Take no more speakers; what was heard becomes final or waits for the next process, and everybody is told.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.hub import Hub
 from amanuensis.daemon.journal import Entry
 from amanuensis.daemon.protocol import Configure, End, Flush, Mark, Note
 from amanuensis.stream.session import StreamSession
@@ -51,6 +52,14 @@ class SessionStore(Protocol):
         """Keep durable events before they are told, with the state of the stream after them."""
         ...
 
+    def hub(self) -> Hub:
+        """Return what tells the session's clients: not before what they are told is kept."""
+        ...
+
+    async def kept(self) -> None:
+        """Wait until everything that was given is where it should be."""
+        ...
+
     def suspend(self) -> None:
         """Let go of the session, which goes on in another process."""
         ...
@@ -84,6 +93,11 @@ class MemoryStore:
     def carried_out(self, index: int | None) -> None: ...
 
     def append_step(self, entries: Sequence[Entry], stream: StreamSession) -> None: ...
+
+    def hub(self) -> Hub:
+        return Hub()
+
+    async def kept(self) -> None: ...
 
     def suspend(self) -> None: ...
 

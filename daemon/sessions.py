@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from amanuensis.daemon.admission import Admission, AdmissionLimits, Full
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.connection import BAD_HELLO, NO_SESSION, NOT_ALLOWED
 from amanuensis.daemon.cursor import Cursor
+from amanuensis.daemon.ended_session import EndedSession
+from amanuensis.daemon.fronts.elsewhere import Elsewhere, Nowhere
 from amanuensis.daemon.hub import TRY_AGAIN, ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
 from amanuensis.daemon.keeper import Keeper
@@ -26,7 +28,6 @@ from amanuensis.daemon.protocol import Hello, Options, ProtocolError
 from amanuensis.daemon.pump import Pump
 from amanuensis.daemon.recovery import lose_downtime, play_again, restored_cursor, revive
 from amanuensis.daemon.session_config import session_config
-from amanuensis.daemon.session_store import SessionStore
 from amanuensis.daemon.session_watch import BeginWatcher, nobody_watches
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.header import SessionHeader, Source
@@ -34,9 +35,8 @@ from amanuensis.daemon.spool.log_file import SpoolError
 from amanuensis.daemon.spool.recovered import RecoveredSession
 from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from amanuensis.daemon.voice_desk import VoiceDesk
-from amanuensis.npu.engine.api import Engine, EngineBusyError
+from amanuensis.npu.engine.api import Engine, EngineBusyError, EngineInfo
 from amanuensis.stream.config import StreamConfig
-from amanuensis.stream.events import Ready
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.speakers import SpeakerRules
 from amanuensis.stream.words import WordTokenizer
@@ -59,24 +59,6 @@ class FullError(ProtocolError):
         self.retry_after_s = full.retry_after_s
 
 
-@dataclass(frozen=True, slots=True)
-class EndedSession:
-    """What is left of a session for a while."""
-
-    identity: Identity
-    journal: Journal
-    ready: Ready  # as watchers get it
-    ready_again: Ready  # as its speaker gets it
-    reason: str
-    ended_s: float  # on the clock of `Sessions`
-    fates: Mapping[str, Any]
-    store: SessionStore
-
-    def ledger(self) -> dict[str, Any]:
-        """Return what became of its audio."""
-        return dict(self.fates)
-
-
 class Sessions:
     """All sessions of a daemon.
 
@@ -91,6 +73,7 @@ class Sessions:
         wall_clock: seconds since the epoch, for what clients are told.
 
     Attributes:
+        elsewhere: knows the sessions of other daemons that share them with this one.
         on_begin: told of every session that is opened, or taken up again.
         on_over: told the name of every one that is over.
 
@@ -123,6 +106,7 @@ class Sessions:
         self._admission = Admission(_admission_limits(config))
         self._input: tuple[LiveSession, Stamp] | None = None  # of the daemon's own input, taken up again; when it heard
         self.closing = False
+        self.elsewhere: Elsewhere = Nowhere()
         self.on_begin: BeginWatcher = nobody_watches
         self.on_over: Callable[[str], None] = lambda _: None
 
@@ -136,6 +120,8 @@ class Sessions:
         """
         if self.closing:
             return Full("the daemon stops", self._config.limits.shutdown_s)
+        if self.elsewhere.trouble:
+            return Full(self.elsewhere.trouble, self._config.limits.shutdown_s)
         frees_s = [session.detached.until_s for session in self._live.values() if session.detached is not None]
         return self._admission.refusal(self._clock(), client, coming=coming, frees_s=frees_s)
 
@@ -166,7 +152,7 @@ class Sessions:
         info = self._engine.info
         pipeline = StreamSession(config, hello.audio, self._tokenizer, info, voices=self._voice_rules(config))
         pump = self._pump(pipeline, stream)
-        identity, journal = Identity(), Journal(self._journal_limits)
+        identity, journal = Identity(), Journal(self.journal_limits)
         header = SessionHeader(
             id=identity.id,
             resume_token=identity.resume_token,
@@ -189,9 +175,9 @@ class Sessions:
     def recover(self) -> None:
         """Take up the sessions that another process has left; each waits for its speaker as if it had just gone."""
         for folder in self._keeper.folders:
-            for found in folder.recover(self._journal_limits):
+            for found in folder.recover(self.journal_limits):
                 try:
-                    self._recover(folder, found)
+                    self.take_up(folder, found)
                 except (SpoolError, EngineBusyError) as error:
                     log.error("session %s: left in %s: %s", found.header.id, found.folder, error)
                 except Exception:  # one session must not keep the daemon from starting
@@ -200,7 +186,14 @@ class Sessions:
                     if (begun := self._live.get(found.header.id)) is not None:
                         begun.finish(FAULT)
 
-    def _recover(self, folder: SpoolFolder, found: RecoveredSession) -> None:
+    def take_up(self, folder: SpoolFolder, found: RecoveredSession, *, is_own: bool = True) -> None:
+        """Go on with a session that was found; one whose sound is another daemon's input only waits for its end.
+
+        Raises:
+            SpoolError: its logs cannot be opened.
+            EngineBusyError: there is no room for it.
+
+        """
         header, info = found.header, self._engine.info
         config = self._stream_config_again(header)
         revival = revive(found, config, self._tokenizer, info, self._voice_rules(config))
@@ -225,7 +218,7 @@ class Sessions:
         play_again(session, found)
         if session.ending is None:
             session.detached = Detached(self._clock() + self._config.limits.resume_s, SPEAKER_LEFT)
-        if header.source == "input":
+        if header.source == "input" and is_own:
             self._input = (session, found.last_seen)
         log.warning("session %s: taken up again%s", session.id, "".join(f"; {repair}" for repair in found.repairs))
 
@@ -248,7 +241,8 @@ class Sessions:
         return session
 
     @property
-    def _journal_limits(self) -> JournalLimits:
+    def journal_limits(self) -> JournalLimits:
+        """How much of a session is remembered."""
         return JournalLimits(self._config.limits.ring_events, self._config.limits.transcript_words)
 
     def _pump(self, pipeline: StreamSession, stream: int) -> Pump:
@@ -331,6 +325,10 @@ class Sessions:
         told = (session.id, ending.reason, session.audio_s, session.journal.last_seq)
         log.info("session %s: ended (%s), %.1f s of audio, %d events", *told)
 
+    def drop_ended(self, name: str) -> None:
+        """Let go of a session that is over: another daemon has it."""
+        self._ended.pop(name, None)
+
     def find(self, name: str) -> LiveSession | EndedSession | None:
         """Return the session of this name; `latest` is the one opened last that still goes on."""
         if name == "latest":
@@ -371,6 +369,11 @@ class Sessions:
                 return
             del self._ended[oldest.identity.id]
             oldest.store.forget()
+
+    @property
+    def engine_info(self) -> EngineInfo:
+        """What the engine runs."""
+        return self._engine.info
 
     @property
     def live(self) -> list[LiveSession]:

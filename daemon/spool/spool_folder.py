@@ -93,7 +93,7 @@ class SpoolFolder:
     def recover(self, limits: JournalLimits) -> list[RecoveredSession]:
         """Repair and return the sessions that another process has left; what is no session stays where it is."""
         found = []
-        for folder in self._folders():
+        for folder in self.left():
             try:
                 found.append(RecoveredSession(folder, limits))
             except SpoolError as error:
@@ -138,7 +138,7 @@ class SpoolFolder:
         """Let another daemon have the folder."""
         os.close(self._lock)
 
-    def _folders(self) -> list[Path]:
+    def left(self) -> list[Path]:
         """Return the folders of sessions; one that has not even a header holds nothing, and is removed."""
         try:
             paths = sorted(self._open_folder.iterdir())

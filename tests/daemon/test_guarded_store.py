@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.guarded_store import GuardedStore
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.session_store import MemoryStore
-from amanuensis.daemon.sessions import EndedSession, Sessions
+from amanuensis.daemon.sessions import Sessions
 from amanuensis.daemon.spool.clock import Stamp
 from amanuensis.daemon.spool.flac import settle as settle_sound
 from amanuensis.daemon.spool.flac import sound_files

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon.cursor import Chunk
+from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.protocol import End, Flush, Hello, Mark
-from amanuensis.daemon.sessions import EndedSession, FullError
+from amanuensis.daemon.sessions import FullError
 from amanuensis.daemon.spool import audio_log
 from amanuensis.daemon.spool.audio_log import AudioLog
 from amanuensis.daemon.spool.clock import Stamp

@@ -8,11 +8,12 @@ import logging
 import pytest
 
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
+from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.live_session import END, LiveSession
 from amanuensis.daemon.metrics import Metrics
 from amanuensis.daemon.protocol import Audio, Hello, Options, ProtocolError
-from amanuensis.daemon.sessions import EndedSession, Sessions
+from amanuensis.daemon.sessions import Sessions
 from amanuensis.stream.config import StreamConfig
 from amanuensis.stream.formats import AudioFormat
 from tests.helpers.daemon_client import pcm
