@@ -1,4 +1,4 @@
-"""Wheel and sdist of `script/package-wheel`: the same bytes from the same commit, and nothing in them of where it was."""
+"""Wheel and sdist of `script/package-wheel`: the same bytes from the same commit, and nothing of where it was built."""
 
 from __future__ import annotations
 
@@ -30,42 +30,47 @@ def sha256(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the script makes of the last commit."""
-    git("rev-parse", "HEAD")
+def commit() -> str:
+    """The commit that is packed."""
+    return git("rev-parse", "HEAD").decode().strip()
+
+
+@pytest.fixture(scope="module")
+def dist(commit: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes of it."""
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([ROOT / "script/package-wheel", out], check=True, capture_output=True)
+    subprocess.run([ROOT / "script/package-wheel", out, commit], check=True, capture_output=True)
     return out
 
 
-def test_wheel_of_the_sdist_is_that_of_the_tree(dist: Path, tmp_path: Path) -> None:
+def test_wheel_of_the_sdist_is_that_of_the_tree(commit: str, dist: Path, tmp_path: Path) -> None:
     """A wheel that is built in another folder, of the commit itself and not of the sdist, has the same bytes."""
     tree = tmp_path / "elsewhere"
     tree.mkdir()
     subprocess.run(
-        ["tar", "-x", "--no-same-permissions"], cwd=tree, input=git("archive", "HEAD"), check=True, umask=0o022
+        ["tar", "-x", "--no-same-permissions"], cwd=tree, input=git("archive", commit), check=True, umask=0o022
     )
-    env = {**os.environ, "SOURCE_DATE_EPOCH": git("log", "-1", "--format=%ct").decode().strip()}
+    env = {**os.environ, "SOURCE_DATE_EPOCH": git("log", "-1", "--format=%ct", commit).decode().strip()}
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(tree)]
     subprocess.run(command, check=True, capture_output=True, env=env, umask=0o022)
     (ours,), (theirs,) = dist.glob("*.whl"), tmp_path.glob("*.whl")
     assert (ours.name, sha256(ours)) == (theirs.name, sha256(theirs))
 
 
-def test_sdist_tells_nothing_of_its_build(dist: Path) -> None:
+def test_sdist_tells_nothing_of_its_build(commit: str, dist: Path) -> None:
     """Every file in the sdist has the time of the commit and belongs to nobody; names are in order."""
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         members = archive.getmembers()
-    assert {member.mtime for member in members} == {int(git("log", "-1", "--format=%ct"))}
+    assert {member.mtime for member in members} == {int(git("log", "-1", "--format=%ct", commit))}
     assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {(0, 0, "", "")}
     assert [member.name for member in members] == sorted(member.name for member in members)
     assert sdist.read_bytes()[4:8] == bytes(4)  # gzip's own time
 
 
-def test_version_stands_in_one_place(dist: Path) -> None:
+def test_version_stands_in_one_place(commit: str, dist: Path) -> None:
     """Both are named after the version of pyproject.toml, and no Python file of a part holds it."""
-    version = tomllib.loads(git("show", "HEAD:pyproject.toml").decode())["project"]["version"]
+    version = tomllib.loads(git("show", f"{commit}:pyproject.toml").decode())["project"]["version"]
     assert {path.name for path in dist.iterdir()} == {
         f"amanuensis-{version}.tar.gz",
         f"amanuensis-{version}-py3-none-any.whl",
