@@ -39,8 +39,8 @@ class HeardPiece:
         gaps: what was not transcribed.
         totals: what became of its samples.
         language: set or detected.
-        voices: what was heard of whom; None: nobody is told apart.
-        known: names of voices that were enrolled.
+        rules: how voices are told apart; None: they are not.
+        voices: what was heard of whom, if anything.
         warnings: what a person should know, each once.
         devices: that encoded and decoded, each once.
         model: name of the model.
@@ -56,8 +56,8 @@ class HeardPiece:
     gaps: tuple[Gap, ...]
     totals: Totals
     language: str | None
+    rules: SpeakerRules | None
     voices: KeptPieces | None
-    known: frozenset[str]
     warnings: tuple[str, ...]
     devices: tuple[str, ...]
     model: str
@@ -161,8 +161,8 @@ class _Hearing:
             gaps=tuple(self._gaps),
             totals=totals,
             language=session.language,
+            rules=self._rules,
             voices=self._voices(),
-            known=frozenset(self._rules.known or ()) if self._rules else frozenset(),
             warnings=tuple(self._warnings),
             devices=tuple(sorted(self._devices)),
             model=self._pipeline.engine.info.model,

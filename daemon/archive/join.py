@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from amanuensis.daemon.archive.hearing import HeardPiece
 from amanuensis.daemon.archive.voices import Who, who_speaks
 from amanuensis.stream.events import Gap, Word
 from amanuensis.stream.ledger import Totals
-from amanuensis.stream.speakers import SpeakerRules
 from amanuensis.stream.words import to_ms
+
+DECIMALS: Final = 3  # of milliseconds: a sum of two floats has noise behind them
 
 
 class JoinError(Exception):
@@ -51,13 +53,12 @@ class Joined:
         return sum(map(len, self.utterances))
 
 
-def join(pieces: Iterable[HeardPiece], n_samples: int, rules: SpeakerRules | None = None) -> Joined:
+def join(pieces: Iterable[HeardPiece], n_samples: int) -> Joined:
     """Return the transcript of a recording.
 
     Args:
         pieces: all of them, in any order.
         n_samples: of the recording at 16 kHz.
-        rules: how voices are told apart over all pieces; None: they are not.
 
     Raises:
         JoinError: the pieces or what became of them do not make up the recording.
@@ -65,6 +66,7 @@ def join(pieces: Iterable[HeardPiece], n_samples: int, rules: SpeakerRules | Non
     """
     heard = sorted(pieces, key=lambda piece: piece.index)
     check_whole(heard, n_samples)
+    rules = next((piece.rules for piece in heard if piece.rules), None)
     who = who_speaks(heard, rules) if rules else None
     return Joined(
         utterances=tuple(words for piece in heard for words in _later(piece, who) if words),
@@ -98,8 +100,8 @@ def _later(piece: HeardPiece, who: Who | None) -> Iterable[tuple[Word, ...]]:
         yield tuple(
             replace(
                 word,
-                start_ms=word.start_ms + later_ms,
-                end_ms=word.end_ms + later_ms,
+                start_ms=round(word.start_ms + later_ms, DECIMALS),
+                end_ms=round(word.end_ms + later_ms, DECIMALS),
                 spk=who.spoke(piece.index, word) if who else None,
             )
             for word in words
@@ -110,7 +112,8 @@ def _gaps(heard: Sequence[HeardPiece]) -> list[Gap]:
     gaps: list[Gap] = []
     for piece in heard:
         for gap in piece.gaps:
-            later = Gap(gap.start_ms + to_ms(piece.start), gap.end_ms + to_ms(piece.start), gap.why)
+            start_ms, end_ms = (round(edge + to_ms(piece.start), DECIMALS) for edge in (gap.start_ms, gap.end_ms))
+            later = Gap(start_ms, end_ms, gap.why)
             if gaps and (gaps[-1].end_ms, gaps[-1].why) == (later.start_ms, later.why):
                 later = Gap(gaps.pop().start_ms, later.end_ms, later.why)
             gaps.append(later)

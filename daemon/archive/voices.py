@@ -58,7 +58,7 @@ def who_speaks(heard: Sequence[HeardPiece], rules: SpeakerRules) -> Who:
         return Who({}, [])
     evidence = _evidence([voices for _, voices in kept])
     clusters = cluster_voices(evidence, last_look(rules))
-    known = frozenset().union(*(piece.known for piece in heard))
+    known = frozenset(rules.known or ())
     names = _names(clusters, [name for _, voices in kept for name in voices.names], evidence.speech_s, known)
     logs, at = {}, 0
     for index, voices in kept:
