@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "listen": "caption the microphone (or another source) in this terminal",
     "dictate": "type what is said into the focused window",
     "transcribe": "transcribe sound files to txt, md, srt, vtt, json or csv",
+    "archive": "transcribe thousands of files, each exactly once, and go on where it stopped",
     "service": "install, remove and look at the service of systemd",
     "record": "record a meeting: microphone and system sound, with live captions",
     "meetings": "list, read, search and export the meetings that were recorded",

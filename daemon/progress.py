@@ -37,10 +37,10 @@ class Bar:
             self._progress.remove_task(self._task)
             self._task = None
 
-    def advance(self, done_s: float) -> None:
-        """So much of the file is done."""
+    def advance(self, done_s: float, name: str | None = None) -> None:
+        """So much of the file is done; it may have another name by now."""
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done_s)
+            self._progress.update(self._task, completed=done_s, description=name)
 
     def message(self, line: str) -> None:
         """Print a line for a person, which does not disturb the bar."""

@@ -182,6 +182,7 @@ def test_tests_mirror_parts() -> None:
         "house",
         "long",
         "microphone",
+        "packaging",
         "robustness",
         "conftest.py",
     }

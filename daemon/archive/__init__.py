@@ -1,0 +1,1 @@
+"""Archives: thousands of files transcribed, each exactly once, however often the work is interrupted."""

@@ -1,0 +1,1 @@
+"""One daemon's work on many machines, through Ray; imported only where the settings ask for it."""
