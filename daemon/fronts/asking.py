@@ -7,7 +7,7 @@ from typing import Any
 
 from amanuensis.daemon.fronts.courier import AGAIN_S
 from amanuensis.daemon.fronts.link import StoreLink, StoreLostError
-from amanuensis.daemon.fronts.messages import Times
+from amanuensis.daemon.fronts.messages import Copy, Times
 from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.protocol import ProtocolError
 
@@ -28,4 +28,18 @@ async def ask(link: StoreLink, times: Times, method: str, *args: Any, **named: A
             if loop.time() >= until_s:
                 message = f"the store that this server shares with others does not answer: {error}; connect again"
                 raise ProtocolError("full", message, TRY_AGAIN) from None
+        await asyncio.sleep(AGAIN_S)
+
+
+async def ask_copy(link: StoreLink, times: Times, session: str, *, events_only: bool = False) -> Copy | None:
+    """Return a copy of a session, once the store knows what there is of it; None: there is no such session.
+
+    Raises:
+        ProtocolError: as `ask`.
+
+    """
+    while True:
+        copy: Copy | None = await ask(link, times, "copy", session, events_only=events_only)
+        if copy is None or not copy.is_awaited:
+            return copy
         await asyncio.sleep(AGAIN_S)

@@ -59,8 +59,8 @@ class FollowedSession:
         """Begin anew with all that the session has said; its watchers are told what they do not know."""
         self.journal = _journal(copy, self._limits)
         self._era, self._cursor, self.ended = copy.era, copy.cursor, copy.ended
-        engine = copy.engine
-        self._engine = EngineUse(*(engine.get(name, "") for name in ("encoder", "decoder", "model", "why")))
+        encoder, decoder, model, why = (copy.engine.get(name, "") for name in ("encoder", "decoder", "model", "why"))
+        self._engine = EngineUse(encoder, decoder, model, why)
         if self.crowd.clients:
             for entry in self.journal.replay(self.crowd.seq):
                 self.crowd.tell(entry)

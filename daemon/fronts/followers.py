@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from amanuensis.daemon.ended_session import EndedSession
-from amanuensis.daemon.fronts.asking import ask
+from amanuensis.daemon.fronts.asking import ask_copy
 from amanuensis.daemon.fronts.courier import AGAIN_S
 from amanuensis.daemon.fronts.crowd import Crowd
 from amanuensis.daemon.fronts.followed import FollowedSession
@@ -59,7 +59,7 @@ class Followers:
         """
         followed, _ = self._followed.get(name, (None, None))
         if followed is None or followed.is_gone:
-            copy: Copy | None = await ask(self._link, self._times, "copy", name, events_only=True)
+            copy = await ask_copy(self._link, self._times, name, events_only=True)
             if copy is None:
                 return None
             followed = FollowedSession(name, self.crowd(name), self._limits())
@@ -131,6 +131,8 @@ class Followers:
         if news.is_gone or (news.is_lost and copy is None):
             followed.is_gone = True
             followed.send_away()
+        elif copy is not None and copy.is_awaited:
+            return False
         elif copy is not None:
             followed.take_copy(copy)
         else:

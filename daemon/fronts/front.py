@@ -13,7 +13,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from amanuensis.daemon.connection import NOT_ALLOWED
 from amanuensis.daemon.ended_session import EndedSession
-from amanuensis.daemon.fronts.asking import ask
+from amanuensis.daemon.fronts.asking import ask, ask_copy
 from amanuensis.daemon.fronts.courier import Courier
 from amanuensis.daemon.fronts.crowd import Crowd
 from amanuensis.daemon.fronts.followers import Followers
@@ -335,8 +335,7 @@ class Front:
     # The store
 
     async def _copy(self, name: str) -> Copy | None:
-        copy: Copy | None = await self._ask("copy", name)
-        return copy
+        return await ask_copy(self._link, self._times, name)
 
     async def _ask(self, method: str, *args: Any, **named: Any) -> Any:
         """Call the store; wait for it a while.

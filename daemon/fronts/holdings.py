@@ -27,6 +27,7 @@ class Holding:
         number: of the newest write of this epoch.
         free_s: since when nobody has it, on the store's clock.
         settles_s: until when another front may say that it has it under a later epoch; 0: that is over.
+        is_bare: the store knows who has it, and nothing else of it yet.
         wanted: another front asks for it.
 
     """
@@ -38,6 +39,7 @@ class Holding:
     number: int = 0
     free_s: float = 0.0
     settles_s: float = 0.0
+    is_bare: bool = False
     wanted: bool = False
 
 
@@ -93,7 +95,7 @@ class Holdings:
         return front in self._seen_s and now_s - self._seen_s[front] <= self._times.lease_s
 
     def judge(self, front: str, write: Write, now_s: float) -> Verdict:
-        """Say what is to be done with a write, and take note of it where it is taken.
+        """Say what is to be done with a write.
 
         Returns:
             take; again: it was taken before; fenced: the front does not have the session; wait: it may not have it.
@@ -102,27 +104,30 @@ class Holdings:
         if write.session in self._gone:
             return "fenced"
         held = self._sessions.get(write.session)
-        if held is None:
-            settles_s = 0.0 if write.is_first else now_s + self._times.settle_s
-            held = Holding(front, write.epoch, write.opened_s, settles_s=settles_s)
-            self._sessions[write.session] = held
-        elif write.epoch < held.epoch or (write.epoch == held.epoch and held.owner != front):
-            return "fenced"
-        elif write.epoch > held.epoch:  # this store has forgotten that it gave it
+        if held is None and write.is_first:
+            held = self._sessions[write.session] = Holding(front, write.epoch, write.opened_s)
+        elif held is None or write.epoch > held.epoch:  # this store has forgotten that it gave it
             settles_s = now_s + self._times.settle_s
-            self._sessions[write.session] = held = Holding(front, write.epoch, held.opened_s, settles_s=settles_s)
+            held = Holding(front, write.epoch, write.opened_s, settles_s=settles_s, is_bare=True)
+            self._sessions[write.session] = held
+        elif write.epoch < held.epoch or held.owner != front:
+            return "fenced"
         if held.settles_s > now_s:
             return "wait"
-        held.settles_s = 0.0
-        if write.number <= held.number:
-            return "again"
-        held.number = write.number
-        held.ended = write.ended or held.ended
-        return "take"
+        return "again" if write.number <= held.number else "take"
 
-    def not_taken(self, write: Write) -> None:
-        """Take back that a write was taken."""
-        self._sessions[write.session].number = write.number - 1
+    def taken(self, write: Write) -> None:
+        """Take note that a write was taken."""
+        held = self._sessions[write.session]
+        held.number, held.ended = write.number, write.ended or held.ended
+        held.settles_s, held.is_bare = 0.0, False
+
+    def may_come(self, session: str, now_s: float) -> bool:
+        """Whether what is not known of a session now may still be told."""
+        held = self._sessions.get(session)
+        if held is None:
+            return session not in self._gone and now_s < self._filled_s
+        return held.is_bare and (held.settles_s > now_s or self.lives(held.owner, now_s))
 
     def claim(self, front: str, session: str, now_s: float, *, ask: bool = True, force: bool = False) -> Claim:
         """Give a session to a front, unless one that lives has it.
@@ -135,12 +140,14 @@ class Holdings:
             force: it had its time for that.
 
         """
+        if self.may_come(session, now_s):
+            return Claim("wait")
         held = self._sessions.get(session)
         if held is None:
-            is_waited_for = session not in self._gone and now_s < self._filled_s
-            return Claim("wait" if is_waited_for else "unknown")
-        if held.settles_s > now_s:
-            return Claim("wait")
+            return Claim("unknown")
+        if held.is_bare:  # who had it is dead, and has told nothing of it
+            self.forget(session)
+            return Claim("unknown")
         if held.owner not in ("", front) and self.lives(held.owner, now_s) and not force:
             held.wanted = held.wanted or ask
             return Claim("held", owner=held.owner)
@@ -180,7 +187,8 @@ class Holdings:
 
     def to_plain(self) -> dict[str, Any]:
         """Return what must outlive the store's process: owners, epochs, what was forgotten."""
-        kept = {name: asdict(held) | {"number": 0, "free_s": 0.0} for name, held in self._sessions.items()}
+        whole = {name: held for name, held in self._sessions.items() if not held.is_bare}
+        kept = {name: asdict(held) | {"number": 0, "free_s": 0.0} for name, held in whole.items()}
         return {"sessions": kept, "gone": list(self._gone)}
 
     def restore(self, plain: dict[str, Any], now_s: float) -> None:

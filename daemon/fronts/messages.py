@@ -90,6 +90,7 @@ class Copy:
         era: of these numbers: another store counts anew.
         ended: why the session is over; empty while it goes on.
         engine: of the front that has it: `encoder`, `decoder`, `model` and `why`.
+        is_awaited: the store does not know yet; ask again.
 
     """
 
@@ -98,6 +99,7 @@ class Copy:
     era: str
     ended: str = ""
     engine: Mapping[str, str] = field(default_factory=dict)
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,16 +126,17 @@ class FrontStore:
         ring = self._rings.setdefault(write.session, Ring()) if verdict != "fenced" else Ring()
         followed = self._clock() - ring.asked_s < FOLLOWED_S
         if verdict in ("fenced", "wait"):
+            if verdict == "wait":
+                self._vault.remove(write.session)  # what it had of it may be of another time
             return Answer("fenced" if verdict == "fenced" else "wait")
         if verdict == "again":
             return Answer("kept", followed)
         if not self._vault.fits(write.session, write.patches):
-            self._holdings.not_taken(write)
             return Answer("behind", followed)
         if not write.then and not self._vault.has_room(write.patches):
-            self._holdings.not_taken(write)
             return Answer("full", followed)
         self._vault.apply(write.session, write.patches)
+        self._holdings.taken(write)
         ring.add(write.said)
         if write.then == "release":
             self._holdings.release(write.session, self._clock())
@@ -168,6 +169,8 @@ class FrontStore:
 
     async def copy(self, session: str, *, events_only: bool = False) -> Copy | None:
         """Return the files of a session, and where its news stand; None: there is no such session."""
+        if self._holdings.may_come(session, self._clock()):
+            return Copy({}, 0, "", is_awaited=True)
         if session not in self._holdings:
             return None
         files = self._vault.read(session, EVENT_FILES if events_only else ("",))
@@ -185,6 +188,8 @@ class FrontStore:
         return news
 
     def _news(self, session: str, era: str, cursor: int) -> News:
+        if self._holdings.may_come(session, self._clock()):
+            return News(cursor=cursor, is_lost=True)
         if session not in self._holdings:
             return News(is_gone=True)
         ring = self._rings.setdefault(session, Ring())

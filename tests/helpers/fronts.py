@@ -1,0 +1,128 @@
+"""Several daemons in one process that share their sessions, and a store that dies, forgets, and is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amanuensis.daemon.addresses import Address
+from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
+from amanuensis.daemon.fronts.front import Front
+from amanuensis.daemon.fronts.keeper import FrontKeeper
+from amanuensis.daemon.fronts.link import StoreLostError
+from amanuensis.daemon.fronts.messages import Times
+from amanuensis.daemon.fronts.store import FrontStore
+from amanuensis.daemon.server import Daemon
+from amanuensis.daemon.spool.spool_folder import SpoolFolder
+from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
+
+ROOM = 2**30
+QUICK = Times(lease_s=0.5, settle_s=0.5, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
+
+
+class Depot:
+    """A store, and whoever takes its place.
+
+    Args:
+        folder: of its disk.
+        times: how long is waited.
+
+    Attributes:
+        store: None while there is none.
+
+    """
+
+    def __init__(self, folder: Path, times: Times = QUICK) -> None:
+        self.folder = folder
+        self.times = times
+        self.store: FrontStore | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Have a store on what the last one has left."""
+        self.store = FrontStore(self.folder, self.times)
+
+    def kill(self) -> None:
+        """Have none."""
+        self.store = None
+
+    def lose_disk(self) -> None:
+        """Have none, and nothing of what it knew."""
+        self.kill()
+        shutil.rmtree(self.folder)
+
+
+class Wire:
+    """The way from one front to the store.
+
+    Attributes:
+        is_cut: nothing passes.
+        loses_answers: what is asked is done, and nobody hears of it.
+
+    """
+
+    def __init__(self, depot: Depot) -> None:
+        self.is_cut = False
+        self.loses_answers = False
+        self._depot = depot
+
+    async def call(self, method: str, *args: Any, limit_s: float, **named: Any) -> Any:
+        await asyncio.sleep(0)
+        store = self._depot.store
+        if self.is_cut or store is None:
+            raise StoreLostError("cut off")
+        answer = await getattr(store, method)(*args, **named)
+        await asyncio.sleep(0)
+        if self.is_cut or self.loses_answers or store is not self._depot.store:
+            raise StoreLostError("the answer is lost")
+        return answer
+
+
+@dataclass
+class RunningFront:
+    """A daemon among others.
+
+    Attributes:
+        name: of the front.
+        daemon: of it.
+        address: where clients find it.
+        wire: to the store.
+
+    """
+
+    name: str
+    daemon: Daemon
+    address: Address
+    wire: Wire
+    _stack: AsyncExitStack = field(repr=False)
+
+    async def kill(self) -> None:
+        """Have it vanish as far as others can see: it reaches no store and no client any more."""
+        self.wire.is_cut = True
+        for session in self.daemon.sessions.live:
+            for client in list(session.hub.clients):
+                client.abandon(1011, "killed")
+        await self._stack.aclose()
+
+    async def stop(self) -> None:
+        """End it in good order."""
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def front(name: str, folder: Path, depot: Depot, **limits: Any) -> AsyncIterator[RunningFront]:
+    """Run one front."""
+    async with AsyncExitStack() as stack:
+        keeper = FrontKeeper(SpoolFolder(folder / name, "spool.max_bytes", ROOM))
+        stack.callback(keeper.close)
+        wire = Wire(depot)
+        keeper.front = shared = Front(wire, keeper, name, depot.times)
+        config = Config(ServerSettings("127.0.0.1:0"), limits=LimitSettings(**limits))
+        daemon = Daemon(config, ToneEngine(), ToneTokenizer(), keeper=keeper, front=shared)
+        address = await stack.enter_async_context(daemon.listening())
+        yield RunningFront(name, daemon, address, wire, stack)
