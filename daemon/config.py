@@ -17,6 +17,7 @@ from amanuensis.daemon.access import is_origin
 from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
 from amanuensis.daemon.dialects.settings import RestSettings, WyomingSettings
 from amanuensis.daemon.fields import nearest, show
+from amanuensis.daemon.fronts.settings import FrontSettings
 from amanuensis.daemon.layers import Layer, Places, read_file
 from amanuensis.daemon.logs import LogFormat, LogLevel
 from amanuensis.daemon.meetings.settings import MeetingSettings
@@ -245,6 +246,7 @@ class Config:
     meetings: MeetingSettings = field(default_factory=MeetingSettings)
     wyoming: WyomingSettings = field(default_factory=WyomingSettings)
     rest: RestSettings = field(default_factory=RestSettings)
+    fronts: FrontSettings = field(default_factory=FrontSettings)
 
     def __post_init__(self) -> None:
         window_s = self.stream.max_window_s or LONGEST_WINDOW_S

@@ -7,12 +7,12 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from amanuensis.daemon.config import Config, ConfigError
 from amanuensis.daemon.dialects.doors import open_doors, serving_doors
-from amanuensis.daemon.keeper import Keeper
+from amanuensis.daemon.fronts.opening import open_keeper
 from amanuensis.daemon.listeners import Listener, ServeError, adopt, open_listeners
 from amanuensis.daemon.logs import set_up_daemon
 from amanuensis.daemon.meetings.library import Library
@@ -61,6 +61,7 @@ async def serve(
         ServeError: an address cannot be listened on, or needs a token and there is none.
         KeyboardInterrupt: a second signal came while sessions were drained.
         amanuensis.daemon.token_file.TokenFileError: the file of tokens cannot be used.
+        amanuensis.daemon.cluster.runtime.ClusterError: there is no cluster through which sessions can be shared.
         amanuensis.daemon.spool.log_file.SpoolError: a folder for sessions cannot be used.
         amanuensis.daemon.tls.TlsError: the certificate or its key cannot be used.
         amanuensis.npu.engine.api.EngineError: the model or the device cannot be used.
@@ -74,12 +75,14 @@ async def serve(
     with (
         listening_sockets(config, manager) as listeners,
         hangups() as hangup,
-        closing(Keeper.open(config, os.environ)) as keeper,
+        open_keeper(config, os.environ) as (keeper, front),
         open_doors(config, security, os.environ) as doors,
     ):
         security.check(listener.address for listener in listeners)
         async with started(config, manager.notifier) as pipeline:
-            daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices)
+            daemon = Daemon(
+                config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices, front=front
+            )
             secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:

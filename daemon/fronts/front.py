@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet, WeakValueDictionary
@@ -24,6 +25,7 @@ from amanuensis.daemon.fronts.mirror import Seen, seen_in
 from amanuensis.daemon.fronts.shared_store import NO_ROOM, SharedStore
 from amanuensis.daemon.guarded_store import GuardedStore
 from amanuensis.daemon.keeper import Keeper
+from amanuensis.daemon.listeners import ServeError
 from amanuensis.daemon.live_session import GOING_AWAY, LiveSession
 from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.sessions import FullError, Sessions
@@ -70,6 +72,7 @@ class Front:
         self._followers = Followers(link, times, lambda: self._sessions.journal_limits)
         self._sessions: Sessions
         self._stores: WeakSet[SharedStore] = WeakSet()
+        self._era = ""  # of the store
         self._taking: dict[str, Taking] = {}
         self._leaving: set[str] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -83,15 +86,32 @@ class Front:
     # The life of the front
 
     async def begin(self, sessions: Sessions) -> None:
-        """Share the sessions of a daemon from now on, and take up those that an earlier run has left."""
+        """Share the sessions of a daemon from now on, and take up those that an earlier run has left.
+
+        Raises:
+            ServeError: the store does not answer, or runs another version of this program.
+
+        """
         self._sessions = sessions
         sessions.elsewhere = self
-        welcome: Welcome = await self._ask("register", self.name)
+        welcome = await self._register()
         self._spawn(self._courier.run())
         self._spawn(self._beat())
         for folder in self._keeper.folders:
             for path in folder.left():
                 await self._take_up_left(folder, path, welcome.born_s)
+
+    async def _register(self) -> Welcome:
+        try:
+            welcome: Welcome = await self._ask("register", self.name)
+        except ProtocolError as error:
+            raise ServeError(str(error)) from None
+        if welcome.version != version("amanuensis"):
+            raise ServeError(
+                f"the store of the fronts runs amanuensis {welcome.version}, and this is {version('amanuensis')}: "
+                "install the same on all machines, stop all fronts, and end the store (docs/fronts.md)"
+            )
+        return welcome
 
     async def close(self) -> None:
         """Let other fronts have the sessions, once those are suspended."""
@@ -114,7 +134,11 @@ class Front:
                     "beat", self.name, engine, BEAT_S, limit_s=BEAT_S + self._times.call_s
                 )
             except StoreLostError:
-                wishes = Wishes()
+                wishes = Wishes(era=self._era)
+            if wishes.era != self._era:  # a store that took the place of another is told what there is
+                self._era = wishes.era
+                for store in list(self._stores):
+                    store.touch()
             for name in wishes.wanted:
                 if name not in self._leaving:
                     self._leaving.add(name)

@@ -30,6 +30,7 @@ class Write:
         epoch: under which the front has it.
         number: counts up within an epoch; a write that comes late or again changes nothing.
         patches: of the files of the session's folder, all of one moment.
+        sizes: bytes of these files then, those that did not change included.
         said: events for those who follow elsewhere, in order.
         is_first: the session was just opened: nobody else can know it.
         opened_s: when, in seconds since the epoch.
@@ -42,6 +43,7 @@ class Write:
     epoch: int
     number: int
     patches: tuple[Patch, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     said: tuple[EventMap, ...] = ()
     is_first: bool = False
     opened_s: float = 0.0
@@ -129,11 +131,13 @@ class Wishes:
     Attributes:
         wanted: sessions of its own that another front asks for.
         orphans: sessions without a front.
+        era: of the store; another one may not know what the last one knew.
 
     """
 
     wanted: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
+    era: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +164,16 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What a front is told when it comes: when the store began to know anything, in seconds since the epoch."""
+    """What a front is told when it comes.
+
+    Attributes:
+        born_s: when the store began to know anything, in seconds since the epoch.
+        version: of the program that the store runs.
+
+    """
 
     born_s: float
+    version: str
 
 
 USUAL: Final = Times()

@@ -1,7 +1,7 @@
 """What has changed in the folder of a session since the store had it: found by looking at the files.
 
 Every record stands in a file before anybody is told of it, so the files say all there is to say, whoever wrote them and
-however: appended, cut, rewritten in place of another, or removed.
+however: appended, cut, rewritten in place of another, or removed. No log goes on in a file that was cut.
 """
 
 from __future__ import annotations

@@ -234,6 +234,7 @@ class SharedStore:
             self._epoch,
             self._number,
             found.patches,
+            {name: size for name, (_, size) in found.seen.items()},
             tuple(self._said),
             self._is_first,
             self._opened_s,

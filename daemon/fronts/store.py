@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -98,11 +99,15 @@ class FrontStore:
         self._era = secrets.token_hex(8)
         self._save()
 
+    def close(self) -> None:
+        """Let another store have the folder."""
+        self._vault.close()
+
     async def register(self, front: str) -> Welcome:
         """Welcome a front NAME/RUN; earlier runs of it are dead."""
         self._holdings.register(front, self._clock())
         self._engines = {name: engine for name, engine in self._engines.items() if name in self._holdings.fronts}
-        return Welcome(self._born_s)
+        return Welcome(self._born_s, version("amanuensis"))
 
     async def beat(self, front: str, engine: Mapping[str, str], wait_s: float = 0.0) -> Wishes:
         """Take a sign of life, and what engine a front has; return what it is asked for, at once if it is something."""
@@ -111,7 +116,7 @@ class FrontStore:
         if wait_s and not self._holdings.wanted(front):
             await self._change(front, wait_s)
             self._holdings.beat(front, self._clock())
-        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()))
+        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()), self._era)
 
     async def write(self, front: str, writes: Sequence[Write]) -> list[Answer]:
         """Keep what a front has to keep, of many sessions; each gets an answer."""
@@ -131,7 +136,8 @@ class FrontStore:
             return Answer("fenced" if verdict == "fenced" else "wait")
         if verdict == "again":
             return Answer("kept", followed)
-        if not self._vault.fits(write.session, write.patches):
+        is_whole = bool(write.sizes)  # else it only says what becomes of the session
+        if is_whole and not self._vault.fits(write.session, write.patches, write.sizes):
             return Answer("behind", followed)
         if not write.then and not self._vault.has_room(write.patches):
             return Answer("full", followed)

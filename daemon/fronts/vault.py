@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -19,10 +20,11 @@ from amanuensis.daemon.spool.spool_folder import SESSION_NAME
 FILE_NAME: Final = re.compile(r"session\.log|(audio|events|voices)-[0-9]{1,20}\.log")
 INDEX: Final = "holdings"  # who has what
 SESSIONS: Final = "sessions"
+LOCK: Final = "lock"
 
 
 class VaultError(Exception):
-    """A patch cannot be applied: it has a name that no file of a session has."""
+    """The folder is another store's, or a patch has a name that no file of a session has."""
 
 
 class Vault:
@@ -35,6 +37,9 @@ class Vault:
     Attributes:
         used: bytes of all files.
 
+    Raises:
+        VaultError: another store uses the folder.
+
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -43,10 +48,15 @@ class Vault:
         self._max_bytes = max_bytes
         self._sizes: dict[str, dict[str, int]] = {}
         (folder / SESSIONS).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        self._lock = _locked(folder / LOCK)
         for path in (folder / SESSIONS).iterdir():
             if path.is_dir() and SESSION_NAME.fullmatch(path.name):
                 self._sizes[path.name] = {file.name: file.stat().st_size for file in path.iterdir()}
         self.used = sum(size for sizes in self._sizes.values() for size in sizes.values())
+
+    def close(self) -> None:
+        """Let another store have the folder."""
+        os.close(self._lock)
 
     @property
     def sessions(self) -> list[str]:
@@ -57,17 +67,17 @@ class Vault:
         """Whether patches may be applied: more would not be too much."""
         return self.used + sum(len(patch.data or b"") for patch in patches) <= self._max_bytes
 
-    def fits(self, session: str, patches: Iterable[Patch]) -> bool:
-        """Whether what is there reaches as far as patches go on from."""
-        sizes = dict(self._sizes.get(session, {}))
+    def fits(self, session: str, patches: Iterable[Patch], sizes: Mapping[str, int]) -> bool:
+        """Whether patches make files of these sizes from what is there."""
+        there = dict(self._sizes.get(session, {}))
         for patch in patches:
             if patch.data is None:
-                sizes.pop(patch.name, None)
-            elif patch.offset > sizes.get(patch.name, 0):
+                there.pop(patch.name, None)
+            elif patch.offset > there.get(patch.name, 0):
                 return False
             else:
-                sizes[patch.name] = patch.offset + len(patch.data)
-        return True
+                there[patch.name] = patch.offset + len(patch.data)
+        return there == sizes
 
     def apply(self, session: str, patches: Iterable[Patch]) -> None:
         """Change the files of a session; doing so again changes nothing.
@@ -118,6 +128,18 @@ class Vault:
             index: dict[str, Any] = msgpack.unpackb((self._folder / INDEX).read_bytes())
             return index
         return None
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise VaultError(
+            f"{path.parent}: another store of fronts keeps its sessions there: give each its own"
+        ) from None
+    return descriptor
 
 
 def _write(path: Path, offset: int, data: bytes, *, cut: bool) -> None:

@@ -27,7 +27,7 @@ class SpoolSettings:
     max_bytes: int = 2**28
 
     def __post_init__(self) -> None:
-        _check_bytes(self.max_bytes)
+        check_bytes(self.max_bytes)
 
     def place(self, env: Mapping[str, str]) -> Path:
         """Return the folder."""
@@ -56,7 +56,7 @@ class RecordingSettings:
     max_bytes: int = 2**34
 
     def __post_init__(self) -> None:
-        _check_bytes(self.max_bytes)
+        check_bytes(self.max_bytes)
 
     def place(self, env: Mapping[str, str]) -> Path:
         """Return the folder."""
@@ -74,6 +74,7 @@ def _first(folders: str | None) -> Path | None:
     return Path(folders.split(":")[0]) if folders else None
 
 
-def _check_bytes(max_bytes: int) -> None:
+def check_bytes(max_bytes: int) -> None:
+    """Raise ValueError where a folder may not be bounded so."""
     if not 2**20 <= max_bytes <= 2**50:
         raise ValueError(f"max_bytes {max_bytes} is not allowed: it must be 1048576 (1 MiB) to {2**50} (1 PiB)")

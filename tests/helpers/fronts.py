@@ -22,7 +22,7 @@ from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 ROOM = 2**30
-QUICK = Times(lease_s=0.5, settle_s=0.5, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
+QUICK = Times(lease_s=0.5, settle_s=1.5, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
 
 
 class Depot:
@@ -49,6 +49,8 @@ class Depot:
 
     def kill(self) -> None:
         """Have none."""
+        if self.store is not None:
+            self.store.close()
         self.store = None
 
     def lose_disk(self) -> None:

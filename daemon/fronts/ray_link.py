@@ -1,0 +1,90 @@
+"""The store of the fronts as an actor of a Ray cluster: named, outliving its fronts, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from amanuensis.daemon.cluster.runtime import NAMESPACE, connect, load_ray
+from amanuensis.daemon.fronts.link import StoreLostError
+from amanuensis.daemon.fronts.settings import FrontSettings
+from amanuensis.daemon.fronts.store import FrontStore
+from amanuensis.daemon.spool.places import state_folder
+
+log = logging.getLogger(__name__)
+
+ACTOR: Final = "fronts"
+FOLDER: Final = "fronts"  # in the state folder of the machine where it runs
+CONCURRENCY: Final = 1000  # calls that wait in it at once
+
+
+class StoreActor:
+    """`FrontStore` in a process of its own."""
+
+    def __init__(self, folder: str | None, max_bytes: int) -> None:
+        place = Path(folder).expanduser() if folder is not None else state_folder(os.environ) / FOLDER
+        self._store = FrontStore(place, max_bytes=max_bytes)
+
+    async def call(self, method: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        """Call a method of the store."""
+        return await getattr(self._store, method)(*args, **named)
+
+
+class RayLink:
+    """Reaches the store of a cluster, and makes it where there is none.
+
+    Args:
+        settings: of the store, if this front makes it.
+        address: of the cluster.
+
+    Raises:
+        amanuensis.daemon.cluster.runtime.ClusterError: there is no such cluster, or this machine is not in it.
+
+    """
+
+    def __init__(self, settings: FrontSettings, address: str = "auto") -> None:
+        connect(address)
+        self._ray = load_ray()
+        self._settings = settings
+        self._actor: Any = None
+
+    async def call(self, method: str, *args: Any, limit_s: float, **named: Any) -> Any:
+        """Call a method of the store; see `StoreLink`."""
+        try:
+            async with asyncio.timeout(limit_s):
+                if self._actor is None:
+                    self._actor = await asyncio.to_thread(self._find)
+                return await self._actor.call.remote(method, args, named)
+        except TimeoutError:
+            raise StoreLostError(f"no answer within {limit_s:g} s") from None
+        except self._ray.exceptions.RayTaskError:
+            raise  # a fault in the store itself
+        except self._ray.exceptions.ActorUnavailableError as error:
+            raise StoreLostError(_in_short(error)) from None
+        except self._ray.exceptions.RayError as error:
+            self._actor = None
+            raise StoreLostError(_in_short(error)) from None
+        except (ValueError, ConnectionError) as error:  # of looking for it
+            raise StoreLostError(_in_short(error)) from None
+
+    def _find(self) -> Any:
+        """Return the actor, made where there is none; blocks."""
+        made = self._ray.remote(StoreActor).options(
+            name=ACTOR,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=-1,
+            num_cpus=0,
+            max_concurrency=CONCURRENCY,
+        )
+        return made.remote(self._settings.folder, self._settings.max_bytes)
+
+
+def _in_short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
