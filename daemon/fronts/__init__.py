@@ -1,1 +1,1 @@
-"""Several daemons, the fronts, that share their sessions: what one was told outlives it at any other (docs/fronts.md)."""
+"""Several daemons, the fronts, that share their sessions: what one has told outlives it (docs/fronts.md)."""

@@ -38,8 +38,12 @@ async def ask_copy(link: StoreLink, times: Times, session: str, *, events_only: 
         ProtocolError: as `ask`.
 
     """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + times.lost_s
     while True:
         copy: Copy | None = await ask(link, times, "copy", session, events_only=events_only)
         if copy is None or not copy.is_awaited:
             return copy
+        if loop.time() >= until_s:
+            raise ProtocolError("full", f"session {session!r} is not known yet; connect again", TRY_AGAIN)
         await asyncio.sleep(AGAIN_S)

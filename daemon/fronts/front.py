@@ -24,6 +24,7 @@ from amanuensis.daemon.fronts.messages import USUAL, Claim, Copy, Times, Welcome
 from amanuensis.daemon.fronts.mirror import Seen, seen_in
 from amanuensis.daemon.fronts.shared_store import NO_ROOM, SharedStore
 from amanuensis.daemon.guarded_store import GuardedStore
+from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import ServeError
 from amanuensis.daemon.live_session import GOING_AWAY, LiveSession
@@ -214,6 +215,8 @@ class Front:
             claim = await self._claim(name)
             if claim.kind == "granted":
                 await self._go_on(name, claim.epoch)
+            elif claim.kind != "unknown":
+                raise ProtocolError("full", f"session {name!r} is not free yet; connect again", TRY_AGAIN)
 
     async def follow(self, name: str) -> Any:
         """Return a session that another front has, for watchers; None: there is none."""
@@ -245,13 +248,13 @@ class Front:
         claim = await self._claim(path.name, ask=False)
         if claim.kind == "granted":
             await self._go_on(path.name, claim.epoch, is_own=True)
-        elif claim.kind == "unknown" and header.opened.wall_s < born_s:  # the store has lost what it knew
+        elif claim.kind in ("unknown", "wait") and header.opened.wall_s < born_s:  # the store has lost what it knew
             self._take_up(folder, path, Taking(1), is_own=True)
         else:
             discard(folder, path, self._sessions.journal_limits)
 
     async def _claim(self, name: str, *, ask: bool = True) -> Claim:
-        """Ask for a session until it is clear who has it; a front that does not hand it over loses it."""
+        """Ask for a session until it is clear who has it, or for long; a front that does not hand it over loses it."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._times.handover_s
         while True:
@@ -259,7 +262,8 @@ class Front:
             if claim.kind == "held" and ask and loop.time() >= until_s:
                 log.warning("session %s: %s does not hand it over; it is taken from it", name, claim.owner)
                 claim = await self._ask("claim", self.name, name, force=True)
-            if claim.kind in ("granted", "unknown") or (claim.kind == "held" and not ask):
+            is_late = loop.time() >= until_s
+            if claim.kind in ("granted", "unknown") or (claim.kind == "held" and not ask) or is_late:
                 return claim
 
     async def _go_on(self, name: str, epoch: int, *, is_own: bool = False) -> None:

@@ -58,7 +58,7 @@ class Holdings:
         self._sessions: dict[str, Holding] = {}
         self._gone: dict[str, None] = {}
         self._seen_s: dict[str, float] = {}  # fronts, and when they gave a sign last
-        self._filled_s = began_s + times.settle_s if is_new else began_s
+        self._filled_s = began_s + times.fill_s if is_new else began_s
 
     def __contains__(self, session: str) -> bool:
         return session in self._sessions

@@ -147,6 +147,7 @@ class Times:
     Attributes:
         lease_s: a front that gives no sign for so long is taken for dead: others may have its sessions.
         settle_s: a store that knows less than a front waits so long for other fronts that may know more.
+        fill_s: a store that began without knowing anything calls no session unknown for so long.
         adopt_s: a session without a front waits so long for its speaker; then any front goes on with it.
         handover_s: a front that lives has so long to hand a session over; then it is taken from it.
         lost_s: after so long without the store a front sends its clients to the others.
@@ -156,6 +157,7 @@ class Times:
 
     lease_s: float = 3.0
     settle_s: float = 6.0
+    fill_s: float = 30.0
     adopt_s: float = 5.0
     handover_s: float = 3.0
     lost_s: float = 8.0

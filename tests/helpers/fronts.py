@@ -22,7 +22,7 @@ from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 ROOM = 2**30
-QUICK = Times(lease_s=0.5, settle_s=1.5, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
+QUICK = Times(lease_s=0.5, settle_s=1.5, fill_s=5.0, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
 
 
 class Depot:

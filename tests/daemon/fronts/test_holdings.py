@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from amanuensis.daemon.fronts.holdings import Holdings
 from amanuensis.daemon.fronts.messages import Times, Write
 
-TIMES: Final = Times(lease_s=3, settle_s=6, adopt_s=5)
+TIMES: Final = Times(lease_s=3, settle_s=6, fill_s=6, adopt_s=5)
 FRONTS: Final = ("a/1", "b/1", "c/1")
 S: Final = "s"
 
