@@ -5,7 +5,7 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long guard lint bench train evaluate
+.PHONY: help setup run test test-long guard lint bench train evaluate packages
 
 help:
 	@echo 'make setup      the runtime in .venv'
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
 	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
+	@echo 'make packages   wheel, sdist, Debian package, bill of materials and notices, in dist/'
 	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|train'
 
 setup:
@@ -44,3 +45,7 @@ train:
 
 evaluate:
 	@script/evaluate $(ARGS)
+
+packages:
+	@script/package-wheel
+	@script/package-sbom
