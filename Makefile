@@ -5,7 +5,7 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long guard lint bench train evaluate packages
+.PHONY: help setup run test test-long guard lint bench train evaluate packages package-deb packages
 
 help:
 	@echo 'make setup      the runtime in .venv'
@@ -17,7 +17,8 @@ help:
 	@echo 'make train      train the built-in model'
 	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
 	@echo 'make packages   wheel, sdist, Debian package, bill of materials and notices, in dist/'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|train'
+	@echo 'make packages   wheel, sdist and Debian package of the last commit, in dist; make package-deb: the last alone'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|packages|train'
 
 setup:
 	@script/setup
@@ -49,3 +50,10 @@ evaluate:
 packages:
 	@script/package-wheel
 	@script/package-sbom
+
+packages:
+	@script/package-wheel $(ARGS)
+	@script/package-deb $(ARGS)
+
+package-deb:
+	@script/package-deb $(ARGS)
