@@ -82,6 +82,8 @@ def debian_tree(scratch: Path) -> Tree:
         if done.returncode:
             shutil.rmtree(partial, ignore_errors=True)
             pytest.skip(f"debootstrap cannot fetch Debian: {(done.stderr or done.stdout).strip()[-300:]}")
+        for archive in (partial / "var/cache/apt/archives").glob("*.deb"):
+            archive.unlink()
         partial.rename(base)
     root = scratch / "tree"
     subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(root)], check=True)

@@ -66,7 +66,7 @@ def test_files_stand_where_debian_looks(package: Path) -> None:
         "/usr/lib/systemd/user/amanuensis.service",
         "/usr/lib/systemd/user/amanuensis.socket",
         "/usr/lib/sysusers.d/amanuensis.conf",
-        "/usr/share/doc/amanuensis/changelog.gz",
+        "/usr/share/doc/amanuensis/NEWS.gz",
         "/usr/share/doc/amanuensis/copyright",
         "/usr/share/man/man1/amanuensis.1.gz",
     }
