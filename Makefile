@@ -5,7 +5,7 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long guard lint bench train evaluate
+.PHONY: help setup run test test-long guard lint bench train evaluate packages package-deb packages
 
 help:
 	@echo 'make setup      the runtime in .venv'
@@ -16,7 +16,9 @@ help:
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
 	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|train'
+	@echo 'make packages   wheel, sdist, Debian package, bill of materials and notices, in dist/'
+	@echo 'make packages   wheel, sdist and Debian package of the last commit, in dist; make package-deb: the last alone'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|packages|train'
 
 setup:
 	@script/setup
@@ -44,3 +46,14 @@ train:
 
 evaluate:
 	@script/evaluate $(ARGS)
+
+packages:
+	@script/package-wheel
+	@script/package-sbom
+
+packages:
+	@script/package-wheel $(ARGS)
+	@script/package-deb $(ARGS)
+
+package-deb:
+	@script/package-deb $(ARGS)

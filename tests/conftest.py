@@ -12,7 +12,7 @@ from hypothesis import settings
 from amanuensis.npu import store
 
 ROOT = Path(__file__).resolve().parents[1]
-TEST_VARIABLES = ("AMANUENSIS_SPEECH_DIR", "AMANUENSIS_BUILTIN")
+TEST_VARIABLES = ("AMANUENSIS_SPEECH_DIR", "AMANUENSIS_BUILTIN", "AMANUENSIS_TREE")
 XDG_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
 
 settings.register_profile("house", deadline=None)  # how long an example takes is the machine's affair

@@ -155,8 +155,8 @@ class Run:
                 clear_parts(map(Path, note.outputs))
             if why:
                 changed.setdefault(why, []).append(entry.name)
-            same = note is not None and (note.source, note.settings) == (source, settings)
-            self._files[number] = _File(entry, source, settings, 1 + (note.attempts if note and same else 0))
+            again = note is not None and note.fate != "done" and (note.source, note.settings) == (source, settings)
+            self._files[number] = _File(entry, source, settings, 1 + (note.attempts if note and again else 0))
         for why, names in changed.items() if tell else ():
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
             self._bar.message(f"amanuensis: done again, for {why}: {', '.join(names[:MAX_NAMED])}{more}")

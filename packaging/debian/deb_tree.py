@@ -69,7 +69,7 @@ def place_documents(root: Path, manual: Path, notices: str) -> None:
     for page in sorted(manual.iterdir()):
         compress(root / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz", page.read_text())
     documents = root / "usr/share/doc/amanuensis"
-    compress(documents / "changelog.gz", (ROOT / "CHANGELOG.md").read_text())
+    compress(documents / "NEWS.gz", (ROOT / "CHANGELOG.md").read_text())
     ours = [(HERE / "copyright").read_text(), (ROOT / "NOTICE").read_text()]
     write(documents / "copyright", "\n".join([*ours, notices]))
 

@@ -113,7 +113,8 @@ def subcommand(parser: argparse.ArgumentParser, about: str) -> str:
     examples, notes = split(parser.epilog)
     text = paragraphs([sentence(parser.description or about), *notes])
     parts = [f".SS {quoted(exact(parser.prog))}", text, *groups(parser, nested=True)]
-    return "\n".join([*parts, ".PP", "Example:", ".PP", examples] if examples else parts)
+    shown = [".PP", "Example:", *([] if examples.startswith(".TP") else [".PP"]), examples] if examples else []
+    return "\n".join([*parts, *shown])
 
 
 def configuration(date: str) -> str:

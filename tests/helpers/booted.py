@@ -1,8 +1,8 @@
-"""A real systemd to test with: this machine's own files, booted in a container, thrown away afterwards.
+"""A real systemd to test with: this machine's own files, or a system in a folder, booted in a container.
 
-`systemd-nspawn` boots an overlay over `/` that is read only beneath: what the container writes lies in its memory. It
-has no network but its own loopback, and runs only a target of ours. The bind of `/` stands in a mount namespace of its
-own, where no clean-up of a temporary folder can ever reach it.
+`systemd-nspawn` boots an overlay over them, which are only read: what the container writes lies in its memory and is
+thrown away. It has no network but its own loopback, and runs only a target of ours. The bind of the files stands in a
+mount namespace of its own, where no clean-up of a temporary folder can ever reach it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INIT = Path("/lib/systemd/systemd")
 BOOT_S = 60.0  # only against hanging; half a second is usual
 ANSWER_S = 120.0
 POLL_S = 0.05
-SCRIPT = 'mount -t tmpfs tmpfs /run && mount --bind / "$1" && shift && exec "$@"'
+SCRIPT = 'mount -t tmpfs tmpfs /run && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 def why_not() -> str:
@@ -101,11 +101,12 @@ ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 
 @contextlib.contextmanager
-def booted(folder: Path) -> Iterator[Machine]:
+def booted(folder: Path, system: Path = Path("/")) -> Iterator[Machine]:
     """Boot a container and stop it at the end.
 
     Args:
         folder: empty, of ours.
+        system: root of the files that are booted.
 
     """
     units, root, log = folder / "units", folder / "root", folder / "console.log"
@@ -116,7 +117,8 @@ def booted(folder: Path) -> Iterator[Machine]:
     nspawn = ["systemd-nspawn", "--quiet", f"--directory={root}", "--volatile=overlay", "--private-network"]
     nspawn += [f"--machine={name}", f"--uuid={uuid.uuid4().hex}", "--register=no", "--keep-unit", "--link-journal=no"]
     nspawn += [f"--bind-ro={units}:/run/systemd/system", "--console=read-only", "--boot", "--", f"--unit={TARGET}"]
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", str(root), *nspawn]
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]
+    command += [str(system), str(root), *nspawn]
     with log.open("wb") as console:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True

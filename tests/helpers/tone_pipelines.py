@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.pipeline import Pipeline
+from amanuensis.daemon.voice_desk import VoiceDesk
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 
@@ -17,6 +18,7 @@ class TonePipelines:
     """Starts pipelines whose engine reads tones, and counts them."""
 
     engine: ToneEngine = field(default_factory=ToneEngine)
+    voices: VoiceDesk | None = None
     started: int = 0
 
     @contextlib.asynccontextmanager
@@ -27,4 +29,4 @@ class TonePipelines:
     @property
     def pipeline(self) -> Pipeline:
         """One of them."""
-        return Pipeline(self.engine, cast(Any, ToneTokenizer()), Config())
+        return Pipeline(self.engine, cast(Any, ToneTokenizer()), Config(), self.voices)

@@ -1,0 +1,80 @@
+"""How many streams a host carries: measured once with windows of real size, and kept beside the model's graphs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from amanuensis.npu.calibration_sound import demo_windows
+from amanuensis.npu.cpu_features import cpu_model
+from amanuensis.npu.engine.process import SupervisedEngine
+from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.prepared import discard, kept, prepare
+from amanuensis.npu.tokenizer import Tokenizer
+from amanuensis.npu.window import WindowJob
+
+TICK_S: Final = 0.5  # a stream on which somebody speaks asks for a window so often
+SHARE: Final = 0.9  # of the time that windows may take: as `limits.max_load` of one daemon
+WINDOW_FRAMES: Final = 600  # 6 s: between the first tick of an utterance and the longest window
+ROUNDS: Final = 3
+BUDGET_S: Final = 20.0  # a model that is slower than that is measured by one round
+FILE: Final = "capacity.txt"
+
+
+async def streams_carried(engine: SupervisedEngine, folder: Path, device: str) -> float:
+    """Return how many streams an engine carries, measured at the first start with a model on a machine.
+
+    Args:
+        engine: started.
+        folder: of its model.
+        device: part of what the result is kept under.
+
+    """
+    files = await asyncio.to_thread(ModelFiles.load, folder)
+    machine = f"{cpu_model()} {len(os.sched_getaffinity(0))} {engine.info.precision} {engine.info.batch}"
+    found = await asyncio.to_thread(_kept, files, device, machine)
+    if found is None:
+        found = await measure(engine, folder)
+        await asyncio.to_thread(_keep, files, device, machine, found)
+    return found
+
+
+async def measure(engine: SupervisedEngine, folder: Path) -> float:
+    """Decode speech, as many windows at once as the engine takes; return streams."""
+    tokenizer = await asyncio.to_thread(Tokenizer, folder)
+    (window,) = await asyncio.to_thread(demo_windows, tokenizer, engine.info.n_mels, slice(0, 1))
+    job = WindowJob(window.features[:, :WINDOW_FRAMES])
+    streams = [engine.open_stream() for _ in range(engine.info.batch)]
+    try:
+        begin_s, times_s = time.monotonic(), []
+        for number in range(1 + ROUNDS):  # the first one fills caches
+            start_s = time.monotonic()
+            await asyncio.gather(*(engine.decode(stream, job, start_s) for stream in streams))
+            times_s.append(time.monotonic() - start_s)
+            if number and time.monotonic() - begin_s > BUDGET_S:
+                break
+    finally:
+        for stream in streams:
+            engine.close_stream(stream)
+    return SHARE * TICK_S * len(streams) / min(times_s[1:] or times_s)
+
+
+def _kept(files: ModelFiles, device: str, machine: str) -> float | None:
+    folder = kept(files, f"capacity_{device}", machine)
+    if folder is None:
+        return None
+    try:
+        return float((folder / FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        discard(folder)  # measured again
+        return None
+
+
+def _keep(files: ModelFiles, device: str, machine: str, streams: float) -> None:
+    def build(folder: Path) -> None:
+        (folder / FILE).write_text(f"{streams:.3f}", encoding="ascii")
+
+    prepare(files, f"capacity_{device}", machine, build)
