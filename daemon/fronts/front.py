@@ -100,7 +100,9 @@ class Front:
         self._spawn(self._beat())
         for folder in self._keeper.folders:
             for path in folder.left():
-                await self._take_up_left(folder, path, welcome.born_s)
+                async with self._lock(path.name):
+                    if self._sessions.find(path.name) is None:  # nor was it offered as one that has no front
+                        await self._take_up_left(folder, path, welcome.born_s)
 
     async def _register(self) -> Welcome:
         try:

@@ -116,11 +116,13 @@ class Holdings:
             return "wait"
         return "again" if write.number <= held.number else "take"
 
-    def taken(self, write: Write) -> None:
-        """Take note that a write was taken."""
+    def taken(self, write: Write) -> bool:
+        """Take note that a write was taken; return whether that changes what must outlive the store's process."""
         held = self._sessions[write.session]
+        is_news = held.number == 0 or held.is_bare or write.ended != held.ended
         held.number, held.ended = write.number, write.ended or held.ended
         held.settles_s, held.is_bare = 0.0, False
+        return is_news
 
     def may_come(self, session: str, now_s: float) -> bool:
         """Whether what is not known of a session now may still be told."""

@@ -86,8 +86,8 @@ class FrontStore:
         self._vault = Vault(folder, max_bytes)
         self._clock = clock
         index = self._vault.read_index()
-        self._holdings = Holdings(times, clock(), is_new=index is None)
         self._born_s: float = wall_clock() if index is None else index["born_s"]
+        self._holdings = Holdings(times, clock(), is_new=wall_clock() - self._born_s < times.fill_s)
         if index is not None:
             self._holdings.restore(index, clock())
         for session in self._vault.sessions:
@@ -97,6 +97,7 @@ class FrontStore:
         self._engines: dict[str, Mapping[str, str]] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._era = secrets.token_hex(8)
+        self._is_unsaved = False
         self._save()
 
     def close(self) -> None:
@@ -122,7 +123,7 @@ class FrontStore:
         """Keep what a front has to keep, of many sessions; each gets an answer."""
         self._holdings.beat(front, self._clock())
         answers = [self._take(front, write) for write in writes]
-        if any(write.then or write.ended or write.is_first for write in writes):
+        if self._is_unsaved:
             self._save()  # before anybody is told
         return answers
 
@@ -142,7 +143,7 @@ class FrontStore:
         if not write.then and not self._vault.has_room(write.patches):
             return Answer("full", followed)
         self._vault.apply(write.session, write.patches)
-        self._holdings.taken(write)
+        self._is_unsaved |= self._holdings.taken(write) or write.then != ""
         ring.add(write.said)
         if write.then == "release":
             self._holdings.release(write.session, self._clock())
@@ -221,4 +222,5 @@ class FrontStore:
             changed.set()
 
     def _save(self) -> None:
+        self._is_unsaved = False
         self._vault.write_index(self._holdings.to_plain() | {"born_s": self._born_s})
