@@ -73,14 +73,18 @@ class Wire:
         self.loses_answers = False
         self._depot = depot
 
+    @property
+    def _store(self) -> FrontStore | None:
+        return self._depot.store
+
     async def call(self, method: str, *args: Any, limit_s: float, **named: Any) -> Any:
         await asyncio.sleep(0)
-        store = self._depot.store
+        store = self._store
         if self.is_cut or store is None:
             raise StoreLostError("cut off")
         answer = await getattr(store, method)(*args, **named)
         await asyncio.sleep(0)
-        if self.is_cut or self.loses_answers or store is not self._depot.store:
+        if self.is_cut or self.loses_answers or store is not self._store:
             raise StoreLostError("the answer is lost")
         return answer
 
@@ -117,12 +121,14 @@ class RunningFront:
 
 
 @asynccontextmanager
-async def front(name: str, folder: Path, depot: Depot, **limits: Any) -> AsyncIterator[RunningFront]:
-    """Run one front."""
+async def front(
+    name: str, folder: Path, depot: Depot, wire: Wire | None = None, **limits: Any
+) -> AsyncIterator[RunningFront]:
+    """Run one front, with a way of its own to the store if that is given."""
     async with AsyncExitStack() as stack:
         keeper = FrontKeeper(SpoolFolder(folder / name, "spool.max_bytes", ROOM))
         stack.callback(keeper.close)
-        wire = Wire(depot)
+        wire = wire or Wire(depot)
         keeper.front = shared = Front(wire, keeper, name, depot.times)
         config = Config(ServerSettings("127.0.0.1:0"), limits=LimitSettings(**limits))
         daemon = Daemon(config, ToneEngine(), ToneTokenizer(), keeper=keeper, front=shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, hello, pcm
+from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
 from tests.helpers.fronts import Depot, RunningFront, front
 from tests.helpers.tone_engine import say, spell
 
@@ -45,12 +46,22 @@ def last_seq(client: TestClient) -> int:
     return max((event["seq"] for event in durable(client)), default=0)
 
 
-async def test_what_is_told_is_in_the_store_first(fronts: list[RunningFront], depot: Depot) -> None:
-    """At every event that a client gets the store has this event already."""
+async def test_nothing_is_told_before_the_store_has_it(fronts: list[RunningFront], depot: Depot) -> None:
+    """While the store takes everything and its answers are lost, a client is told nothing; then all of it."""
     a, _ = fronts
     async with connected(a.address, hello()) as client:
         ready = await client.until(type="ready")
-        for chunk in CHUNKS:
+        a.wire.loses_answers = True
+        told = len(client.events)
+        for chunk in CHUNKS[:15]:
+            await client.send(chunk)
+        session = a.daemon.sessions.find(ready["session"])
+        assert session is not None
+        while session.journal.last_seq == 0:
+            await asyncio.sleep(0.01)
+        assert client.events[told:] == []
+        a.wire.loses_answers = False
+        for chunk in CHUNKS[15:]:
             await client.send(chunk)
         await client.send({"type": "end"})
         assert await client.over() == (1000, "end")
@@ -59,6 +70,132 @@ async def test_what_is_told_is_in_the_store_first(fronts: list[RunningFront], de
     copy = await depot.store.copy(ready["session"])
     assert copy is not None
     assert copy.ended == "end"
+
+
+async def test_a_front_that_was_fenced_off_tells_nothing_more(fronts: list[RunningFront]) -> None:
+    """Cut off from the store, its session is taken up elsewhere: what it says then is not told."""
+    a, b = fronts
+    async with connected(a.address, hello()) as first:
+        ready = await first.until(type="ready")
+        async with connected(a.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
+            await watcher.until(type="ready")
+            for chunk in CHUNKS[:10]:
+                await first.send(chunk)
+            await first.until(type="speech")
+            a.wire.is_cut = True
+            for chunk in CHUNKS[10:20]:
+                await first.send(chunk)
+            async with connected(b.address, again(ready, last_seq(first))) as second:
+                back = await second.until(type="ready")
+                a.wire.is_cut = False
+                assert (await first.over())[0] == 1001
+                for chunk in CHUNKS[back["next"] :]:
+                    await second.send(chunk)
+                await second.send({"type": "end"})
+                assert await second.over() == (1000, "end")
+            assert await watcher.over() == (1000, "end")
+    events = [*durable(first), *durable(second)]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert committed_text(events) == spell(WORDS)
+    assert durable(watcher) == events  # on one connection, whichever front had the session
+
+
+async def test_a_front_without_a_store_sends_its_clients_away(fronts: list[RunningFront], depot: Depot) -> None:
+    """It is not ready, takes no speaker, and closes with 1001; when the store is there again, so is the session."""
+    a, _ = fronts
+    async with connected(a.address, hello()) as first:
+        ready = await first.until(type="ready")
+        depot.kill()
+        for chunk in CHUNKS[:10]:
+            await first.send(chunk)
+        assert (await first.over())[0] == 1001
+    status, _, body = await get(a.address, "/readyz")
+    assert status == 503
+    assert "the store" in body
+    depot.start()
+    while (await get(a.address, "/readyz"))[0] != 200:
+        await asyncio.sleep(0.02)
+    async with connected(a.address, again(ready, last_seq(first))) as second:
+        back = await second.until(type="ready")
+        for chunk in CHUNKS[back["next"] :]:
+            await second.send(chunk)
+        await second.send({"type": "end"})
+        assert await second.over() == (1000, "end")
+    assert committed_text([*durable(first), *durable(second)]) == spell(WORDS)
+
+
+async def test_a_wrong_token_takes_no_session_away(fronts: list[RunningFront]) -> None:
+    """Only who knows the token of a session can have it brought to another front."""
+    a, b = fronts
+    async with connected(a.address, hello()) as first:
+        ready = await first.until(type="ready")
+        async with connected(b.address, again(ready | {"resume_token": "x" * 22}, 0)) as other:
+            assert (await other.until(type="error"))["code"] == "wrong_resume_token"
+        async with connected(b.address, again(ready | {"session": "000000000000"}, 0)) as other:
+            assert (await other.until(type="error"))["code"] in ("no_such_session", "full")
+        assert a.daemon.sessions.find(ready["session"]) is not None
+
+
+async def test_the_newest_session_of_all_fronts_is_latest(fronts: list[RunningFront]) -> None:
+    """A watcher of `latest` gets the one that was opened last, at whichever front."""
+    a, b = fronts
+    async with connected(b.address, hello()) as older, connected(a.address, hello()) as newer:
+        await older.until(type="ready")
+        ready = await newer.until(type="ready")
+        async with connected(b.address, hello("watch", session="latest")) as watcher:
+            assert (await watcher.until(type="ready"))["session"] == ready["session"]
+
+
+async def test_a_session_that_is_over_is_told_at_every_front(fronts: list[RunningFront]) -> None:
+    """Who comes late gets what was said, and the end; its speaker as well."""
+    a, b = fronts
+    async with connected(a.address, hello()) as first:
+        ready = await first.until(type="ready")
+        for chunk in CHUNKS:
+            await first.send(chunk)
+        await first.send({"type": "end"})
+        await first.over()
+    async with connected(b.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
+        assert await watcher.over() == (1000, "end")
+    assert durable(watcher) == durable(first)
+    async with connected(b.address, again(ready, last_seq(first))) as speaker:
+        assert await speaker.over() == (1000, "end")
+
+
+async def test_a_session_whose_front_died_ends_without_its_speaker(tmp_path: Path, depot: Depot) -> None:
+    """Any front goes on with it and waits for its speaker; then its watchers are told the end."""
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(front(name, tmp_path, depot, resume_s=0.5)) for name in ("a", "b")]
+        async with connected(a.address, hello()) as speaker:
+            ready = await speaker.until(type="ready")
+            async with connected(b.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
+                await watcher.until(type="ready")
+                for chunk in CHUNKS[:20]:
+                    await speaker.send(chunk)
+                await watcher.until(type="commit")
+                await a.kill()
+                assert await watcher.over() == (1000, "speaker_left")
+    assert [event["seq"] for event in durable(watcher)] == list(range(1, len(durable(watcher)) + 1))
+
+
+async def test_a_front_that_is_started_again_goes_on(tmp_path: Path, depot: Depot) -> None:
+    """Its sessions are where the store has them, and those that others have meanwhile are theirs."""
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(front(name, tmp_path, depot)) for name in ("a", "b")]
+        async with connected(a.address, hello()) as mine, connected(a.address, hello()) as theirs:
+            my_ready, their_ready = await mine.until(type="ready"), await theirs.until(type="ready")
+            for chunk in CHUNKS[:20]:
+                await mine.send(chunk)
+                await theirs.send(chunk)
+            await mine.until(type="commit")
+            await theirs.until(type="commit")
+            await a.kill()
+        async with connected(b.address, again(their_ready, last_seq(theirs))) as moved:
+            await moved.until(type="ready")
+            a = await stack.enter_async_context(front("a", tmp_path, depot))
+            assert a.daemon.sessions.is_live(my_ready["session"])
+            assert not a.daemon.sessions.is_live(their_ready["session"])
+            assert not (tmp_path / "a" / "open" / their_ready["session"]).exists()
 
 
 async def test_a_speaker_goes_on_at_another_front(fronts: list[RunningFront]) -> None:
