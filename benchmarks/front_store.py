@@ -60,7 +60,7 @@ class RayStore:
         """Append to the session of a writer."""
         await self._call([self._write(writer, data)])
 
-    async def append_together(self, data: bytes) -> None:
+    async def append_together(self, _: int, data: bytes) -> None:
         """Append to the sessions of all writers in one call, as the front of them does."""
         await self._call([self._write(writer, data) for writer in range(len(self._names))])
 
@@ -136,11 +136,7 @@ async def run(cluster: str, redis_at: str | None) -> dict[str, Any]:
                 case = found[f"{size}, {writers} writers"] = {}
                 ray = RayStore(link, writers)
                 case["ray_actor"] = await measured(ray.append, writers, n_bytes)
-                case["ray_actor_together"] = await measured(
-                    lambda _, data, ray=ray: ray.append_together(data),
-                    1,
-                    n_bytes,  # type: ignore[misc]
-                )
+                case["ray_actor_together"] = await measured(ray.append_together, 1, n_bytes)
                 await ray.forget()
                 if client is not None:
                     other = RedisStore(client, writers)
