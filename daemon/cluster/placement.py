@@ -87,6 +87,10 @@ class Placement:
             self._places[stream] = found
         return found
 
+    def where(self, stream: int) -> str | None:
+        """Return the host that a stream is on, None while it is on none."""
+        return self._places.get(stream)
+
     def streams(self) -> Counter[str]:
         """Return how many streams of this front are on each host."""
         return Counter(self._places.values())

@@ -13,6 +13,7 @@ from amanuensis.daemon.commands.common import (
     FORMATS,
     SubParsers,
     UsageError,
+    add_backend_flag,
     add_engine_flags,
     add_raw_flags,
     add_speaker_flags,
@@ -65,6 +66,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add_raw_flags(parser.add_argument_group("raw sound"))
     add_engine_flags(parser)
+    add_backend_flag(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
     add_speaker_flags(parser)
