@@ -57,17 +57,21 @@ def place_system(root: Path) -> None:
     write(root / CONFFILES[0], (HERE / "config.toml").read_text())
 
 
-def place_documents(root: Path, manual: Path, notices: str) -> None:
-    """Place manual pages, changes and licences.
+def place_documents(root: Path, manual: Path, completion: Path, notices: str) -> None:
+    """Place manual pages, what bash completes, changes and licences.
 
     Args:
         root: of the tree.
         manual: folder with the pages.
+        completion: script for bash.
         notices: of everything that is carried.
 
     """
     for page in sorted(manual.iterdir()):
         compress(root / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz", page.read_text())
+    completions = root / "usr/share/bash-completion/completions"
+    write(completions / "amanuensis", completion.read_text())
+    (completions / "amanuensis-listen").symlink_to("amanuensis")  # found by the name of the program
     documents = root / "usr/share/doc/amanuensis"
     compress(documents / "NEWS.gz", (ROOT / "CHANGELOG.md").read_text())
     ours = [(HERE / "copyright").read_text(), (ROOT / "NOTICE").read_text()]

@@ -27,9 +27,10 @@ def built(folder: Path) -> Path:
     manual = folder / "man"
     manual.mkdir()
     (manual / "amanuensis.1").write_text('.TH "AMANUENSIS" 1\n')
+    (folder / "completion").write_text("complete amanuensis\n")
     place_environment(folder / "tree")
     place_system(folder / "tree")
-    place_documents(folder / "tree", manual, "notices of what is carried\n")
+    place_documents(folder / "tree", manual, folder / "completion", "notices of what is carried\n")
     place_control(folder / "tree", "1.2.3", "amd64")
     return pack(folder / "tree", folder / "amanuensis.deb", EPOCH_S)
 
@@ -66,6 +67,8 @@ def test_files_stand_where_debian_looks(package: Path) -> None:
         "/usr/lib/systemd/user/amanuensis.service",
         "/usr/lib/systemd/user/amanuensis.socket",
         "/usr/lib/sysusers.d/amanuensis.conf",
+        "/usr/share/bash-completion/completions/amanuensis",
+        "/usr/share/bash-completion/completions/amanuensis-listen -> amanuensis",
         "/usr/share/doc/amanuensis/NEWS.gz",
         "/usr/share/doc/amanuensis/copyright",
         "/usr/share/man/man1/amanuensis.1.gz",
