@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--share", type=float, default=0.9, metavar="X", help="of its time that a node works (0.9)")
     parser.add_argument("--network-ms", type=float, default=2.0, metavar="MS", help="to a node and back (2)")
     parser.add_argument("--service", metavar="FILE", help="times of windows, from `--json` of a run on another machine")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
