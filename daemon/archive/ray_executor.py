@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import inspect
 import logging
+import os
 import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -59,6 +60,7 @@ class RayExecutor:
     async def run(self, tasks: Sequence[Task], tell: Tell) -> None:
         if not tasks:
             return
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own restarts; what matters is told here
         connect(self._address)
         items: asyncio.Queue[Item | Exception | None] = asyncio.Queue(1)
         drain = _Drain(lambda: self._dataset(tasks), items, asyncio.get_running_loop())
@@ -67,11 +69,13 @@ class RayExecutor:
         try:
             while (item := await items.get()) is not None:
                 if isinstance(item, Exception):
+                    drain.join()
                     raise item
                 number, outcome = item
                 if number not in failed:
                     failed |= {number} if isinstance(outcome, Failed) else set()
                     await tell(number, outcome)
+            drain.join()
         finally:
             drain.stopped = True
             if drain.is_alive():
