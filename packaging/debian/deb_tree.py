@@ -102,10 +102,13 @@ def settle(root: Path, epoch_s: int) -> None:
 
 
 def without_leftovers(site: Path) -> None:
-    """Take away what an installation leaves that is of no use here, or names this machine."""
+    """Take away what an installation leaves that is of no use here, or differs between machines that build."""
     shutil.rmtree(site / "bin", ignore_errors=True)  # programs of the dependencies, for the interpreter that installed
     for cache in list(site.rglob("__pycache__")):
         shutil.rmtree(cache)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("../../bin/")), encoding="utf-8")
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 from build_deb import pack
-from deb_tree import CONFFILES, HERE, SCRIPTS, place_control, place_documents, place_environment, place_system
+from deb_tree import (
+    CONFFILES,
+    HERE,
+    SCRIPTS,
+    place_control,
+    place_documents,
+    place_environment,
+    place_system,
+    without_leftovers,
+    write,
+)
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -107,6 +117,22 @@ def test_two_builds_are_the_same_bytes(package: Path, tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert again.read_bytes() == package.read_bytes()
+
+
+def test_nothing_of_an_installer_stays(tmp_path: Path) -> None:
+    """Programs that name the interpreter of the build, the sums of these and compiled modules are not carried."""
+    files = {
+        "bin/tool": "#!/build/bin/python\n",
+        "tool/__init__.py": "",
+        "tool/__pycache__/__init__.pyc": "",
+        "tool-1.dist-info/RECORD": "../../bin/tool,sha256=abc,20\ntool/__init__.py,sha256=def,0\n",
+    }
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    without_leftovers(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"tool/__init__.py", "tool-1.dist-info/RECORD"}
+    assert (tmp_path / "tool-1.dist-info/RECORD").read_text() == "tool/__init__.py,sha256=def,0\n"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

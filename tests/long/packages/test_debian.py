@@ -5,6 +5,7 @@ The tests of this file go on from one another, in order.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -92,11 +93,16 @@ def test_same_commit_gives_the_same_bytes(commit: str, package: Path, tmp_path: 
 
 
 def test_nothing_of_the_building_machine_is_inside(tree: Tree) -> None:
-    """No file names the checkout, and none says where it was installed from."""
+    """No file names the checkout or says where it came from, and what is recorded of each distribution is there."""
     home = tree.root / "usr/lib/amanuensis"
     named = [path for path in home.rglob("*") if path.is_file() and str(ROOT).encode() + b"/" in path.read_bytes()]
     assert not named
     assert not list(home.rglob("direct_url.json"))
+    records = list(home.rglob("*.dist-info/RECORD"))
+    assert len(records) > 30
+    for record in records:
+        with record.open(newline="") as file:
+            assert [name for name, *_ in csv.reader(file) if not (record.parents[1] / name).exists()] == []
 
 
 def test_programs_run(tree: Tree, package: Path) -> None:
