@@ -19,7 +19,7 @@ import numpy as np
 
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
-from amanuensis.benchmarks.scale_model import Outcome, Plan, Service, Speech, Trouble, simulate
+from amanuensis.benchmarks.scale_model import Outcome, Plan, Service, Trouble, simulate
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.engine.api import EngineConfig
 from amanuensis.npu.engine.process import start_engine
@@ -103,8 +103,7 @@ async def measured(folder: Path, threads: int) -> Service:
 
 def plans(service: Service, n: int, args: argparse.Namespace) -> dict[str, Plan]:
     """Return what is simulated of a cluster of so many nodes."""
-    speech = Speech()
-    sessions = max(1, round(args.fill * n * service.capacity(args.share, speech.kept_s)))
+    sessions = max(1, round(args.fill * n * service.capacity(args.share)))
     steady = Plan(
         nodes=(service,) * n,
         sessions=sessions,
@@ -112,7 +111,6 @@ def plans(service: Service, n: int, args: argparse.Namespace) -> dict[str, Plan]
         seconds=args.seconds,
         share=args.share,
         network_s=args.network_ms / 1000,
-        speech=speech,
         seed=args.seed,
     )
     found = {"steady": steady}

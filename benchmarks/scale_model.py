@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from amanuensis.daemon.cluster.capacity import WINDOW_FRAMES
 from amanuensis.daemon.cluster.placement import HostView, Placement
 from amanuensis.npu.engine.schedule import Schedule, Ticket
 from amanuensis.npu.window import WindowJob
@@ -26,6 +27,7 @@ from amanuensis.stream.pace import TickPace
 TICK_MS: Final = 500.0
 URGENT_S: Final = 0.1  # deadlines, as the daemon's pump sets them
 TICK_S: Final = 0.5
+FRAMES_A_SECOND: Final = 100
 SILENCE_S: Final = 0.12  # after the last word, before the text may be final
 SHORTEST_S: Final = 0.3  # of an utterance
 MAX_CRASHES: Final = 2
@@ -56,8 +58,9 @@ class Service:
         """Return how long one window takes, in seconds."""
         return float(np.interp(window_s, self.window_s, self.took_s)) * draw.choice(self.factors)
 
-    def capacity(self, share: float, window_s: float) -> float:
-        """Return how many streams that speak all the time it carries with a share of its time."""
+    def capacity(self, share: float) -> float:
+        """Return how many streams it is taken to carry with a share of its time, as a host measures it."""
+        window_s = WINDOW_FRAMES / FRAMES_A_SECOND
         mean = sum(self.factors) / len(self.factors)
         return share * TICK_S * self.workers / (float(np.interp(window_s, self.window_s, self.took_s)) * mean)
 
@@ -75,8 +78,8 @@ class Speech:
 
     utterance_s: float = 5.0
     pause_s: float = 1.0
-    longest_window_s: float = 5.5
-    kept_s: float = 3.0
+    longest_window_s: float = 6.6  # with these two, windows of speech without a pause are 5 s on average, as measured
+    kept_s: float = 3.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +331,7 @@ class _Front:
         self.placement.see(
             {
                 name: HostView(
-                    host.service.capacity(plan.share, plan.speech.kept_s),
+                    host.service.capacity(plan.share),
                     usable=name not in self._lost,
                     others=others[name],
                     latency_s=plan.network_s,

@@ -42,7 +42,7 @@ def test_longer_windows_take_longer_as_measured() -> None:
 def test_more_streams_than_a_node_carries_are_refused_or_slow_down() -> None:
     """Admission holds at the capacity; who is admitted is answered."""
     plan = Plan((QUICK,), sessions=60)
-    carried = int(QUICK.capacity(plan.share, plan.speech.kept_s))
+    carried = int(QUICK.capacity(plan.share))
     outcome = simulate(plan)
     assert (outcome.carried, outcome.refused) == (carried, 60 - carried)
     assert outcome.busy <= 1.0
