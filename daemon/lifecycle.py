@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from typing import Final
 
 from amanuensis.daemon.config import Config, ConfigError
@@ -80,6 +81,7 @@ async def serve(
         security.check(listener.address for listener in listeners)
         async with started(config, manager.notifier) as pipeline:
             daemon = Daemon(config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices)
+            tell_cluster(config, daemon, pipeline)
             secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
@@ -132,6 +134,17 @@ async def started(config: Config, notifier: Notifier) -> AsyncIterator[Pipeline]
             yield pipeline
     finally:
         asking.cancel()
+
+
+def tell_cluster(config: Config, daemon: Daemon, pipeline: Pipeline) -> None:
+    """Have the cluster told how this daemon does, where its engine is one."""
+    if config.engine.backend != "ray":
+        return
+    from amanuensis.daemon.cluster.engine import RayEngine
+    from amanuensis.daemon.cluster.reports import report_of
+
+    assert isinstance(pipeline.engine, RayEngine)
+    pipeline.engine.report(partial(report_of, daemon, pipeline.engine))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -73,6 +74,11 @@ class Fleet:
         return "; ".join(
             f"{name}: {'drained' if name in drained else link.why}" for name, link in sorted(self.links.items())
         )
+
+    async def say_drained(self, node: str, *, drained: bool) -> None:
+        """Have all fronts send nothing new to a node, by its id, or again."""
+        self._registry = self._registry or await asyncio.to_thread(registry)
+        self._hear(await self._registry.drain.remote(node, drained, time.time()))
 
     @property
     def hopeless(self) -> bool:

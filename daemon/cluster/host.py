@@ -1,7 +1,7 @@
 """One device of one node of the cluster, as a Ray actor: a supervised engine that several fronts use.
 
 Every window carries all that its answer depends on, so whatever is kept here may be lost: a stream that was not heard
-of is opened, one that is silent is forgotten, and a host that no front asks after ends itself.
+of is opened, one that is silent is forgotten, and a host without fronts ends itself, so that its CPU is free.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 Phase = Literal["starting", "wants files", "up", "failed"]
 SILENCE_S: Final = 120.0  # a stream without a window for so long is forgotten; its next one opens it again
 GIVER_S: Final = 30.0  # a front that gives files and is silent for so long has gone
-ALONE_S: Final = 600.0  # no front has asked after this host for so long: it ends itself
+ALONE_S: Final = 60.0  # a front that asks nothing for so long has gone; without any the host ends itself
 RETRY_S: Final = 30.0  # before an engine that could not be started is tried again
-CARE_S: Final = 5.0
+CARE_S: Final = 1.0
 
 
 @dataclass(slots=True)
