@@ -61,6 +61,7 @@ class RayExecutor:
         if not tasks:
             return
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own restarts; what matters is told here
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else threads of Ray Data join any cluster after `disconnect`
         connect(self._address)
         items: asyncio.Queue[Item | Exception | None] = asyncio.Queue(1)
         drain = _Drain(lambda: self._dataset(tasks), items, asyncio.get_running_loop())
