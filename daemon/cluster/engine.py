@@ -100,7 +100,8 @@ class Ticket:
         stream: whose.
         serial: of the window in this front.
         overtaken: why nobody needs it any more, once that is so and it is at no host.
-        losses: hosts that died with it.
+        losses: hosts that were lost with it.
+        crashes: engines that died at it.
 
     """
 
@@ -110,6 +111,7 @@ class Ticket:
     deadline_s: float
     overtaken: asyncio.Future[str]
     losses: int = 0
+    crashes: int = 0
     waiting: bool = True  # it is at no host
 
 
@@ -286,7 +288,7 @@ class RayEngine:
             link = await self._host_for(ticket)
             ticket.waiting = False
             try:
-                answer = await link.decode(ticket.stream, ticket.serial, ticket.job, ticket.deadline_s)
+                answer = await link.decode(ticket.stream, ticket.serial, ticket.job, ticket.deadline_s, ticket.crashes)
             except HostLostError as error:
                 self._lost(ticket, link, str(error))
                 continue
@@ -319,6 +321,9 @@ class RayEngine:
         if self._gone:
             raise self._gone
         ticket.losses += 1
+        ticket.crashes = link.crashes(ticket.serial, ticket.crashes)
+        if ticket.crashes >= self._spec.supervision.job_crashes:
+            raise PoisonWindowError(ticket.crashes, f"{link.name}: {why}")
         if ticket.losses >= self._rules.losses:
             raise PoisonWindowError(ticket.losses, f"{link.name}: {why}")
         if self._tickets.get(ticket.stream) is not ticket:

@@ -112,15 +112,17 @@ class HostLink:
         others = sum(count for front, count in streams.items() if front != self._front)
         return HostView(self.facts.get("capacity", 0.0), self.state == "up", drained, others, self.latency_s)
 
-    async def decode(self, stream: int, serial: int, job: WindowJob, deadline_s: float) -> WindowResult | Refusal:
-        """Have the host decode a window.
+    async def decode(
+        self, stream: int, serial: int, job: WindowJob, deadline_s: float, crashes: int
+    ) -> WindowResult | Refusal:
+        """Have the host decode a window; arguments as of `EngineHost.decode`, with the deadline on this clock.
 
         Raises:
             HostLostError: it was given up, or its actor died; it answers no more, or into the void.
 
         """
         wait_s = deadline_s - time.monotonic()
-        answer = await self._ask(self._actor.decode, self._front, stream, serial, job, wait_s)
+        answer = await self._ask(self._actor.decode, self._front, stream, serial, job, wait_s=wait_s, crashes=crashes)
         if isinstance(answer, Refusal) and answer.kind == EngineLostError.__name__:
             self._give_up(answer.message)
             raise HostLostError(answer.message)
@@ -132,6 +134,11 @@ class HostLink:
         answer = await self._ask(self._actor.embed, features)
         assert isinstance(answer, VoiceVector | Refusal)
         return answer
+
+    def crashes(self, serial: int, known: int) -> int:
+        """Return how often engines died at a window as far as this host told; at least what is known."""
+        told: Mapping[int, int] = self.facts.get("crashes", {})
+        return max(known, told.get(serial, 0))
 
     def close_stream(self, stream: int) -> None:
         """Have the host forget a stream."""
@@ -252,13 +259,13 @@ class HostLink:
 
     # -- what it is asked
 
-    async def _ask(self, method: Any, *arguments: object) -> object:
+    async def _ask(self, method: Any, *arguments: object, **options: object) -> object:
         """Call a method of the actor; what it answers after it was given up is not heard."""
         given_up = self._given_up
         answer: asyncio.Future[object] | None = None
         reference = None
         try:
-            reference = method.remote(*arguments)
+            reference = method.remote(*arguments, **options)
             answer = asyncio.ensure_future(_await(reference))
             either: set[asyncio.Future[Any]] = {answer, given_up}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

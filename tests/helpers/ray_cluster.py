@@ -44,7 +44,7 @@ class RayCluster:
         self.address: str = self._cluster.address
         self._nodes: dict[str, Any] = {}
 
-    def add(self, name: str, env: Mapping[str, str] | None = None, cpus: int = 1, npus: int = 0) -> None:
+    def add(self, name: str, env: Mapping[str, str] | None = None, cpus: int = 2, npus: int = 0) -> None:
         """Add a node whose processes find the helpers of the tests."""
         with _variables({"PYTHONPATH": str(ROOT)} | dict(env or {})):
             self._nodes[name] = self._cluster.add_node(
