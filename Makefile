@@ -5,7 +5,7 @@ ARGS ?=
 PART ?=
 export PYTHON
 
-.PHONY: help setup run test test-long guard lint bench train evaluate packages package-deb packages
+.PHONY: help setup run test test-long guard lint bench train evaluate packages package-deb package-image
 
 help:
 	@echo 'make setup      the runtime in .venv'
@@ -16,8 +16,8 @@ help:
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make train      train the built-in model'
 	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
-	@echo 'make packages   wheel, sdist, Debian package, bill of materials and notices, in dist/'
-	@echo 'make packages   wheel, sdist and Debian package of the last commit, in dist; make package-deb: the last alone'
+	@echo 'make packages   wheel, sdist and Debian package of the last commit, bill of materials and notices, in dist;'
+	@echo '                make package-deb: that alone; make package-image: the container image'
 	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|packages|train'
 
 setup:
@@ -48,12 +48,12 @@ evaluate:
 	@script/evaluate $(ARGS)
 
 packages:
-	@script/package-wheel
-	@script/package-sbom
-
-packages:
 	@script/package-wheel $(ARGS)
 	@script/package-deb $(ARGS)
+	@script/package-sbom
 
 package-deb:
 	@script/package-deb $(ARGS)
+
+package-image:
+	@script/package-image $(ARGS)

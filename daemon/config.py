@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from amanuensis.daemon.access import is_origin
 from amanuensis.daemon.addresses import Address, ListenAddress, parse_listen
@@ -28,6 +28,7 @@ from amanuensis.stream.config import LONGEST_WINDOW_S, StreamConfig
 
 __all__ = [
     "Address",
+    "ClusterSettings",
     "Config",
     "ConfigError",
     "EngineSettings",
@@ -41,6 +42,7 @@ __all__ = [
 
 MIN_TOKEN_CHARS: Final = 16  # 64 bits even of hexadecimal
 MAX_TOKEN_CHARS: Final = 512
+Backend = Literal["local", "ray"]
 ENV_PREFIX: Final = "AMANUENSIS_"
 ENV_OTHERS: Final = ("AMANUENSIS_MODELS", "AMANUENSIS_SPEECH_DIR")  # read elsewhere
 PENDING_MARGIN_S: Final = 2.0  # beside window and backlog: pre-roll, resampler, the piece that is being taken
@@ -98,6 +100,7 @@ class EngineSettings:
     """What runs and where.
 
     Attributes:
+        backend: local: on this machine; ray: on the nodes of a Ray cluster (docs/cluster.md).
         model: name or folder; None: the best that is installed, else the built-in one.
         device: where to compute; auto: the NPU where there is one that works, else the CPU; sim: the simulated NPU.
         threads: of the CPU back end, at most 256; 0: physical cores less one, at most 4, as far as they are measured to
@@ -111,6 +114,7 @@ class EngineSettings:
 
     """
 
+    backend: Backend = "local"
     model: str | None = None
     device: Device = "auto"
     threads: int = 0
@@ -125,13 +129,31 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """The Ray cluster, where engine.backend is ray or fronts.enabled is true.
+
+    Attributes:
+        address: auto: RAY_ADDRESS, else the cluster that this machine is a node of; or HOST:PORT of its head.
+
+    """
+
+    address: str = "auto"
+
+    def __post_init__(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        if self.address != "auto" and not (host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"address {show(self.address)} is not allowed: give auto or HOST:PORT")
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """How much is taken; every one is a bound with a stated answer when it is reached.
 
     Attributes:
         sessions: open at once; more get HTTP 503.
         sessions_each: the same of one other machine (of IPv6: one /64), or of one user on a unix socket.
-        max_load: a speaker with whom the engine would be busier than this is refused, as measured; 0: never.
+        max_load: a speaker with whom the engine would be busier than this is refused, as measured; 0: never. With
+            engine.backend ray it is not used: there the measured capacity of the hosts counts.
         connections: open at once, of every kind; more are closed unread.
         connections_each: the same from one other machine (of IPv6: one /64).
         strangers: the same, where a token is needed, that have not shown one yet.
@@ -237,6 +259,7 @@ class Config:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     stream: StreamConfig = field(default_factory=StreamConfig)
     limits: LimitSettings = field(default_factory=LimitSettings)
     input: InputSettings = field(default_factory=InputSettings)

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Final
 
 from amanuensis.daemon.config import Config, ConfigError
@@ -83,6 +84,7 @@ async def serve(
             daemon = Daemon(
                 config, pipeline.engine, pipeline.tokenizer, security, keeper, voices=pipeline.voices, front=front
             )
+            tell_cluster(config, daemon, pipeline)
             secretary = Secretary(Library.of(config, os.environ), config.meetings)
             # Not before: while the model is loaded a signal ends the process as usual.
             with stop_on_signals() as stop:
@@ -135,6 +137,17 @@ async def started(config: Config, notifier: Notifier) -> AsyncIterator[Pipeline]
             yield pipeline
     finally:
         asking.cancel()
+
+
+def tell_cluster(config: Config, daemon: Daemon, pipeline: Pipeline) -> None:
+    """Have the cluster told how this daemon does, where its engine is one."""
+    if config.engine.backend != "ray":
+        return
+    from amanuensis.daemon.cluster.engine import RayEngine
+    from amanuensis.daemon.cluster.reports import report_of
+
+    assert isinstance(pipeline.engine, RayEngine)
+    pipeline.engine.report(partial(report_of, daemon, pipeline.engine))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "watch": "show the captions of a running session",
     "speakers": "enroll, list and remove voices that are called by their names",
     "tokens": "make, list and revoke the tokens that let clients in",
+    "cluster": "look at the machines of a Ray cluster, and take one out of use",
     "top": "show how the sessions of a running daemon do",
     "demo": "start a daemon, play a bundled conversation into it and show the captions",
     "models": "list, fetch, import, export, prepare and remove models",

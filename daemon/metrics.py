@@ -122,6 +122,7 @@ class _Live(Collector):
                 family.add_metric([device], count)
             yield family
         yield from _device_work(stats)
+        yield from _nodes(stats)
         for name, text, value in (
             ("restarts", "Engine processes restarted", stats.restarts),
             ("superseded", "Windows replaced by newer ones", stats.superseded),
@@ -163,6 +164,35 @@ class _Live(Collector):
         for folder, n_bytes in now.kept_bytes.items():
             kept.add_metric([folder], n_bytes)
         yield kept
+
+
+def _nodes(stats: EngineStats) -> Iterable[Metric]:
+    """Return what each machine did where the engine runs on several; the families are there without samples else."""
+    encodes = CounterMetricFamily(
+        "amanuensis_node_encodes", "Windows encoded, by node of the cluster and device", labels=["node", "device"]
+    )
+    decodes = CounterMetricFamily(
+        "amanuensis_node_decodes", "Windows decoded, by node of the cluster and device", labels=["node", "device"]
+    )
+    restarts = CounterMetricFamily(
+        "amanuensis_node_restarts", "Engines and hosts restarted, by node of the cluster", labels=["node"]
+    )
+    busy = CounterMetricFamily(
+        "amanuensis_node_busy_seconds", "Time in which a node of the cluster worked for this daemon", labels=["node"]
+    )
+    up = GaugeMetricFamily("amanuensis_node_up", "1 while a node of the cluster takes windows", labels=["node"])
+    capacity = GaugeMetricFamily(
+        "amanuensis_node_capacity_streams", "Streams that a node of the cluster carries, as measured", labels=["node"]
+    )
+    for name, node in stats.nodes.items():
+        for family, counts in ((encodes, node.encodes), (decodes, node.decodes)):
+            for device, count in counts.items():
+                family.add_metric([name, device], count)
+        restarts.add_metric([name], node.restarts)
+        busy.add_metric([name], node.busy_s)
+        up.add_metric([name], float(node.up))
+        capacity.add_metric([name], node.capacity)
+    yield from (encodes, decodes, restarts, busy, up, capacity)
 
 
 def _device_work(stats: EngineStats) -> Iterable[Metric]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amanuensis.daemon.commands.common import config_flags
 from amanuensis.daemon.config import Config, load_config
@@ -19,6 +19,11 @@ from amanuensis.npu.engine.api import Engine, EngineConfig, EngineInfo
 from amanuensis.npu.reclaim import give_back_start
 from amanuensis.npu.speakers import builtin_network
 from amanuensis.npu.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from amanuensis.daemon.cluster.engine import RayEngine
+    from amanuensis.npu.engine.process import SupervisedEngine
+    from amanuensis.npu.engine.supervision import Supervision
 
 HEAD_START_S: Final = 0.05  # of the engine's process: a thread that loads would hold up its start
 RESTARTS: Final = 8  # half a minute: a command that somebody waits for ends then, a daemon does not
@@ -56,7 +61,6 @@ async def open_pipeline(
         amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
 
     """
-    from amanuensis.npu.engine.process import start_engine
     from amanuensis.npu.engine.supervision import Supervision
     from amanuensis.npu.store import resolve
 
@@ -73,7 +77,7 @@ async def open_pipeline(
         voices=builtin_network(folder) if _wants_voices(config, live=live) else None,
     )
     async with _loading_voices(folder, config, live=live) as loading:
-        engine = await start_engine(what, Supervision(nice=settings.nice, restarts=restarts))
+        engine = await _start(config, what, Supervision(nice=settings.nice, restarts=restarts))
         try:
             config.stream.check_model(engine.info)
             desk = await loading
@@ -84,6 +88,17 @@ async def open_pipeline(
             yield pipeline
         finally:
             await engine.aclose()
+
+
+async def _start(config: Config, what: EngineConfig, supervision: Supervision) -> SupervisedEngine | RayEngine:
+    """Start the engine where the settings want it; Ray is imported for no other."""
+    if config.engine.backend == "ray":
+        from amanuensis.daemon.cluster.engine import start_ray_engine
+
+        return await start_ray_engine(what, config.cluster.address, supervision)
+    from amanuensis.npu.engine.process import start_engine
+
+    return await start_engine(what, supervision)
 
 
 def _wants_voices(config: Config, *, live: bool) -> bool:

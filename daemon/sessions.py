@@ -147,8 +147,9 @@ class Sessions:
             raise FullError(full)
         try:
             stream = self._engine.open_stream()
-        except EngineBusyError:
-            raise FullError(Full(ENGINE_FULL, self._admission.retry_after_s(self._clock()))) from None
+        except EngineBusyError as error:
+            why = ENGINE_FULL if self._config.engine.backend == "local" else str(error)
+            raise FullError(Full(why, self._admission.retry_after_s(self._clock()))) from None
         info = self._engine.info
         pipeline = StreamSession(config, hello.audio, self._tokenizer, info, voices=self._voice_rules(config))
         pump = self._pump(pipeline, stream)
@@ -443,4 +444,5 @@ def _goes_on(session: LiveSession) -> bool:
 
 def _admission_limits(config: Config) -> AdmissionLimits:
     limits = config.limits
-    return AdmissionLimits(limits.sessions, limits.sessions_each, limits.max_load)
+    max_load = limits.max_load if config.engine.backend == "local" else 0.0  # a cluster counts its own capacity
+    return AdmissionLimits(limits.sessions, limits.sessions_each, max_load)

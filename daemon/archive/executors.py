@@ -15,7 +15,7 @@ from amanuensis.daemon.archive.reading import Ended, Opened, read_pieces
 from amanuensis.daemon.pipeline import Pipeline
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.npu.engine.api import EngineError, EngineLostError
-from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.config import StreamConfig, StreamConfigError
 
 PIECE_TRIES: Final = 3
 
@@ -57,7 +57,7 @@ class Executor(Protocol):
 
         Raises:
             amanuensis.npu.engine.api.EngineError: nothing more can be heard.
-            amanuensis.stream.config.StreamConfigError: the model cannot do what is asked.
+            amanuensis.stream.config.StreamConfigError: the model cannot do what is asked of all files.
 
         """
         ...
@@ -134,7 +134,7 @@ class _Run:
                     await self._tell(task, await hear_patiently(piece, pipeline, task.config))
                 except EngineLostError:
                     raise
-                except EngineError as error:
+                except (EngineError, StreamConfigError) as error:
                     await self._fail(task, error)
             item = await self._waiting.get()
         await self._waiting.put(None)  # for the others

@@ -94,6 +94,21 @@ def read_manifest(place: Path, layout: Layout) -> list[Entry]:
     return entries
 
 
+def named_entries(names: Sequence[str], layout: Layout) -> list[Entry]:
+    """Return what is to be done of files and folders that are named one by one, as `read_manifest` does."""
+    entries: list[Entry] = []
+    for name in names:
+        place = Path(name).absolute()
+        if place.is_dir():
+            entries += _of_folder(place, layout)
+        else:
+            entries.append(Entry(place, name, name, layout.outputs(place, place.parent)))
+    if not entries:
+        raise ManifestError(f"{', '.join(names)}: no sound files lie below")
+    check_distinct(entries)
+    return entries
+
+
 def sound_files(folder: Path) -> Iterator[Path]:
     """Yield the sound files below a folder, sorted; hidden ones and links to folders are left out.
 
@@ -115,8 +130,8 @@ def sound_files(folder: Path) -> Iterator[Path]:
                 yield Path(here, name)
 
 
-def check_distinct(entries: Iterable[Entry], manifest: Path) -> None:
-    """Refuse files that stand twice, and outputs that would replace each other, a sound file or the manifest.
+def check_distinct(entries: Iterable[Entry], *others: Path) -> None:
+    """Refuse files that stand twice, and outputs that would replace each other, a sound file or another one.
 
     Raises:
         ManifestError: there are some.
@@ -126,7 +141,7 @@ def check_distinct(entries: Iterable[Entry], manifest: Path) -> None:
     for entry in entries:
         if (other := sounds.setdefault(entry.file.resolve(), entry)) is not entry:
             raise ManifestError(f"{entry.where}: {entry.name} stands there twice, first at {other.where}; leave one")
-    taken: dict[Path, str] = {manifest.resolve(): str(manifest)}
+    taken = {path.resolve(): str(path) for path in others}
     taken |= {file: entry.name for file, entry in sounds.items()}
     for entry in sounds.values():
         for path, _ in entry.outputs:

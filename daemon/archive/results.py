@@ -32,10 +32,12 @@ def write_results(entry: Entry, joined: Joined, *, word_times: bool) -> dict[str
 
 
 def digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None: it cannot be read."""
+    """Return the SHA-256 of a file, "" of a device or pipe; None: it is not there, or cannot be read."""
     try:
+        if path.exists() and not path.is_file():
+            return ""
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if path.is_file() else ""
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -202,7 +202,7 @@ class Run:
                 return
         self._advance()
         if file.is_whole:
-            await asyncio.to_thread(self._finish, number, file)
+            await _whole(asyncio.to_thread(self._finish, number, file))
 
     def _finish(self, number: int, file: _File) -> None:
         """Join, write and keep a file that was heard to its end."""
@@ -222,7 +222,7 @@ class Run:
 
     def _write(self, file: _File, joined: Joined) -> dict[str, str]:
         if _source(file.entry.file) != file.source:
-            raise ChangedError(f"{file.entry.file}: it was changed while it was read")
+            raise ChangedError(f"{file.entry.file}: it was changed or removed while it was read")
         planned = {str(path): "" for path, _ in file.entry.outputs}
         self._state.put(self._noted(file, "writing", "", planned, {}))
         outputs = write_results(file.entry, joined, word_times=self._wanted.word_times)
@@ -251,6 +251,16 @@ class Run:
 
     def _advance(self) -> None:
         self._bar.advance(self._bytes + sum(self._partly.values()), self._title)
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end, also where that is not waited for any more: the state must not be closed before."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _source(file: Path) -> Source | None:

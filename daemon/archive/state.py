@@ -136,16 +136,21 @@ class State:
         self._write(note.to_line())
         self.notes[note.file] = note
 
+    def close(self) -> None:
+        """Keep nothing more; somebody else may open it."""
+        os.close(self._descriptor)
+        self._descriptor = -1  # the number may be another file's by now
+
     def _write(self, data: bytes) -> None:
-        length = os.lseek(self._descriptor, 0, os.SEEK_END)
+        written = 0
         try:
-            written = 0
             while written < len(data):
                 written += os.write(self._descriptor, data[written:])
             os.fsync(self._descriptor)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, length)
+            if written:  # what is torn would stand before what comes next
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_END) - written)
             raise StateError(
                 f"{self.path}: what is done cannot be kept ({error.strerror}): make room and run again; "
                 "what was kept so far is safe"
@@ -165,17 +170,17 @@ def open_state(path: Path) -> Iterator[State]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
         raise StateError(f"{path}: the state cannot be kept there ({error.strerror}); name another --state") from None
+    state = State(path, descriptor, {})
     try:
         _lock(descriptor, path)
-        notes, length = _read(path)
-        state = State(path, descriptor, notes)
+        state.notes, length = _read(path)
         os.ftruncate(descriptor, length)
         if not length:
             state._write(json.dumps(HEADER).encode() + b"\n")
             _sync_folder(path.parent)
         yield state
     finally:
-        os.close(descriptor)
+        state.close()
 
 
 def read_notes(path: Path) -> dict[str, Note]:

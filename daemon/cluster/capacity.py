@@ -1,4 +1,7 @@
-"""How many streams a host carries: measured once with windows of real size, and kept beside the model's graphs."""
+"""How many streams a host carries: measured at its start with windows of real size.
+
+Whatever else ran meanwhile makes that less, so the most that was ever measured is kept, beside the model's graphs.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from amanuensis.npu.window import WindowJob
 TICK_S: Final = 0.5  # a stream on which somebody speaks asks for a window so often
 SHARE: Final = 0.9  # of the time that windows may take: as `limits.max_load` of one daemon
 WINDOW_FRAMES: Final = 600  # 6 s: between the first tick of an utterance and the longest window
-ROUNDS: Final = 3
+ROUNDS: Final = 3  # the first time, later one
 BUDGET_S: Final = 20.0  # a model that is slower than that is measured by one round
 FILE: Final = "capacity.txt"
 
 
 async def streams_carried(engine: SupervisedEngine, folder: Path, device: str) -> float:
-    """Return how many streams an engine carries, measured at the first start with a model on a machine.
+    """Return how many streams an engine carries: the most that was measured with a model on a machine.
 
     Args:
         engine: started.
@@ -35,14 +38,14 @@ async def streams_carried(engine: SupervisedEngine, folder: Path, device: str) -
     """
     files = await asyncio.to_thread(ModelFiles.load, folder)
     machine = f"{cpu_model()} {len(os.sched_getaffinity(0))} {engine.info.precision} {engine.info.batch}"
-    found = await asyncio.to_thread(_kept, files, device, machine)
-    if found is None:
-        found = await measure(engine, folder)
+    before = await asyncio.to_thread(_kept, files, device, machine)
+    found = await measure(engine, folder, 1 if before else ROUNDS)
+    if found > before:
         await asyncio.to_thread(_keep, files, device, machine, found)
-    return found
+    return max(found, before)
 
 
-async def measure(engine: SupervisedEngine, folder: Path) -> float:
+async def measure(engine: SupervisedEngine, folder: Path, rounds: int = ROUNDS) -> float:
     """Decode speech, as many windows at once as the engine takes; return streams."""
     tokenizer = await asyncio.to_thread(Tokenizer, folder)
     (window,) = await asyncio.to_thread(demo_windows, tokenizer, engine.info.n_mels, slice(0, 1))
@@ -50,7 +53,7 @@ async def measure(engine: SupervisedEngine, folder: Path) -> float:
     streams = [engine.open_stream() for _ in range(engine.info.batch)]
     try:
         begin_s, times_s = time.monotonic(), []
-        for number in range(1 + ROUNDS):  # the first one fills caches
+        for number in range(1 + rounds):  # the first one fills caches
             start_s = time.monotonic()
             await asyncio.gather(*(engine.decode(stream, job, start_s) for stream in streams))
             times_s.append(time.monotonic() - start_s)
@@ -62,19 +65,20 @@ async def measure(engine: SupervisedEngine, folder: Path) -> float:
     return SHARE * TICK_S * len(streams) / min(times_s[1:] or times_s)
 
 
-def _kept(files: ModelFiles, device: str, machine: str) -> float | None:
+def _kept(files: ModelFiles, device: str, machine: str) -> float:
     folder = kept(files, f"capacity_{device}", machine)
-    if folder is None:
-        return None
     try:
-        return float((folder / FILE).read_text(encoding="ascii"))
+        return float((folder / FILE).read_text(encoding="ascii")) if folder else 0.0
     except (OSError, ValueError):
-        discard(folder)  # measured again
-        return None
+        return 0.0
 
 
 def _keep(files: ModelFiles, device: str, machine: str, streams: float) -> None:
+    """Keep a measurement in the place of an earlier one."""
+
     def build(folder: Path) -> None:
         (folder / FILE).write_text(f"{streams:.3f}", encoding="ascii")
 
+    if (folder := kept(files, f"capacity_{device}", machine)) is not None:
+        discard(folder)
     prepare(files, f"capacity_{device}", machine, build)

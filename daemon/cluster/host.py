@@ -1,7 +1,7 @@
 """One device of one node of the cluster, as a Ray actor: a supervised engine that several fronts use.
 
 Every window carries all that its answer depends on, so whatever is kept here may be lost: a stream that was not heard
-of is opened, one that is silent is forgotten, and a host that no front asks after ends itself.
+of is opened, one that is silent is forgotten, and a host without fronts ends itself, so that its CPU is free.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 Phase = Literal["starting", "wants files", "up", "failed"]
 SILENCE_S: Final = 120.0  # a stream without a window for so long is forgotten; its next one opens it again
 GIVER_S: Final = 30.0  # a front that gives files and is silent for so long has gone
-ALONE_S: Final = 600.0  # no front has asked after this host for so long: it ends itself
+ALONE_S: Final = 60.0  # a front that asks nothing for so long has gone
+LINGER_S: Final = 10.0  # a host that no front uses any more waits for one so long, as when a daemon is restarted
 RETRY_S: Final = 30.0  # before an engine that could not be started is tried again
-CARE_S: Final = 5.0
+CARE_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class EngineHost:
         self._capacity = 0.0
         self._streams: dict[tuple[str, int], HeldStream] = {}
         self._asked_s: dict[str, float] = {}  # by front
+        self._alone_since_s: float | None = None
         self._delivery: tuple[str, Delivery, float] | None = None  # front, files, when it last gave
         self._began_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,6 +89,7 @@ class EngineHost:
             "stats": asdict(engine.stats()) if engine else None,
             "capacity": self._capacity,
             "streams": self._streams_of_fronts(),
+            "crashes": self._crashes_of(front),
             "pid": os.getpid(),
             "engine_pid": engine.pid if engine else None,
             "age_s": now_s - self._began_s,
@@ -94,7 +97,7 @@ class EngineHost:
         }
 
     async def decode(
-        self, front: str, stream: int, serial: int, job: WindowJob, wait_s: float
+        self, front: str, stream: int, serial: int, job: WindowJob, *, wait_s: float, crashes: int = 0
     ) -> WindowResult | Refusal:
         """Decode a window.
 
@@ -104,6 +107,7 @@ class EngineHost:
             serial: of the window in its stream: of two that overtake each other on the way the later counts.
             job: the window.
             wait_s: from now to its deadline, negative when that is over.
+            crashes: of engines of other hosts at this window.
 
         """
         if self._engine is None:
@@ -113,7 +117,7 @@ class EngineHost:
             return Refusal.of(SupersededError("a newer window of the stream came before this one was started"))
         held.serial, held.seen_s = serial, time.monotonic()
         try:
-            return await self._engine.decode(held.number, job, time.monotonic() + wait_s)
+            return await self._engine.decode(held.number, job, time.monotonic() + wait_s, crashes)
         except EngineError as error:
             return Refusal.of(error)
 
@@ -234,7 +238,11 @@ class EngineHost:
                 if now_s - held.seen_s > SILENCE_S:
                     await self.close_stream(*key)
             self._asked_s = {front: at_s for front, at_s in self._asked_s.items() if now_s - at_s < ALONE_S}
-            if not self._asked_s:
+            if self._asked_s:
+                self._alone_since_s = None
+            elif self._alone_since_s is None:
+                self._alone_since_s = now_s
+            elif now_s - self._alone_since_s > LINGER_S:
                 await self._end()
 
     async def _end(self) -> None:
@@ -253,6 +261,15 @@ class EngineHost:
             held = HeldStream(engine.open_stream(), serial, time.monotonic())
             self._streams[front, stream] = held
         return held
+
+    def _crashes_of(self, front: str) -> dict[int, int]:
+        """Return how often engines died at windows of a front, by the serial number of the window."""
+        by_number = self._engine.crashes() if self._engine is not None else {}
+        return {
+            held.serial: by_number[held.number]
+            for (owner, _), held in self._streams.items()
+            if owner == front and held.number in by_number
+        }
 
     def _streams_of_fronts(self) -> dict[str, int]:
         counts: dict[str, int] = {}

@@ -34,8 +34,9 @@ def find(spec: HostSpec) -> Path | None:
 
 
 def pieces(folder: Path, file: ModelFile) -> Iterator[bytes]:
-    """Yield a file of a model in pieces."""
+    """Yield a file of a model in pieces; an empty file is one empty piece."""
     with (folder / file.name).open("rb") as source:
+        yield source.read(PIECE_BYTES)
         while piece := source.read(PIECE_BYTES):
             yield piece
 

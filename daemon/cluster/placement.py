@@ -58,6 +58,7 @@ class Placement:
     max_streams: int
     _hosts: dict[str, HostView] = field(default_factory=dict)
     _places: dict[int, str] = field(default_factory=dict)  # by stream
+    _counts: Counter[str] = field(default_factory=Counter)  # of streams, by host
     _open: set[int] = field(default_factory=set)
 
     def see(self, hosts: Mapping[str, HostView]) -> None:
@@ -71,7 +72,7 @@ class Placement:
     def closed(self, stream: int) -> None:
         """Forget a stream; once more does no harm."""
         self._open.discard(stream)
-        self._places.pop(stream, None)
+        self._put(stream, None)
 
     def is_open(self, stream: int) -> bool:
         """Return whether a stream is open."""
@@ -81,15 +82,16 @@ class Placement:
         """Return the host for the next window of an open stream, None while no host takes any."""
         here = self._places.get(stream)
         found = self._better_than(here) if here is not None and self._takes(here) else self._best(stream)
-        if found is None:
-            self._places.pop(stream, None)
-        else:
-            self._places[stream] = found
+        self._put(stream, found)
         return found
+
+    def where(self, stream: int) -> str | None:
+        """Return the host that a stream is on, None while it is on none."""
+        return self._places.get(stream)
 
     def streams(self) -> Counter[str]:
         """Return how many streams of this front are on each host."""
-        return Counter(self._places.values())
+        return Counter(self._counts)
 
     def refusal(self) -> str:
         """Return why no stream can be opened; "" when one can.
@@ -108,18 +110,28 @@ class Placement:
         elsewhere = f", {others} of them of other daemons," if others else ""
         return f"the cluster carries {carried:.1f} streams on {_hosts(takers)}; {used}{elsewhere} are open"
 
+    def _put(self, stream: int, host: str | None) -> None:
+        before = self._places.pop(stream, None)
+        if before is not None:
+            self._counts[before] -= 1
+            if not self._counts[before]:
+                del self._counts[before]
+        if host is not None:
+            self._places[stream] = host
+            self._counts[host] += 1
+
     def _takes(self, host: str) -> bool:
         return host in self._hosts and self._hosts[host].takes
 
     def _best(self, stream: int) -> str | None:
         """Return the host that is least busy with one stream more."""
-        counts = Counter(host for other, host in self._places.items() if other != stream)
-        takers = [name for name in self._hosts if self._takes(name)]
-        return min(takers, key=lambda name: (self._cost(name, counts[name] + 1), name), default=None)
+        here, takers = self._places.get(stream), [name for name in self._hosts if self._takes(name)]
+        counts = self._counts
+        return min(takers, key=lambda name: (self._cost(name, counts[name] + (name != here)), name), default=None)
 
     def _better_than(self, here: str) -> str:
         """Return another host for a stream of an overloaded one, when it has room for the stream; else the same."""
-        counts = self.streams()
+        counts = self._counts
         if self._hosts[here].load(counts[here]) <= FULL:
             return here
         roomy = [

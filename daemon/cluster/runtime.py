@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -58,6 +59,7 @@ def connect(address: str = "auto") -> None:
     ray = load_ray()
     if ray.is_initialized():
         return
+    logging.getLogger("ray").setLevel(logging.ERROR)
     place = _head(address)
     _reach(place)
     with _own_signals():

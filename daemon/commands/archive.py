@@ -17,6 +17,7 @@ from amanuensis.daemon.commands.common import (
     FORMATS,
     SubParsers,
     UsageError,
+    add_backend_flag,
     add_engine_flags,
     add_speaker_flags,
     add_text_flags,
@@ -105,6 +106,7 @@ def _add_run(actions: SubParsers) -> None:
         help="pieces that are heard at once (default: as many as the engine gains from)",
     )
     add_engine_flags(parser)
+    add_backend_flag(parser)
     add_text_flags(parser)
     add_speaker_flags(parser)
 
@@ -132,22 +134,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from amanuensis.daemon.archive.manifest import Layout, read_manifest
-    from amanuensis.daemon.archive.settings import wanted
-    from amanuensis.daemon.pipeline import load
 
     if args.word_times:
         check_word_times(args.formats or ["txt"])
     layout = Layout(None if args.output is None else Path(args.output).absolute(), args.formats or ("txt",))
     entries = read_manifest(Path(args.manifest), layout)
     check_outputs(entries, layout, meetings=args.meetings)
-    config = load(args)
-    what = wanted(config, word_times=args.word_times, meetings=args.meetings)
-    try:
-        found = asyncio.run(_work(entries, args, config, what))
-    except KeyboardInterrupt:
-        complain("interrupted; what is done is kept, and the same command goes on from there")
+    found = work_on(entries, _state(args), args, retries=args.retries, streams=args.streams, meetings=args.meetings)
+    if found is None:
         return 1
-    print(json.dumps(asdict(found))) if args.json else complain(summary(found, args.manifest))
+    advice = f"; see `amanuensis archive status {args.manifest}`, and run it again to try them again"
+    print(json.dumps(asdict(found))) if args.json else complain(summary(found, advice))
     return 0 if found.done == found.files else 1
 
 
@@ -164,22 +161,62 @@ def check_outputs(entries: Sequence[Entry], layout: Layout, *, meetings: bool) -
         raise UsageError(f"{without.where}: nothing would be written of it: add -o FOLDER, `outputs` or --meetings")
 
 
-async def _work(entries: Sequence[Entry], args: argparse.Namespace, config: Config, what: Wanted) -> Tally:
+def work_on(
+    entries: Sequence[Entry],
+    state: Path,
+    args: argparse.Namespace,
+    *,
+    retries: int = 1,
+    streams: int | None = None,
+    meetings: bool = False,
+) -> Tally | None:
+    """Do what is not done of files; return what became of them, or None where that was interrupted and said.
+
+    Args:
+        entries: the files.
+        state: where it is kept what is done.
+        args: flags that are settings, and `word_times`.
+        retries: of a file that failed.
+        streams: pieces that are heard at once; None: as many as gain.
+        meetings: texts become meetings.
+
+    """
+    from amanuensis.daemon.archive.settings import wanted
+    from amanuensis.daemon.pipeline import load
+
+    config = load(args)
+    what = wanted(config, word_times=args.word_times, meetings=meetings)
+    try:
+        return asyncio.run(_work(entries, state, config, what, streams=streams, retries=retries))
+    except KeyboardInterrupt:
+        complain("interrupted; what is done is kept, and the same command goes on from there")
+        return None
+
+
+async def _work(
+    entries: Sequence[Entry], place: Path, config: Config, what: Wanted, *, streams: int | None, retries: int
+) -> Tally:
     from amanuensis.daemon.archive.run import Run
     from amanuensis.daemon.archive.state import open_state
     from amanuensis.daemon.meetings.library import Library
     from amanuensis.daemon.progress import progress_bar
 
-    library = Library.of(config, os.environ) if args.meetings else None
-    with open_state(_state(args)) as state, progress_bar(sys.stderr) as bar:
-        return await Run(entries, state, what, bar, library).work(lambda: _executor(args, config, what), args.retries)
+    library = Library.of(config, os.environ) if what.meetings else None
+    with open_state(place) as state, progress_bar(sys.stderr) as bar:
+        run = Run(entries, state, what, bar, library)
+        return await run.work(lambda: _executor(config, what, streams), retries)
 
 
-def _executor(args: argparse.Namespace, config: Config, what: Wanted) -> Executor:
+def _executor(config: Config, what: Wanted, streams: int | None) -> Executor:
+    """Return what hears pieces; Ray is imported for no other."""
+    if config.engine.backend == "ray":
+        from amanuensis.daemon.archive.ray_executor import RayExecutor
+
+        return RayExecutor(config, what, config.cluster.address, streams)
     from amanuensis.daemon.archive.executors import LocalExecutor
     from amanuensis.daemon.pipeline import open_pipeline
 
-    return LocalExecutor(partial(open_pipeline, config, live=False), args.streams, what.rules)
+    return LocalExecutor(partial(open_pipeline, config, live=False), streams, what.rules)
 
 
 def _state(args: argparse.Namespace) -> Path:
@@ -217,16 +254,14 @@ def as_map(entry: Entry, note: Note | None) -> dict[str, Any]:
     return {"file": entry.name, "fate": note.fate, "reason": note.reason} | known
 
 
-def summary(found: Tally, manifest: str) -> str:
-    """Return what became of an archive as a line."""
+def summary(found: Tally, advice: str) -> str:
+    """Return what became of files as a line, with advice where something is not done."""
     line = f"{found.done} of {found.files} files are done ({_amount(found)})"
     if found.incomplete:
         line += f", {found.incomplete} with parts that were not transcribed"
     if found.failed:
         line += f", {found.failed} failed"
-    if found.done < found.files:
-        line += f"; see `amanuensis archive status {manifest}`, and run it again to try them again"
-    return line
+    return line + (advice if found.done < found.files else "")
 
 
 def _amount(found: Tally) -> str:

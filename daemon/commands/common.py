@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from amanuensis.stream.formats import AudioFormat
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+BACKENDS: Final = ("local", "ray")
 DEVICES: Final = ("auto", "cpu", "npu", "sim")
 TASKS: Final = ("transcribe", "translate")
 FORMATS: Final = ("txt", "md", "srt", "vtt", "json", "csv")
@@ -26,6 +27,7 @@ MAX_THREADS: Final = 256
 MAX_BEAMS: Final = 16
 MAX_SPEAKERS: Final = 20
 SETTINGS: Final = {  # flag: key of the configuration
+    "engine": "engine.backend",
     "model": "engine.model",
     "device": "engine.device",
     "threads": "engine.threads",
@@ -101,6 +103,16 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         type=bounded_int("threads", 0, MAX_THREADS),
         metavar="N",
         help="threads of the CPU back end (default 0: physical cores less one, at most 4)",
+    )
+
+
+def add_backend_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --engine, for commands that may use a cluster."""
+    parser.add_argument(
+        "--engine",
+        choices=BACKENDS,
+        help="where the engine is: on this machine, or on the nodes of a Ray cluster, see docs/cluster.md "
+        "(default: local)",
     )
 
 

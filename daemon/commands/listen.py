@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amanuensis.daemon.commands.common import (
     SubParsers,
+    add_backend_flag,
     add_engine_flags,
     add_raw_flags,
     add_speaker_flags,
@@ -57,6 +58,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add_sound_flags(parser)
     add_output_flags(parser)
     add_engine_flags(parser)
+    add_backend_flag(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
     add_speaker_flags(parser)

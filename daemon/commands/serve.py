@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from amanuensis.daemon.commands.common import (
     SubParsers,
+    add_backend_flag,
     add_engine_flags,
     add_speaker_flags,
     add_stream_flags,
@@ -68,6 +69,7 @@ def add_parser(subparsers: SubParsers) -> None:
         help="of what is told: the journal of systemd where stderr goes there, else text (default: auto)",
     )
     add_engine_flags(parser)
+    add_backend_flag(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
     add_speaker_flags(parser)

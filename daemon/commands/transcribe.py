@@ -13,6 +13,7 @@ from amanuensis.daemon.commands.common import (
     FORMATS,
     SubParsers,
     UsageError,
+    add_backend_flag,
     add_engine_flags,
     add_raw_flags,
     add_speaker_flags,
@@ -20,12 +21,14 @@ from amanuensis.daemon.commands.common import (
     add_text_flags,
     add_word_times_flag,
     check_word_times,
+    complain,
     raw_format,
 )
 
 if TYPE_CHECKING:
     from amanuensis.daemon.batch import Job
 
+FOLDER_STATE: Final = ".amanuensis.state"  # in the folder of the texts
 EXAMPLES: Final = """\
 examples:
   amanuensis transcribe talk.wav                     the text on standard output
@@ -33,6 +36,7 @@ examples:
   amanuensis transcribe *.ogg -f srt -f txt -o out/  two files for each input, in the folder out
   amanuensis transcribe talk.wav --word-times        one line a word: start and end in seconds, text
   amanuensis transcribe --json talk.wav              one JSON object a line, with words and times
+  amanuensis transcribe recordings/ -o out/          a folder as `amanuensis archive run` does it
   ffmpeg -i talk.mp4 -f wav -ac 1 - | amanuensis transcribe -"""
 
 
@@ -45,7 +49,12 @@ def add_parser(subparsers: SubParsers) -> None:
         "nevertheless, and the exit status is 1.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, Ogg, MP3 ...; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="WAV, FLAC, Ogg, MP3 ...; - is standard input; of a folder all sound files below it",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "-f",
@@ -65,6 +74,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add_raw_flags(parser.add_argument_group("raw sound"))
     add_engine_flags(parser)
+    add_backend_flag(parser)
     add_text_flags(parser)
     add_stream_flags(parser)
     add_speaker_flags(parser)
@@ -77,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json and args.formats and args.output is None:
         raise UsageError("--json and -f both want standard output: add -o FILE or -o FOLDER")
+    if folder := next((name for name in args.files if Path(name).is_dir()), None):
+        return _run_folders(args, folder)
     jobs = plan(args.files, args.formats or [], args.output)
     text = None if args.json or args.output else (args.formats or ["txt"])[0]
     if args.word_times:
@@ -85,6 +97,29 @@ def run(args: argparse.Namespace) -> int:
     start = partial(open_pipeline, load(args), live=False)
     batch = Batch(start, raw_format(args), printing, "lockstep" if args.stream else "windows")
     return asyncio.run(batch.run(jobs))
+
+
+def _run_folders(args: argparse.Namespace, folder: str) -> int:
+    """Transcribe what lies below folders, with all that `amanuensis archive` does for many files."""
+    from amanuensis.daemon.archive.manifest import Layout, named_entries
+    from amanuensis.daemon.commands.archive import check_outputs, summary, work_on
+
+    if args.output is None:
+        raise UsageError(f"{folder} is a folder: say where its texts go: -o FOLDER")
+    for flag in ("json", "stream", "raw"):
+        if getattr(args, flag):
+            raise UsageError(f"--{flag} is not for folders: name the files, such as {Path(folder) / '*.wav'}")
+    if args.word_times:
+        check_word_times(args.formats or ["txt"])
+    output = Path(args.output).absolute()
+    layout = Layout(output, args.formats or ("txt",))
+    entries = named_entries(args.files, layout)
+    check_outputs(entries, layout, meetings=False)
+    found = work_on(entries, output / FOLDER_STATE, args)
+    if found is None:
+        return 1
+    complain(summary(found, "; run it again to try the others again"))
+    return 0 if found.done == found.files else 1
 
 
 def plan(files: Sequence[str], formats: Sequence[str], output: str | None) -> list[Job]:

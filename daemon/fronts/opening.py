@@ -38,7 +38,7 @@ def open_keeper(config: Config, env: Mapping[str, str]) -> Iterator[tuple[Keeper
         assert isinstance(shared, FrontKeeper)
         if shared.spool is None:
             raise SpoolError("fronts.enabled needs a spool: set spool.enabled, and a spool.folder of its own")
-        link = RayLink(config.fronts)
+        link = RayLink(config.fronts, config.cluster.address)
         shared.front = front = Front(link, shared, front_name(shared.spool.path))
         log.info("front %s shares its sessions", front.name)
         yield shared, front

@@ -95,6 +95,18 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeStats:
+    """What one machine did for this daemon, where the engine runs on several."""
+
+    encodes: dict[str, int]  # by device
+    decodes: dict[str, int]
+    restarts: int
+    busy_s: float
+    up: bool  # it takes windows
+    capacity: float  # streams that it carries, as measured
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """Counters since the start of the daemon, and how the engine is now."""
 
@@ -115,6 +127,7 @@ class EngineStats:
     progress_age_s: float = 0.0  # since work was last seen to go on, or supervision to bring a process back
     poisoned: int = 0  # windows given up because the engine died at them
     embeddings: dict[str, int] = field(default_factory=dict)  # vectors of voices that it computed, by device
+    nodes: dict[str, NodeStats] = field(default_factory=dict)  # by name; empty where the engine is on this machine
 
 
 class VoiceEngine(Protocol):

@@ -136,10 +136,24 @@ class SupervisedEngine:
     def wake(self) -> None:
         self._tell({"type": "wake"})
 
-    async def decode(self, stream: int, job: WindowJob, deadline_s: float) -> WindowResult:
+    async def decode(self, stream: int, job: WindowJob, deadline_s: float, crashes: int = 0) -> WindowResult:
+        """Decode one window; see `api.Engine.decode`.
+
+        Args:
+            stream: as there.
+            job: as there.
+            deadline_s: as there.
+            crashes: of other engines at this window; they count with those of this one.
+
+        """
         self._check(stream, job)
         answer = asyncio.get_running_loop().create_future()
-        return await self._desk.decode(Ticket(next(self._numbers), stream, job, deadline_s, answer))
+        ticket = Ticket(next(self._numbers), stream, job, deadline_s, answer, crashes=crashes, alone=crashes > 0)
+        return await self._desk.decode(ticket)
+
+    def crashes(self) -> dict[int, int]:
+        """Return how often engines died at windows that are not answered, by stream; without those that harmed none."""
+        return {ticket.stream: ticket.crashes for ticket in self._desk.schedule.tickets() if ticket.crashes}
 
     async def embed(self, features: NDArray[np.float32]) -> VoiceVector:
         return await self._embeds.ask(self._desk.child, next(self._numbers), features)

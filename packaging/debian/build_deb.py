@@ -104,15 +104,17 @@ def build(wheel: Path, out: Path, architecture: str, epoch_s: int) -> Path:
     """
     version = wheel.name.split("-")[1]
     with tempfile.TemporaryDirectory() as folder:
-        root, manual = Path(folder) / "tree", Path(folder) / "man"
+        root, manual, completion = Path(folder) / "tree", Path(folder) / "man", Path(folder) / "completion"
         install_wheels(root / SITE, wheel, MACHINES[architecture])
         with zipfile.ZipFile(wheel) as ours:
             ours.extractall(Path(folder) / "ours")
         where = {"PYTHONPATH": str(Path(folder) / "ours"), "SOURCE_DATE_EPOCH": str(epoch_s)}
-        run(sys.executable, HERE / "manual.py", manual, **where)  # of what is carried, not of an installed checkout
+        # Of what is carried, not of an installed checkout.
+        run(sys.executable, HERE / "manual.py", manual, **where)
+        run(sys.executable, HERE / "completion.py", completion, **where)
         place_environment(root)
         place_system(root)
-        place_documents(root, manual, notices(root / SITE, Path(folder) / "environment"))
+        place_documents(root, manual, completion, notices(root / SITE, Path(folder) / "environment"))
         place_control(root, version, architecture)
         return pack(root, out / f"amanuensis_{version}_{architecture}.deb", epoch_s)
 

@@ -57,17 +57,21 @@ def place_system(root: Path) -> None:
     write(root / CONFFILES[0], (HERE / "config.toml").read_text())
 
 
-def place_documents(root: Path, manual: Path, notices: str) -> None:
-    """Place manual pages, changes and licences.
+def place_documents(root: Path, manual: Path, completion: Path, notices: str) -> None:
+    """Place manual pages, what bash completes, changes and licences.
 
     Args:
         root: of the tree.
         manual: folder with the pages.
+        completion: script for bash.
         notices: of everything that is carried.
 
     """
     for page in sorted(manual.iterdir()):
         compress(root / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz", page.read_text())
+    completions = root / "usr/share/bash-completion/completions"
+    write(completions / "amanuensis", completion.read_text())
+    (completions / "amanuensis-listen").symlink_to("amanuensis")  # found by the name of the program
     documents = root / "usr/share/doc/amanuensis"
     compress(documents / "NEWS.gz", (ROOT / "CHANGELOG.md").read_text())
     ours = [(HERE / "copyright").read_text(), (ROOT / "NOTICE").read_text()]
@@ -98,10 +102,13 @@ def settle(root: Path, epoch_s: int) -> None:
 
 
 def without_leftovers(site: Path) -> None:
-    """Take away what an installation leaves that is of no use here, or names this machine."""
+    """Take away what an installation leaves that is of no use here, or differs between machines that build."""
     shutil.rmtree(site / "bin", ignore_errors=True)  # programs of the dependencies, for the interpreter that installed
     for cache in list(site.rglob("__pycache__")):
         shutil.rmtree(cache)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("../../bin/")), encoding="utf-8")
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:

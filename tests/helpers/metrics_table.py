@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from amanuensis.daemon.metrics import Gauges, Metrics
-from amanuensis.npu.engine.api import EngineStats
+from amanuensis.npu.engine.api import EngineStats, NodeStats
 from amanuensis.npu.window import DeviceWork
 from tests.helpers.tone_engine import ToneEngine
 
@@ -28,7 +28,9 @@ def sample_metrics() -> Metrics:
             counter.labels(*counter._labelnames)
     work = {"npu": DeviceWork(1, 1, 1, 1.0, "measured")}
     counts = {"cpu": 1}
-    stats: EngineStats = replace(ToneEngine().stats(), encodes=counts, decodes=counts, work=work, fallbacks=counts)
+    nodes = {"a": NodeStats(counts, counts, 0, 0.0, True, 1.0)}
+    changes = {"encodes": counts, "decodes": counts, "work": work, "fallbacks": counts, "nodes": nodes}
+    stats: EngineStats = replace(ToneEngine().stats(), **changes)
     gauges = Gauges(0, 0, 0, 0.0, 0.0, kept_bytes={"spool": 1})
     metrics.watch_engine(lambda: ToneEngine().info, lambda: stats, lambda: gauges)
     return metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from tests.helpers.words import result
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOADER: Final = "tests.helpers.tone_process:deadly"
+SLOW_LOADER: Final = "tests.helpers.tone_process:slow"
+SLOW_S: Final = 0.05  # a window: so that something is at work when a process is killed
 DEADLY: Final = 3  # index in VOCABULARY
 
 
@@ -38,3 +41,16 @@ class Deadly:
 def deadly(config: EngineConfig) -> Deadly:
     """Open the model; there is nothing to load."""
     return Deadly()
+
+
+class Slow(Deadly):
+    """The same, at work for a while at each window."""
+
+    def decode(self, job: WindowJob) -> WindowResult:
+        time.sleep(SLOW_S)
+        return super().decode(job)
+
+
+def slow(config: EngineConfig) -> Slow:
+    """Open the model; there is nothing to load."""
+    return Slow()

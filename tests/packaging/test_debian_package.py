@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 from build_deb import pack
-from deb_tree import CONFFILES, HERE, SCRIPTS, place_control, place_documents, place_environment, place_system
+from deb_tree import (
+    CONFFILES,
+    HERE,
+    SCRIPTS,
+    place_control,
+    place_documents,
+    place_environment,
+    place_system,
+    without_leftovers,
+    write,
+)
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -27,9 +37,10 @@ def built(folder: Path) -> Path:
     manual = folder / "man"
     manual.mkdir()
     (manual / "amanuensis.1").write_text('.TH "AMANUENSIS" 1\n')
+    (folder / "completion").write_text("complete amanuensis\n")
     place_environment(folder / "tree")
     place_system(folder / "tree")
-    place_documents(folder / "tree", manual, "notices of what is carried\n")
+    place_documents(folder / "tree", manual, folder / "completion", "notices of what is carried\n")
     place_control(folder / "tree", "1.2.3", "amd64")
     return pack(folder / "tree", folder / "amanuensis.deb", EPOCH_S)
 
@@ -66,6 +77,8 @@ def test_files_stand_where_debian_looks(package: Path) -> None:
         "/usr/lib/systemd/user/amanuensis.service",
         "/usr/lib/systemd/user/amanuensis.socket",
         "/usr/lib/sysusers.d/amanuensis.conf",
+        "/usr/share/bash-completion/completions/amanuensis",
+        "/usr/share/bash-completion/completions/amanuensis-listen -> amanuensis",
         "/usr/share/doc/amanuensis/NEWS.gz",
         "/usr/share/doc/amanuensis/copyright",
         "/usr/share/man/man1/amanuensis.1.gz",
@@ -104,6 +117,22 @@ def test_two_builds_are_the_same_bytes(package: Path, tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert again.read_bytes() == package.read_bytes()
+
+
+def test_nothing_of_an_installer_stays(tmp_path: Path) -> None:
+    """Programs that name the interpreter of the build, the sums of these and compiled modules are not carried."""
+    files = {
+        "bin/tool": "#!/build/bin/python\n",
+        "tool/__init__.py": "",
+        "tool/__pycache__/__init__.pyc": "",
+        "tool-1.dist-info/RECORD": "../../bin/tool,sha256=abc,20\ntool/__init__.py,sha256=def,0\n",
+    }
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    without_leftovers(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"tool/__init__.py", "tool-1.dist-info/RECORD"}
+    assert (tmp_path / "tool-1.dist-info/RECORD").read_text() == "tool/__init__.py,sha256=def,0\n"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

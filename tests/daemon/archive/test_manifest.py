@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amanuensis.daemon.archive import manifest as module
-from amanuensis.daemon.archive.manifest import Entry, Layout, ManifestError, read_manifest
+from amanuensis.daemon.archive.manifest import Entry, Layout, ManifestError, named_entries, read_manifest
 
 
 def written(folder: Path, text: str, name: str = "talks.jsonl") -> Path:
@@ -107,3 +107,18 @@ def test_an_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for what in (place, tmp_path):
         with pytest.raises(ManifestError, match="more than 2 files"):
             read_manifest(what, Layout())
+
+
+def test_files_and_folders_may_be_named_one_by_one(tmp_path: Path) -> None:
+    """What lies below a folder keeps its tree; the same file twice is refused."""
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    for name in ("in/x/b.wav", "a.ogg"):
+        (tmp_path / name).touch()
+    names = [str(tmp_path / "in"), str(tmp_path / "a.ogg")]
+    entries = named_entries(names, Layout(tmp_path / "out"))
+    assert [entry.outputs[0][0] for entry in entries] == [tmp_path / "out" / "x/b.txt", tmp_path / "out" / "a.txt"]
+    with pytest.raises(ManifestError, match="stands there twice"):
+        named_entries([*names, str(tmp_path / "in/x/b.wav")], Layout(tmp_path / "out"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ManifestError, match="empty: no sound files lie below"):
+        named_entries([str(tmp_path / "empty")], Layout(tmp_path / "out"))

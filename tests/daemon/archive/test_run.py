@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from amanuensis.daemon.archive import run as module
 from amanuensis.daemon.archive.executors import LocalExecutor
+from amanuensis.daemon.archive.join import Joined
 from amanuensis.daemon.archive.manifest import Entry, Layout, read_manifest
 from amanuensis.daemon.archive.pieces import CutRules
 from amanuensis.daemon.archive.run import Run, Tally
@@ -251,7 +254,7 @@ async def test_a_file_that_changes_while_it_is_read_has_no_text(tmp_path: Path) 
             return await super().decode(stream, job, deadline_s)
 
     assert (await run(place, out, TonePipelines(Meddling()))).failed == 1
-    assert "changed while it was read" in notes(place)["a.wav"].reason
+    assert "changed or removed while it was read" in notes(place)["a.wav"].reason
     assert not out.exists()
 
 
@@ -303,6 +306,32 @@ async def test_what_cannot_be_kept_ends_the_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(State, "put", keep)
     assert engine.open == set()
     assert (await run(place, out)).done == 5
+
+
+async def test_a_run_that_is_interrupted_while_it_writes_keeps_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is not closed before the file is told as done."""
+    place, out = tmp_path / "in", tmp_path / "out"
+    recording(place, "a.wav", (0, 1))
+    writing, go_on = asyncio.Event(), threading.Event()
+    loop, write = asyncio.get_running_loop(), module.write_results
+
+    def slowly(entry: Entry, joined: Joined, *, word_times: bool) -> dict[str, str]:
+        loop.call_soon_threadsafe(writing.set)
+        go_on.wait()
+        return write(entry, joined, word_times=word_times)
+
+    monkeypatch.setattr(module, "write_results", slowly)
+    work = asyncio.create_task(run(place, out))
+    await writing.wait()
+    work.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert notes(place)["a.wav"].fate == "done"
+    assert (out / "a.txt").read_text() == f"{spell((0, 1))}\n"
 
 
 async def test_texts_become_meetings_once(tmp_path: Path) -> None:

@@ -62,3 +62,20 @@ def test_a_format_without_times_of_words_is_refused() -> None:
     args = build_parser("transcribe", transcribe).parse_args(["transcribe", "a.wav", "-f", "md", "--word-times"])
     with pytest.raises(UsageError, match="md has no times of words; choose txt, srt, vtt, json, csv"):
         transcribe.run(args)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], "is a folder: say where its texts go: -o FOLDER"),
+        (["-o", "out", "--json"], "--json is not for folders: name the files"),
+        (["-o", "out", "--stream"], "--stream is not for folders"),
+        (["-o", "out", "-f", "md", "--word-times"], "md has no times of words"),
+    ],
+)
+def test_folders_that_cannot_be_done_are_refused(tmp_path: Path, flags: list[str], expected: str) -> None:
+    """Before any work."""
+    (tmp_path / "a.wav").touch()
+    args = build_parser("transcribe", transcribe).parse_args(["transcribe", str(tmp_path), *flags])
+    with pytest.raises(UsageError, match=expected):
+        transcribe.run(args)
