@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from amanuensis.daemon.cluster.runtime import NAMESPACE, connect, load_ray
 from amanuensis.daemon.fronts.link import StoreLostError
+from amanuensis.daemon.fronts.messages import USUAL, Times
 from amanuensis.daemon.fronts.settings import FrontSettings
 from amanuensis.daemon.fronts.store import FrontStore
 from amanuensis.daemon.spool.places import state_folder
@@ -25,9 +26,9 @@ CONCURRENCY: Final = 1000  # calls that wait in it at once
 class StoreActor:
     """`FrontStore` in a process of its own."""
 
-    def __init__(self, folder: str | None, max_bytes: int) -> None:
+    def __init__(self, folder: str | None, max_bytes: int, times: Times) -> None:
         place = Path(folder).expanduser() if folder is not None else state_folder(os.environ) / FOLDER
-        self._store = FrontStore(place, max_bytes=max_bytes)
+        self._store = FrontStore(place, times, max_bytes)
 
     async def call(self, method: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         """Call a method of the store."""
@@ -40,16 +41,18 @@ class RayLink:
     Args:
         settings: of the store, if this front makes it.
         address: of the cluster.
+        times: how long the store waits.
 
     Raises:
         amanuensis.daemon.cluster.runtime.ClusterError: there is no such cluster, or this machine is not in it.
 
     """
 
-    def __init__(self, settings: FrontSettings, address: str = "auto") -> None:
+    def __init__(self, settings: FrontSettings, address: str = "auto", times: Times = USUAL) -> None:
         connect(address)
         self._ray = load_ray()
         self._settings = settings
+        self._times = times
         self._actor: Any = None
 
     async def call(self, method: str, *args: Any, limit_s: float, **named: Any) -> Any:
@@ -82,7 +85,7 @@ class RayLink:
             num_cpus=0,
             max_concurrency=CONCURRENCY,
         )
-        return made.remote(self._settings.folder, self._settings.max_bytes)
+        return made.remote(self._settings.folder, self._settings.max_bytes, self._times)
 
 
 def _in_short(error: Exception) -> str:

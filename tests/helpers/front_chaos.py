@@ -18,7 +18,7 @@ from amanuensis.stream.formats import AudioFormat
 from tests.helpers.balancer import Balancer, balancer
 from tests.helpers.counting_clients import CountingSpeaker, Item, Watcher
 from tests.helpers.daemon_client import pcm
-from tests.helpers.fronts import QUICK, Depot, RunningFront, front
+from tests.helpers.fronts import QUICK, Depot, RunningFront, Wire, front
 from tests.helpers.tone_engine import say, spell
 
 NAMES = ("a", "b", "c")
@@ -145,7 +145,7 @@ class Scene:
 
     async def _start(self, name: str) -> None:
         self._fronts[name] = running = await self._stack.enter_async_context(
-            front(name, self._folder, self._depot, queue_events=256)
+            front(name, self._folder, Wire(self._depot), queue_events=256)
         )
         self._network.targets.append(running.address.port)
 

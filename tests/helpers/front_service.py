@@ -6,13 +6,16 @@ import asyncio
 import os
 import random
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.helpers.balancer import Balancer, balancer
 from tests.helpers.counting_clients import CountingSpeaker, Watcher
-from tests.helpers.ray_node import RayNode
+from tests.helpers.ray_cluster import RayCluster, ray_cluster
 from tests.helpers.service_chaos import Outcome, counted_stream, script_of
 from tests.helpers.service_checks import EXACT, Judged, judged
 from tests.helpers.service_faults import Schedule
@@ -26,7 +29,7 @@ FROZEN_S: Final = 4.5  # longer than a lease
 
 
 async def suffer(
-    model: Path, node: RayNode, folder: Path, seed: int, faults: tuple[str, ...], sessions: int = 2
+    model: Path, cluster: RayCluster, folder: Path, seed: int, faults: tuple[str, ...], sessions: int = 2
 ) -> Judged:
     """Speak while faults strike, spread over the streams; return what is wrong."""
     outcome = Outcome(Schedule(seed, (), sessions, False, False))
@@ -34,7 +37,7 @@ async def suffer(
     async with AsyncExitStack() as stack, balancer(seed) as network:
         hosts = [await stack.enter_async_context(_front(model, folder / name)) for name in ("a", "b")]
         network.targets = [running.port for running in hosts]
-        scene = Scene(seed, node, hosts, network, outcome)
+        scene = Scene(seed, cluster, hosts, network, outcome)
         try:
             async with asyncio.timeout(HANG_S):
                 await scene.play(faults)
@@ -48,13 +51,33 @@ async def suffer(
     return judged(outcome, [EXACT] * sessions)
 
 
-def environment(node: RayNode, folder: Path) -> dict[str, str]:
+def environment(cluster: RayCluster, folder: Path) -> dict[str, str]:
     """Return what makes a daemon one of the fronts of a cluster."""
     store = str(folder / "store")
-    return {"RAY_ADDRESS": node.address, "AMANUENSIS_FRONTS_ENABLED": "true", "AMANUENSIS_FRONTS_FOLDER": store}
+    return {"RAY_ADDRESS": cluster.address, "AMANUENSIS_FRONTS_ENABLED": "true", "AMANUENSIS_FRONTS_FOLDER": store}
 
 
-def _front(model: Path, folder: Path) -> host:  # type: ignore[valid-type]
+def kill_store(cluster: RayCluster) -> int:
+    """Kill the process of the store with SIGKILL; return its number, 0 when there is none just now."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == cluster.raylet("one") and (path / "cmdline").read_bytes().startswith(b"ray::StoreActor"):
+                os.kill(int(path.name), signal.SIGKILL)
+                return int(path.name)
+    return 0
+
+
+@contextmanager
+def quick_cluster() -> Iterator[RayCluster]:
+    """Give a cluster whose store is not kept waiting by programs that compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        with ray_cluster() as cluster:
+            yield cluster
+
+
+def _front(model: Path, folder: Path) -> AbstractAsyncContextManager[Host]:
     folder.mkdir()
     return host(model, folder)
 
@@ -62,9 +85,9 @@ def _front(model: Path, folder: Path) -> host:  # type: ignore[valid-type]
 class Scene:
     """Two fronts, the network before them, and clients."""
 
-    def __init__(self, seed: int, node: RayNode, hosts: list[Host], network: Balancer, outcome: Outcome) -> None:
+    def __init__(self, seed: int, cluster: RayCluster, hosts: list[Host], network: Balancer, outcome: Outcome) -> None:
         self._draw = random.Random(seed)
-        self._node = node
+        self._cluster = cluster
         self._hosts = hosts
         self._network = network
         self._outcome = outcome
@@ -133,7 +156,7 @@ class Scene:
         self._network.targets.append(running.port)
 
     async def _kill_store(self) -> None:
-        self._node.kill_actor("StoreActor")
+        kill_store(self._cluster)
 
     async def _cut_clients(self) -> None:
         self._network.cut()

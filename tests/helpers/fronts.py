@@ -14,7 +14,7 @@ from amanuensis.daemon.addresses import Address
 from amanuensis.daemon.config import Config, LimitSettings, ServerSettings
 from amanuensis.daemon.fronts.front import Front
 from amanuensis.daemon.fronts.keeper import FrontKeeper
-from amanuensis.daemon.fronts.link import StoreLostError
+from amanuensis.daemon.fronts.link import StoreLink, StoreLostError
 from amanuensis.daemon.fronts.messages import Times
 from amanuensis.daemon.fronts.store import FrontStore
 from amanuensis.daemon.server import Daemon
@@ -89,6 +89,25 @@ class Wire:
         return answer
 
 
+class Way(Wire):
+    """The way of one front to a store that is elsewhere.
+
+    Args:
+        link: to it.
+
+    """
+
+    def __init__(self, link: StoreLink) -> None:
+        self.is_cut = False
+        self.loses_answers = False
+        self._link = link
+
+    async def call(self, method: str, *args: Any, limit_s: float, **named: Any) -> Any:
+        if self.is_cut:
+            raise StoreLostError("cut off")
+        return await self._link.call(method, *args, limit_s=limit_s, **named)
+
+
 @dataclass
 class RunningFront:
     """A daemon among others.
@@ -122,14 +141,13 @@ class RunningFront:
 
 @asynccontextmanager
 async def front(
-    name: str, folder: Path, depot: Depot, wire: Wire | None = None, **limits: Any
+    name: str, folder: Path, wire: Wire, times: Times = QUICK, **limits: Any
 ) -> AsyncIterator[RunningFront]:
-    """Run one front, with a way of its own to the store if that is given."""
+    """Run one front."""
     async with AsyncExitStack() as stack:
         keeper = FrontKeeper(SpoolFolder(folder / name, "spool.max_bytes", ROOM))
         stack.callback(keeper.close)
-        wire = wire or Wire(depot)
-        keeper.front = shared = Front(wire, keeper, name, depot.times)
+        keeper.front = shared = Front(wire, keeper, name, times)
         config = Config(ServerSettings("127.0.0.1:0"), limits=LimitSettings(**limits))
         daemon = Daemon(config, ToneEngine(), ToneTokenizer(), keeper=keeper, front=shared)
         address = await stack.enter_async_context(daemon.listening())

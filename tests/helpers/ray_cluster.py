@@ -61,7 +61,8 @@ class RayCluster:
 
     def raylet(self, name: str) -> int:
         """Return the process number of a node's raylet."""
-        pid: int = self._nodes[name].all_processes["raylet"][0].process.pid
+        node = self._cluster.head_node if name == "one" else self._nodes[name]
+        pid: int = node.all_processes["raylet"][0].process.pid
         return pid
 
     def close(self) -> None:

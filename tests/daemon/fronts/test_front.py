@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
-from tests.helpers.fronts import Depot, RunningFront, front
+from tests.helpers.fronts import Depot, RunningFront, Wire, front
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0]
@@ -28,7 +28,7 @@ def depot(tmp_path: Path) -> Depot:
 async def fronts(tmp_path: Path, depot: Depot) -> AsyncIterator[list[RunningFront]]:
     """Two fronts."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(front(name, tmp_path, depot)) for name in ("a", "b")]
+        yield [await stack.enter_async_context(front(name, tmp_path, Wire(depot))) for name in ("a", "b")]
 
 
 def again(ready: Event, after_seq: int, **fields: Any) -> Event:
@@ -165,7 +165,9 @@ async def test_a_session_that_is_over_is_told_at_every_front(fronts: list[Runnin
 async def test_a_session_whose_front_died_ends_without_its_speaker(tmp_path: Path, depot: Depot) -> None:
     """Any front goes on with it and waits for its speaker; then its watchers are told the end."""
     async with AsyncExitStack() as stack:
-        a, b = [await stack.enter_async_context(front(name, tmp_path, depot, resume_s=0.5)) for name in ("a", "b")]
+        a, b = [
+            await stack.enter_async_context(front(name, tmp_path, Wire(depot), resume_s=0.5)) for name in ("a", "b")
+        ]
         async with connected(a.address, hello()) as speaker:
             ready = await speaker.until(type="ready")
             async with connected(b.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
@@ -181,7 +183,7 @@ async def test_a_session_whose_front_died_ends_without_its_speaker(tmp_path: Pat
 async def test_a_front_that_is_started_again_goes_on(tmp_path: Path, depot: Depot) -> None:
     """Its sessions are where the store has them, and those that others have meanwhile are theirs."""
     async with AsyncExitStack() as stack:
-        a, b = [await stack.enter_async_context(front(name, tmp_path, depot)) for name in ("a", "b")]
+        a, b = [await stack.enter_async_context(front(name, tmp_path, Wire(depot))) for name in ("a", "b")]
         async with connected(a.address, hello()) as mine, connected(a.address, hello()) as theirs:
             my_ready, their_ready = await mine.until(type="ready"), await theirs.until(type="ready")
             for chunk in CHUNKS[:20]:
@@ -192,7 +194,7 @@ async def test_a_front_that_is_started_again_goes_on(tmp_path: Path, depot: Depo
             await a.kill()
         async with connected(b.address, again(their_ready, last_seq(theirs))) as moved:
             await moved.until(type="ready")
-            a = await stack.enter_async_context(front("a", tmp_path, depot))
+            a = await stack.enter_async_context(front("a", tmp_path, Wire(depot)))
             assert a.daemon.sessions.is_live(my_ready["session"])
             assert not a.daemon.sessions.is_live(their_ready["session"])
             assert not (tmp_path / "a" / "open" / their_ready["session"]).exists()

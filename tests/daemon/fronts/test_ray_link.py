@@ -1,0 +1,72 @@
+"""The store as a Ray actor: shared by fronts, killed in the middle of speech, and what it answers in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from amanuensis.daemon.fronts.link import StoreLostError
+from amanuensis.daemon.fronts.messages import Times
+from amanuensis.daemon.fronts.ray_link import RayLink
+from amanuensis.daemon.fronts.settings import FrontSettings
+from tests.daemon.fronts.test_front import CHUNKS, WORDS, again, durable, last_seq
+from tests.helpers.daemon_client import committed_text, connected, hello
+from tests.helpers.front_service import kill_store, quick_cluster
+from tests.helpers.fronts import Way, front
+from tests.helpers.ray_cluster import RayCluster
+from tests.helpers.tone_engine import spell
+
+TIMES: Final = Times(lease_s=1.5, settle_s=2.0, adopt_s=1.0, handover_s=2.0, lost_s=4.0)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    """A cluster of one node."""
+    with quick_cluster() as running:
+        yield running
+
+
+async def test_a_session_outlives_its_front_and_its_store(cluster: RayCluster, tmp_path: Path) -> None:
+    """The store's process is killed, then the front vanishes: the speaker goes on at the other one, the watcher too."""
+    link = RayLink(FrontSettings(folder=str(tmp_path / "store")), cluster.address, TIMES)
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(front(name, tmp_path, Way(link), TIMES)) for name in ("a", "b")]
+        async with connected(a.address, hello()) as first:
+            ready = await first.until(type="ready")
+            watcher = await stack.enter_async_context(
+                connected(b.address, hello("watch", session=ready["session"], after_seq=0))
+            )
+            await watcher.until(type="ready")
+            for chunk in CHUNKS[:10]:
+                await first.send(chunk)
+            await first.until(type="speech")
+            assert kill_store(cluster)
+            for chunk in CHUNKS[10:20]:
+                await first.send(chunk)
+            await first.until(type="commit")
+            await a.kill()
+            await first.over()
+        async with connected(b.address, again(ready, last_seq(first))) as second:
+            back = await second.until(type="ready")
+            for chunk in CHUNKS[back["next"] :]:
+                await second.send(chunk)
+            await second.send({"type": "end"})
+            assert await second.over() == (1000, "end")
+        assert await watcher.over() == (1000, "end")
+    events = [*durable(first), *durable(second)]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert committed_text(events) == spell(WORDS)
+    assert durable(watcher) == events
+
+
+async def test_what_the_store_cannot_do_is_its_fault(cluster: RayCluster, tmp_path: Path) -> None:
+    """A fault in the store is no loss of it, and is not tried again; what takes too long is a loss."""
+    link = RayLink(FrontSettings(folder=str(tmp_path / "store")), cluster.address)
+    with pytest.raises(AttributeError):
+        await link.call("dance", limit_s=20.0)
+    with pytest.raises(StoreLostError, match="no answer within"):
+        await link.call("beat", "c/1", {}, 60.0, limit_s=0.2)
