@@ -52,10 +52,15 @@ class Security:
             amanuensis.daemon.tls.TlsError: the certificate or its key cannot be used; all stays as it was.
 
         """
-        access = replace(self.access, tokens=load_tokens(settings, env), origins=settings.origins)
+        tokens = replace(load_tokens(settings, env), others=self.access.tokens.others)
+        access = replace(self.access, tokens=tokens, origins=settings.origins)
         if self.tls is not None:
             self.tls.reload()
         return replace(self, access=access)
+
+    def sharing(self, others: tuple[Token, ...]) -> Security:
+        """Return what holds once the tokens of other daemons are good here too."""
+        return replace(self, access=replace(self.access, tokens=replace(self.access.tokens, others=others)))
 
     def check(self, addresses: Iterable[ListenAddress]) -> None:
         """Raise ServeError where other machines could come in without a token."""

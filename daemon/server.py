@@ -32,6 +32,7 @@ from amanuensis.daemon.dialects.listen_door import ListenDoor, chosen_subprotoco
 from amanuensis.daemon.facts import Facts
 from amanuensis.daemon.flow import Flow, Rates
 from amanuensis.daemon.fronts.front import Front
+from amanuensis.daemon.fronts.token_exchange import TokenExchange
 from amanuensis.daemon.gate import Gate, GateLimits, GuardedSocket
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import Listener, open_listeners, peer_uid
@@ -45,6 +46,7 @@ from amanuensis.daemon.protocol import MAX_HELLO_BYTES, PROTO, ProtocolError
 from amanuensis.daemon.reception import Reception
 from amanuensis.daemon.security import Security
 from amanuensis.daemon.sessions import Sessions
+from amanuensis.daemon.tokens import Token, TokenTable
 from amanuensis.daemon.unread_bodies import HttpConnection
 from amanuensis.daemon.voice_desk import VoiceDesk
 from amanuensis.npu.engine.api import Engine
@@ -163,7 +165,15 @@ class Daemon:
         if self._front is None:
             self.sessions.recover()
         else:
-            await self._front.begin(self.sessions)
+            await self._front.begin(self.sessions, TokenExchange(self._tokens, self._share_tokens))
+
+    def _tokens(self) -> TokenTable:
+        return self.security.access.tokens
+
+    def _share_tokens(self, others: tuple[Token, ...]) -> None:
+        """Take the tokens of other fronts for good; those that are not among them any more are worth nothing."""
+        self.security = self.security.sharing(others)
+        self.reception.access = self.security.access
 
     async def drain(self) -> None:
         """Take no more speakers; what was heard becomes final or waits for the next process, and everybody is told.

@@ -91,9 +91,16 @@ def new_token(name: str, roles: Iterable[Role], now: datetime, expires: datetime
 
 @dataclass(frozen=True, slots=True)
 class TokenTable:
-    """All tokens of a daemon."""
+    """All tokens that a daemon knows.
+
+    Attributes:
+        tokens: its own.
+        others: of the daemons that it shares its sessions with; good here too, and not written to its file.
+
+    """
 
     tokens: tuple[Token, ...] = ()
+    others: tuple[Token, ...] = ()
 
     def __post_init__(self) -> None:
         names = [token.name for token in self.tokens]
@@ -110,14 +117,14 @@ class TokenTable:
         if len(presented) > MAX_PRESENTED_CHARS:
             return None
         wanted, found = digest(presented), None
-        for token in self.tokens:
+        for token in (*self.others, *self.tokens):
             if hmac.compare_digest(token.sha256, wanted):
                 found = token
         return found if found is not None and found.is_valid(now) else None
 
     def has(self, token: Token, now: datetime) -> bool:
         """Whether a token that was found before is still worth what it was."""
-        return token in self.tokens and token.is_valid(now)
+        return token in (*self.tokens, *self.others) and token.is_valid(now)
 
     def added(self, token: Token) -> TokenTable:
         """Return a table with one more.

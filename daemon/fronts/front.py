@@ -23,6 +23,7 @@ from amanuensis.daemon.fronts.link import StoreLink, StoreLostError
 from amanuensis.daemon.fronts.messages import USUAL, Claim, Copy, Times, Welcome, Wishes, Write
 from amanuensis.daemon.fronts.mirror import Seen, seen_in
 from amanuensis.daemon.fronts.shared_store import NO_ROOM, SharedStore
+from amanuensis.daemon.fronts.token_exchange import TokenExchange
 from amanuensis.daemon.guarded_store import GuardedStore
 from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.keeper import Keeper
@@ -86,8 +87,8 @@ class Front:
 
     # The life of the front
 
-    async def begin(self, sessions: Sessions) -> None:
-        """Share the sessions of a daemon from now on, and take up those that an earlier run has left.
+    async def begin(self, sessions: Sessions, tokens: TokenExchange) -> None:
+        """Share the sessions and tokens of a daemon from now on, and take up what an earlier run has left.
 
         Raises:
             ServeError: the store does not answer, or runs another version of this program.
@@ -97,7 +98,7 @@ class Front:
         sessions.elsewhere = self
         welcome = await self._register()
         self._spawn(self._courier.run())
-        self._spawn(self._beat())
+        self._spawn(self._beat(tokens))
         for folder in self._keeper.folders:
             for path in folder.left():
                 async with self._lock(path.name):
@@ -127,7 +128,7 @@ class Front:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._followers.close()
 
-    async def _beat(self) -> None:
+    async def _beat(self, tokens: TokenExchange) -> None:
         """Give signs of life, and do what is asked for."""
         while True:
             info = self._sessions.engine_info
@@ -136,6 +137,7 @@ class Front:
                 wishes: Wishes = await self._link.call(
                     "beat", self.name, engine, BEAT_S, limit_s=BEAT_S + self._times.call_s
                 )
+                await tokens.follow(self._link, self.name, wishes, self._times)
             except StoreLostError:
                 wishes = Wishes(era=self._era)
             if wishes.era != self._era:  # a store that took the place of another is told what there is

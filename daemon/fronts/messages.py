@@ -132,12 +132,14 @@ class Wishes:
         wanted: sessions of its own that another front asks for.
         orphans: sessions without a front.
         era: of the store; another one may not know what the last one knew.
+        tokens: changes when the tokens of the fronts do.
 
     """
 
     wanted: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
     era: str = ""
+    tokens: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgpack
 
 from amanuensis.daemon.fronts.holdings import Holdings
 from amanuensis.daemon.fronts.messages import (
@@ -98,6 +101,8 @@ class FrontStore:
         self._changed: dict[str, asyncio.Event] = {}
         self._era = secrets.token_hex(8)
         self._is_unsaved = False
+        self._tokens: dict[str, dict[str, Any]] = {} if index is None else index["tokens"]
+        self._mark_tokens()
         self._save()
 
     def close(self) -> None:
@@ -117,7 +122,21 @@ class FrontStore:
         if wait_s and not self._holdings.wanted(front):
             await self._change(front, wait_s)
             self._holdings.beat(front, self._clock())
-        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()), self._era)
+        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()), self._era, self._tokens_mark)
+
+    async def offer_tokens(self, front: str, plain: Mapping[str, Any]) -> None:
+        """Keep what a front knows of its tokens, hashes only, in the place of what it knew before."""
+        self._tokens[front.rpartition("/")[0]] = dict(plain)
+        self._mark_tokens()
+        self._save()
+
+    async def other_tokens(self, front: str) -> dict[str, dict[str, Any]]:
+        """Return the tokens of all fronts but one, by their names."""
+        name = front.rpartition("/")[0]
+        return {other: plain for other, plain in self._tokens.items() if other != name}
+
+    def _mark_tokens(self) -> None:
+        self._tokens_mark = sha256(msgpack.packb(self._tokens)).hexdigest()
 
     async def write(self, front: str, writes: Sequence[Write]) -> list[Answer]:
         """Keep what a front has to keep, of many sessions; each gets an answer."""
@@ -223,4 +242,4 @@ class FrontStore:
 
     def _save(self) -> None:
         self._is_unsaved = False
-        self._vault.write_index(self._holdings.to_plain() | {"born_s": self._born_s})
+        self._vault.write_index(self._holdings.to_plain() | {"born_s": self._born_s, "tokens": self._tokens})

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from amanuensis.daemon.spool.spool_folder import SpoolFolder
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 ROOM = 2**30
-QUICK = Times(lease_s=0.5, settle_s=1.5, fill_s=5.0, adopt_s=0.5, handover_s=1.0, lost_s=1.0, call_s=0.5)
+QUICK = Times(lease_s=0.4, settle_s=1.2, fill_s=5.0, adopt_s=0.3, handover_s=1.0, lost_s=1.0, call_s=0.5)
 
 
 class Depot:
@@ -124,6 +124,7 @@ class RunningFront:
     daemon: Daemon
     address: Address
     wire: Wire
+    _front: Front = field(repr=False)
     _stack: AsyncExitStack = field(repr=False)
 
     async def kill(self) -> None:
@@ -132,6 +133,7 @@ class RunningFront:
         for session in self.daemon.sessions.live:
             for client in list(session.hub.clients):
                 client.abandon(1011, "killed")
+        self._front._times = replace(QUICK, lost_s=0.0)  # the dead wait for nothing
         await self._stack.aclose()
 
     async def stop(self) -> None:
@@ -151,4 +153,4 @@ async def front(
         config = Config(ServerSettings("127.0.0.1:0"), limits=LimitSettings(**limits))
         daemon = Daemon(config, ToneEngine(), ToneTokenizer(), keeper=keeper, front=shared)
         address = await stack.enter_async_context(daemon.listening())
-        yield RunningFront(name, daemon, address, wire, stack)
+        yield RunningFront(name, daemon, address, wire, shared, stack)

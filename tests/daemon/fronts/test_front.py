@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from amanuensis.daemon.tokens import Token, TokenTable, digest
 from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
 from tests.helpers.fronts import Depot, RunningFront, Wire, front
 from tests.helpers.tone_engine import say, spell
@@ -258,3 +261,20 @@ async def test_a_watcher_at_another_front_sees_the_same(fronts: list[RunningFron
             assert await watcher.over() == (1000, "end")
     assert durable(watcher) == durable(speaker)
     assert watcher.events[-1] == {"type": "bye", "reason": "end"}
+
+
+async def test_a_token_is_good_at_every_front_until_it_is_revoked(fronts: list[RunningFront]) -> None:
+    """A token that one front knows is taken at the other; revoked, at none."""
+    a, b = fronts
+    now, secret = datetime.now(UTC), "amn_" + "x" * 43
+    token = Token("obs", digest(secret), frozenset({"watch"}), now)
+    a.daemon.security = replace(
+        a.daemon.security, access=replace(a.daemon.security.access, tokens=TokenTable((token,)))
+    )
+    while (found := b.daemon.security.access.tokens.find(secret, now)) is None:
+        await asyncio.sleep(0.02)
+    assert found == token
+    assert not b.daemon.security.access.tokens  # its own: who comes over loopback still needs none
+    a.daemon.security = replace(a.daemon.security, access=replace(a.daemon.security.access, tokens=TokenTable()))
+    while b.daemon.security.access.tokens.find(secret, now) is not None:
+        await asyncio.sleep(0.02)

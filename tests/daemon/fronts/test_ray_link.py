@@ -20,7 +20,7 @@ from tests.helpers.fronts import Way, front
 from tests.helpers.ray_cluster import RayCluster
 from tests.helpers.tone_engine import spell
 
-TIMES: Final = Times(lease_s=1.5, settle_s=2.0, adopt_s=1.0, handover_s=2.0, lost_s=4.0)
+TIMES: Final = Times(lease_s=1.0, settle_s=2.0, adopt_s=1.0, handover_s=2.0)
 
 
 @pytest.fixture(scope="module")
