@@ -50,6 +50,7 @@ class Facts:
             journal=self.journal,
             ledger=self.ledger,
             owns=self.owns,
+            fetch=self.fetch,
         )
 
     @property
@@ -84,11 +85,24 @@ class Facts:
 
     def journal(self, name: str) -> Journal | None:
         """Return the journal of a session, if there is one of this name."""
-        session = self._sessions.find(name)
+        session = self._sessions.find(name) or self._sessions.elsewhere.followed(name)
         return None if session is None else session.journal
 
+    async def fetch(self, name: str) -> None:
+        """Make sure that everything which a session has said may be told, wherever the session is.
+
+        Raises:
+            ProtocolError: another front has it, or may have it: ask again.
+
+        """
+        session = self._sessions.find(name)
+        if session is not None:
+            await session.store.kept()
+        else:
+            await self._sessions.elsewhere.follow(name)
+
     def ledger(self, name: str) -> dict[str, Any]:
-        """Return what became of the audio of a session."""
+        """Return what became of the audio of a session; of one that another front has it is not known."""
         session = self._sessions.find(name)
         return {} if session is None else session.ledger()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -98,6 +98,10 @@ class Sound:
 Written: TypeAlias = Export | Sound
 
 
+async def nothing_to_fetch(_: str) -> None:
+    """Have all sessions here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What the pages are made from.
@@ -111,6 +115,7 @@ class Site:
         ledger: what became of the audio of a session, by name.
         sound: the file of a session's sound that begins with a sample, or None.
         owns: whether a token is the one by which the session of this name is resumed.
+        fetch: makes sure that what is told of a session may be told, and is here if another front has it.
 
     """
 
@@ -122,6 +127,7 @@ class Site:
     ledger: Callable[[str], Ledger]
     owns: Callable[[str, str], bool]
     sound: Callable[[str, int], Path | None] = lambda _session, _first: None
+    fetch: Callable[[str], Awaitable[None]] = nothing_to_fetch
 
 
 def websocket_route(path: str) -> Route | None:

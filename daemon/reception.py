@@ -147,6 +147,11 @@ class Reception:
             return _not_allowed(grant, role)
         if pages.is_login(request.path):
             return self._login(grant, secure=secure)
+        if (session := pages.exported_session(request.path)) is not None:
+            try:
+                await self.site.fetch(session)
+            except ProtocolError as error:
+                return pages.text_page(503, str(error))
         answer = pages.answer(request.path, self.site, is_admin=grant.may("admin"))
         return await asyncio.to_thread(answer.page) if isinstance(answer, pages.Written) else answer
 

@@ -9,6 +9,7 @@ from amanuensis.daemon.protocol import Hello
 if TYPE_CHECKING:
     from amanuensis.daemon.ended_session import EndedSession
     from amanuensis.daemon.fronts.followed import FollowedSession
+    from amanuensis.daemon.live_session import LiveSession
 
 
 class Elsewhere(Protocol):
@@ -23,8 +24,12 @@ class Elsewhere(Protocol):
         """Have the session here that a speaker comes back to, if another front has it or had it."""
         ...
 
-    async def follow(self, name: str) -> FollowedSession | EndedSession | None:
-        """Return a session that another front has, for watchers."""
+    async def follow(self, name: str) -> LiveSession | FollowedSession | EndedSession | None:
+        """Return a session that another front has, for watchers; it may have come here meanwhile."""
+        ...
+
+    def followed(self, name: str) -> FollowedSession | None:
+        """Return a session that is followed here, or was just asked for."""
         ...
 
     async def newest(self) -> str | None:
@@ -40,5 +45,7 @@ class Nowhere:
     async def bring(self, hello: Hello) -> None: ...
 
     async def follow(self, name: str) -> None: ...
+
+    def followed(self, name: str) -> None: ...
 
     async def newest(self) -> None: ...

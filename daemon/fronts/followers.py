@@ -57,8 +57,8 @@ class Followers:
             ProtocolError: the store does not answer.
 
         """
-        followed, _ = self._followed.get(name, (None, None))
-        if followed is None or followed.is_gone:
+        followed = self.find(name)
+        if followed is None:
             copy = await ask_copy(self._link, self._times, name, events_only=True)
             if copy is None:
                 return None
@@ -71,6 +71,11 @@ class Followers:
         if followed.is_gone:
             return None
         return followed.as_ended() if followed.ended else followed
+
+    def find(self, name: str) -> FollowedSession | None:
+        """Return a session that is followed."""
+        followed, _ = self._followed.get(name, (None, None))
+        return None if followed is None or followed.is_gone else followed
 
     def stop(self, name: str) -> None:
         """Follow a session no more: it is here now."""

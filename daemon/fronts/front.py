@@ -17,6 +17,7 @@ from amanuensis.daemon.ended_session import EndedSession
 from amanuensis.daemon.fronts.asking import ask, ask_copy
 from amanuensis.daemon.fronts.courier import Courier
 from amanuensis.daemon.fronts.crowd import Crowd
+from amanuensis.daemon.fronts.followed import FollowedSession
 from amanuensis.daemon.fronts.followers import Followers
 from amanuensis.daemon.fronts.landing import discard, lay_down
 from amanuensis.daemon.fronts.link import StoreLink, StoreLostError
@@ -222,10 +223,14 @@ class Front:
             elif claim.kind != "unknown":
                 raise ProtocolError("full", f"session {name!r} is not free yet; connect again", TRY_AGAIN)
 
-    async def follow(self, name: str) -> Any:
+    async def follow(self, name: str) -> LiveSession | FollowedSession | EndedSession | None:
         """Return a session that another front has, for watchers; None: there is none."""
         async with self._lock(name):
             return self._sessions.find(name) or await self._followers.follow(name)
+
+    def followed(self, name: str) -> FollowedSession | None:
+        """Return a session that is followed here, or was just asked for."""
+        return self._followers.find(name)
 
     async def newest(self) -> str | None:
         """Return the name of the session that was opened last at any front and goes on."""

@@ -161,6 +161,10 @@ async def test_a_session_that_is_over_is_told_at_every_front(fronts: list[Runnin
     async with connected(b.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
         assert await watcher.over() == (1000, "end")
     assert durable(watcher) == durable(first)
+    assert await get(b.address, f"/v1/sessions/{ready['session']}.txt") == await get(
+        a.address, f"/v1/sessions/{ready['session']}.txt"
+    )
+    assert (await get(b.address, "/v1/sessions/000000000000.txt"))[0] in (404, 503)  # 503: it may not know it yet
     async with connected(b.address, again(ready, last_seq(first))) as speaker:
         assert await speaker.over() == (1000, "end")
 
