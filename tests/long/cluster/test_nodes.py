@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 from amanuensis.daemon.cluster.engine import RayEngine, start_ray_engine
@@ -20,6 +21,7 @@ from amanuensis.daemon.cluster.model_store import manifest
 from amanuensis.daemon.cluster.runtime import ClusterError, connect
 from amanuensis.daemon.cluster.spec import HostSpec, versions
 from amanuensis.daemon.config import Config, ServerSettings
+from amanuensis.daemon.dial import UnreachableError
 from amanuensis.daemon.server import Daemon
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.engine.api import EngineConfig
@@ -78,6 +80,17 @@ async def heard(engine: RayEngine, disturb: Callable[[], Awaitable[None]], times
     assert client.find(type="gap") == []
 
 
+async def admitted(url: str, sound: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Speak as soon as the cluster, measured on a machine that does other things too, has room."""
+    while True:
+        try:
+            return await caption(url, sound)
+        except UnreachableError as error:
+            if "the cluster carries" not in str(error):
+                raise
+            await asyncio.sleep(0.5)
+
+
 def busy(engine: RayEngine) -> str:
     """Return the node that has the windows of the one stream."""
     (place,) = engine._placement.streams()
@@ -112,7 +125,7 @@ async def test_nodes_die_one_after_the_other(cluster: RayCluster, start: Starter
         for name in ("three", "four"):
             before = sum(engine.stats().encodes.values())
             await until(lambda before=before: sum(engine.stats().encodes.values()) >= before + 2)  # type: ignore[misc]
-            await asyncio.to_thread(cluster.add, name)
+            cluster.add(name)  # only in the main thread
             await until(lambda name=name: name in up(engine))  # type: ignore[misc]
             if (there := busy(engine)) == "one":
                 await engine._fleet.say_drained(link_of(engine, "one").node.id, drained=True)
@@ -139,7 +152,7 @@ async def test_another_version_is_refused_by_name(cluster: RayCluster, start: St
 async def test_a_device_that_is_not_there_is_told_by_the_node(cluster: RayCluster, builtin_model: Path) -> None:
     """A node that claims an NPU says in the engine's own words what it lacks."""
     cluster.add("boaster", npus=1)
-    with pytest.raises(ClusterError, match=r"boaster \(npu\): .*NPU"):
+    with pytest.raises(ClusterError, match=r"boaster \(npu\): device 'npu': "):
         await start_ray_engine(EngineConfig(builtin_model, "npu"), cluster.address, rules=RULES)
     await asyncio.to_thread(cluster.kill, "boaster")
     with pytest.raises(ClusterError, match="no node of the cluster offers a device for --device npu"):
@@ -190,7 +203,7 @@ async def test_two_daemons_share_a_cluster(cluster: RayCluster, builtin_model: P
         running_daemon(builtin_model, tmp_path / "a", flags, env) as first,
         running_daemon(builtin_model, tmp_path / "b", flags, env) as second,
     ):
-        for events in await asyncio.gather(*(caption(daemon.url, sound) for daemon in (first, second, first))):
+        for events in await asyncio.gather(*(admitted(daemon.url, sound) for daemon in (first, second, first))):
             check_whole(events)
             assert not [event for event in events if event["type"] == "gap"]
             assert text_of(events) == expected
@@ -202,7 +215,7 @@ async def test_two_daemons_share_a_cluster(cluster: RayCluster, builtin_model: P
         assert {node["name"]: node["drained"] for node in status["nodes"]} == {"one": False, "two": True}
         assert len(status["fronts"]) == 2
         assert sum(front["ledger_s"]["received"] for front in status["fronts"].values()) == pytest.approx(36, abs=0.1)
-        check_whole(await caption(first.url, sound))
+        check_whole(await admitted(first.url, sound))
         text = run_command("cluster", "status", "--address", cluster.address).stdout
         assert "drained" in text
         wrong = run_command("cluster", "drain", "nine", "--address", cluster.address)
