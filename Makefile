@@ -18,7 +18,7 @@ help:
 	@echo 'make evaluate   the figures of docs/model-card.md of the trained model'
 	@echo 'make packages   wheel, sdist and Debian package of the last commit, bill of materials and notices, in dist;'
 	@echo '                make package-deb: that alone; make package-image: the container image'
-	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|packages|train'
+	@echo 'make test-long PART=parity|peers|soak|fuzz|chaos|load|dialects|packages|cluster|train'
 
 setup:
 	@script/setup

@@ -7,11 +7,13 @@ much is on its way is bounded by Ray, which also gives the pieces of a node that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import logging
 import os
 import pickle
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -62,7 +64,8 @@ class RayExecutor:
             return
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own restarts; what matters is told here
         os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else threads of Ray Data join any cluster after `disconnect`
-        connect(self._address)
+        with _muted():
+            connect(self._address)
         items: asyncio.Queue[Item | Exception | None] = asyncio.Queue(1)
         drain = _Drain(lambda: self._dataset(tasks), items, asyncio.get_running_loop())
         drain.start()
@@ -70,13 +73,13 @@ class RayExecutor:
         try:
             while (item := await items.get()) is not None:
                 if isinstance(item, Exception):
-                    drain.join()
+                    await asyncio.to_thread(drain.join)
                     raise item
                 number, outcome = item
                 if number not in failed:
                     failed |= {number} if isinstance(outcome, Failed) else set()
                     await tell(number, outcome)
-            drain.join()
+            await asyncio.to_thread(drain.join)
         finally:
             drain.stopped = True
             if drain.is_alive():
@@ -114,6 +117,20 @@ def _pinned(ray: Any, data: Any) -> dict[str, Any]:
         return {"label_selector": {"ray.io/node-id": here}}
     strategies = importlib.import_module("ray.util.scheduling_strategies")
     return {"scheduling_strategy": strategies.NodeAffinitySchedulingStrategy(here, soft=False)}
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Drop what is written to stderr while inside: Ray's core says there that it will say nothing."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _be_quiet(data: Any) -> None:

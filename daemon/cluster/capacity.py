@@ -1,13 +1,16 @@
 """How many streams a host carries: measured at its start with windows of real size.
 
-Whatever else ran meanwhile makes that less, so the most that was ever measured is kept, beside the model's graphs.
+Whatever else ran meanwhile makes that less, so the most that was ever measured is kept, beside the model's graphs. As
+soon as there are enough of them, the windows of streams themselves say it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import time
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +27,32 @@ SHARE: Final = 0.9  # of the time that windows may take: as `limits.max_load` of
 WINDOW_FRAMES: Final = 600  # 6 s: between the first tick of an utterance and the longest window
 ROUNDS: Final = 3  # the first time, later one
 BUDGET_S: Final = 20.0  # a model that is slower than that is measured by one round
+RECENT: Final = 32  # windows: a quarter of a minute of one stream
+LEAST_MS: Final = 1.0
 FILE: Final = "capacity.txt"
+
+
+class Learnt:
+    """How many streams a host carries, by the windows that it decodes.
+
+    Args:
+        batch: windows that its engine decodes at once.
+
+    """
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self._recent_ms: deque[float] = deque(maxlen=RECENT)
+
+    def answered(self, took_ms: float) -> None:
+        """Take note of a window that the engine worked at for so long."""
+        self._recent_ms.append(took_ms)
+
+    def streams(self, measured: float) -> float:
+        """Return streams; what was measured at the start while there were too few windows."""
+        if len(self._recent_ms) < RECENT:
+            return measured
+        return SHARE * TICK_S * self._batch * 1000 / max(statistics.median(self._recent_ms), LEAST_MS)
 
 
 async def streams_carried(engine: SupervisedEngine, folder: Path, device: str) -> float:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amanuensis.daemon.cluster.answers import Refusal
-from amanuensis.daemon.cluster.capacity import streams_carried
+from amanuensis.daemon.cluster.capacity import Learnt, streams_carried
 from amanuensis.daemon.cluster.model_store import Delivery, find
 from amanuensis.daemon.cluster.spec import HostSpec, versions
+from amanuensis.daemon.cluster.window_pieces import joined
 from amanuensis.npu.engine.api import EngineError, SupersededError
 from amanuensis.npu.engine.process import SupervisedEngine, start_engine
 from amanuensis.npu.voice_vector import VoiceVector
@@ -60,7 +61,8 @@ class EngineHost:
         self._engine: SupervisedEngine | None = None
         self._phase: Phase = "starting"
         self._why = ""
-        self._capacity = 0.0
+        self._capacity = 0.0  # as measured at the start
+        self._learnt = Learnt(1)
         self._streams: dict[tuple[str, int], HeldStream] = {}
         self._asked_s: dict[str, float] = {}  # by front
         self._alone_since_s: float | None = None
@@ -87,7 +89,7 @@ class EngineHost:
             "model": self._plain.get("model", ""),
             "info": asdict(engine.info) if engine else None,
             "stats": asdict(engine.stats()) if engine else None,
-            "capacity": self._capacity,
+            "capacity": self._carried(),
             "streams": self._streams_of_fronts(),
             "crashes": self._crashes_of(front),
             "pid": os.getpid(),
@@ -97,7 +99,7 @@ class EngineHost:
         }
 
     async def decode(
-        self, front: str, stream: int, serial: int, job: WindowJob, *, wait_s: float, crashes: int = 0
+        self, front: str, stream: int, serial: int, job: WindowJob, *features: bytes, wait_s: float, crashes: int = 0
     ) -> WindowResult | Refusal:
         """Decode a window.
 
@@ -105,7 +107,8 @@ class EngineHost:
             front: whose stream it is.
             stream: its number at that front.
             serial: of the window in its stream: of two that overtake each other on the way the later counts.
-            job: the window.
+            job: the window without its features.
+            features: these, in pieces: see `amanuensis.daemon.cluster.window_pieces`.
             wait_s: from now to its deadline, negative when that is over.
             crashes: of engines of other hosts at this window.
 
@@ -117,9 +120,12 @@ class EngineHost:
             return Refusal.of(SupersededError("a newer window of the stream came before this one was started"))
         held.serial, held.seen_s = serial, time.monotonic()
         try:
-            return await self._engine.decode(held.number, job, time.monotonic() + wait_s, crashes)
+            whole = joined(job, features)
+            result = await self._engine.decode(held.number, whole, time.monotonic() + wait_s, crashes)
         except EngineError as error:
             return Refusal.of(error)
+        self._learnt.answered(result.encode_ms + result.decode_ms)
+        return result
 
     async def embed(self, features: NDArray[np.float32]) -> VoiceVector | Refusal:
         """Compute the vector of a voice."""
@@ -214,7 +220,12 @@ class EngineHost:
         except BaseException:
             await engine.aclose()
             raise
+        self._learnt = Learnt(engine.info.batch)
         self._engine, self._phase = engine, "up"
+
+    def _carried(self) -> float:
+        """Return how many streams this host carries, as told or else as measured."""
+        return float(self._plain.get("capacity", 0.0)) or self._learnt.streams(self._capacity)
 
     def _spec_of(self) -> HostSpec:
         if self._spec is None:

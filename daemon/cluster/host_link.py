@@ -19,6 +19,7 @@ from amanuensis.daemon.cluster.model_store import pieces
 from amanuensis.daemon.cluster.nodes import Node, host_on
 from amanuensis.daemon.cluster.placement import HostView
 from amanuensis.daemon.cluster.spec import HostSpec, differences, versions
+from amanuensis.daemon.cluster.window_pieces import apart
 from amanuensis.npu.engine.api import EngineInfo, EngineLostError
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
@@ -91,7 +92,7 @@ class HostLink:
         self._rules = rules
         self._changed = changed
         self._actor: Any = None
-        self._heard_s = time.monotonic()
+        self._silent_s = 0.0  # in beats of ours: a suspended machine or a stopped daemon is no silence of the host
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._giving: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch())
@@ -122,7 +123,8 @@ class HostLink:
 
         """
         wait_s = deadline_s - time.monotonic()
-        answer = await self._ask(self._actor.decode, self._front, stream, serial, job, wait_s=wait_s, crashes=crashes)
+        options = {"wait_s": wait_s, "crashes": crashes}
+        answer = await self._ask(self._actor.decode, self._front, stream, serial, *apart(job), **options)
         if isinstance(answer, Refusal) and answer.kind == EngineLostError.__name__:
             self._give_up(answer.message)
             raise HostLostError(answer.message)
@@ -186,12 +188,13 @@ class HostLink:
         sent_s, sent_at_s = time.monotonic(), time.time()
         while not question.done():
             await asyncio.wait({question}, timeout=self._rules.beat_s)
-            if not question.done() and time.monotonic() - self._heard_s > self._rules.silent_s:
+            self._silent_s += 0.0 if question.done() else self._rules.beat_s
+            if self._silent_s > self._rules.silent_s:
                 self._silent(f"it has not answered for {self._rules.silent_s:g} s")
         facts = question.result()
-        self._heard_s = time.monotonic()
+        self._silent_s = 0.0
         if known:
-            self._measure_way(self._heard_s - sent_s, facts["clock_s"] - sent_at_s)
+            self._measure_way(time.monotonic() - sent_s, facts["clock_s"] - sent_at_s)
         self._take(facts)
 
     def _take(self, facts: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ MEASUREMENTS: Final = {
     "latency": ("latency", "how long a reader waits for words, at one stream and at many, through the real daemon"),
     "endpoint": ("endpoint", "what a shorter endpoint gains in time to final and costs in sentences cut"),
     "density": ("density", "how many live streams this machine carries without falling behind"),
+    "cluster": ("cluster_overhead", "what a window costs more through Ray than through the engine of this machine"),
     "scale": ("scale", "clusters of many nodes, simulated from how long windows take here"),
     "memory": ("memory", "memory of daemon and engine after start and after an hour of speech, and time to ready"),
     "table": ("table", "all of these against targets and other systems, from their JSON"),

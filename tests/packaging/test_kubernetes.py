@@ -125,7 +125,7 @@ def test_daemons_drain_and_are_asked() -> None:
         spec = manifest["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         paths = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
-        assert paths == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz"}
+        assert paths == {"startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz"}
         _, wait_s = container["lifecycle"]["preStop"]["exec"]["command"]
         assert spec["terminationGracePeriodSeconds"] > int(wait_s) + 10  # limits.shutdown_s
 
