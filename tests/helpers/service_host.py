@@ -187,7 +187,7 @@ class Host:
             if error.code != HTTPStatus.NOT_FOUND:
                 raise
             return None
-        samples: dict[str, int] = facts["ledger"]["samples"]
+        samples: dict[str, int] | None = facts["ledger"].get("samples")  # none where another front has the session
         return samples
 
     async def settled_s(self) -> float:
