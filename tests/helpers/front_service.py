@@ -8,8 +8,10 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.error import HTTPError
 
 import pytest
 
@@ -25,6 +27,7 @@ from tests.helpers.spoken_numbers import FORMAT
 HANG_S: Final = 180.0  # only against hanging
 WATCHERS: Final = 2  # of each session
 KINDS: Final = ("kill_front", "stop_front", "freeze_front", "kill_store", "cut_clients")
+AGAIN_S: Final = 0.1
 FROZEN_S: Final = 4.5  # longer than a lease
 
 
@@ -82,6 +85,16 @@ def _front(model: Path, folder: Path) -> AbstractAsyncContextManager[Host]:
     return host(model, folder)
 
 
+async def _ledger_at(running: Host, session: str) -> dict[str, int] | None:
+    while True:
+        try:
+            return await running.ledger(session)
+        except HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            await asyncio.sleep(AGAIN_S)  # it does not know yet where the session is
+
+
 class Scene:
     """Two fronts, the network before them, and clients."""
 
@@ -112,9 +125,11 @@ class Scene:
 
     async def ledger(self, speaker: CountingSpeaker) -> dict[str, int] | None:
         """Return the ledger of a session from the front where it ended."""
-        found = [await running.ledger(speaker.session) for running in self._hosts]
-        whole = [ledger for ledger in found if ledger is not None and ledger["received"] == speaker.n_samples]
-        return whole[0] if whole else None
+        for running in self._hosts:
+            ledger = await _ledger_at(running, speaker.session)
+            if ledger is not None and ledger["received"] == speaker.n_samples:
+                return ledger
+        return None
 
     async def _strike_all(self, faults: tuple[str, ...]) -> None:
         speaker = self._outcome.speakers[0]
