@@ -29,7 +29,7 @@ from amanuensis.daemon.guarded_store import GuardedStore
 from amanuensis.daemon.hub import TRY_AGAIN
 from amanuensis.daemon.keeper import Keeper
 from amanuensis.daemon.listeners import ServeError
-from amanuensis.daemon.live_session import GOING_AWAY, LiveSession
+from amanuensis.daemon.live_session import GOING_AWAY, SHUTDOWN, LiveSession
 from amanuensis.daemon.protocol import Hello, ProtocolError
 from amanuensis.daemon.sessions import FullError, Sessions
 from amanuensis.daemon.spool.header import NAME, SessionHeader, read_header
@@ -346,6 +346,7 @@ class Front:
             if session.speaker is not None:
                 session.speaker.abandon(GOING_AWAY, MOVED)
                 session.speaker = None
+            session.ending = session.ending or SHUTDOWN  # whoever speaks into it here begins another
             if session.task is not None:
                 session.task.cancel()
                 await asyncio.gather(session.task, return_exceptions=True)
@@ -360,6 +361,7 @@ class Front:
             for path in folder.left():
                 if path.name == name:
                     discard(folder, path, self._sessions.journal_limits)
+        self._sessions.on_over(name)
         if self._followers.crowd(name).clients and await self._followers.follow(name) is None:
             self._followers.crowd(name).send_away(GOING_AWAY, MOVED)
 

@@ -143,11 +143,13 @@ class RunningFront:
 
 @asynccontextmanager
 async def front(
-    name: str, folder: Path, wire: Wire, times: Times = QUICK, **limits: Any
+    name: str, folder: Path, wire: Wire, times: Times = QUICK, *, is_recording: bool = False, **limits: Any
 ) -> AsyncIterator[RunningFront]:
     """Run one front."""
     async with AsyncExitStack() as stack:
-        keeper = FrontKeeper(SpoolFolder(folder / name, "spool.max_bytes", ROOM))
+        spool = SpoolFolder(folder / name, "spool.max_bytes", ROOM)
+        recordings = SpoolFolder(folder / f"{name}-recordings", "recording.max_bytes", ROOM) if is_recording else None
+        keeper = FrontKeeper(spool, recordings, "asked" if is_recording else "off")
         stack.callback(keeper.close)
         keeper.front = shared = Front(wire, keeper, name, times)
         config = Config(ServerSettings("127.0.0.1:0"), limits=LimitSettings(**limits))

@@ -282,3 +282,30 @@ async def test_a_token_is_good_at_every_front_until_it_is_revoked(fronts: list[R
     a.daemon.security = replace(a.daemon.security, access=replace(a.daemon.security.access, tokens=TokenTable()))
     while b.daemon.security.access.tokens.find(secret, now) is not None:
         await asyncio.sleep(0.02)
+
+
+async def test_a_recording_is_kept_in_parts(tmp_path: Path, depot: Depot) -> None:
+    """Each front keeps the sound that it heard, among its finished recordings; the last one has all events."""
+    async with AsyncExitStack() as stack:
+        a, b = [
+            await stack.enter_async_context(front(name, tmp_path, Wire(depot), is_recording=True))
+            for name in ("a", "b")
+        ]
+        async with connected(a.address, hello(record=True)) as first:
+            ready = await first.until(type="ready")
+            for chunk in CHUNKS[:20]:
+                await first.send(chunk)
+            await first.until(type="commit")
+            await first.settled()
+            first.socket.transport.abort()
+            await first.over()
+        async with connected(b.address, again(ready, last_seq(first))) as second:
+            back = await second.until(type="ready")
+            for chunk in CHUNKS[back["next"] :]:
+                await second.send(chunk)
+            await second.send({"type": "end"})
+            assert await second.over() == (1000, "end")
+        assert committed_text([*durable(first), *durable(second)]) == spell(WORDS)
+        (part,) = (tmp_path / "a-recordings").glob(f"*-{ready['session']}")
+        assert sorted(part.glob("sound-*.flac"))
+        assert (tmp_path / "b-recordings" / "open" / ready["session"]).is_dir()
