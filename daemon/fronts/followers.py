@@ -57,7 +57,12 @@ class Followers:
             ProtocolError: the store does not answer.
 
         """
-        followed = self.find(name)
+        while (followed := self.find(name)) is not None:
+            if await self._refresh(followed, 0.0):
+                if not followed.is_gone:  # or nobody had watched it, and it is not followed any more
+                    break
+            else:
+                await asyncio.sleep(AGAIN_S)
         if followed is None:
             copy = await ask_copy(self._link, self._times, name, events_only=True)
             if copy is None:
@@ -65,11 +70,6 @@ class Followers:
             followed = FollowedSession(name, self.crowd(name), self._limits())
             followed.take_copy(copy)
             self._followed[name] = (followed, asyncio.create_task(self._keep_up(followed)))
-        else:
-            while not await self._refresh(followed, 0.0):
-                await asyncio.sleep(AGAIN_S)
-        if followed.is_gone:
-            return None
         return followed.as_ended() if followed.ended else followed
 
     def find(self, name: str) -> FollowedSession | None:

@@ -309,3 +309,17 @@ async def test_a_recording_is_kept_in_parts(tmp_path: Path, depot: Depot) -> Non
         (part,) = (tmp_path / "a-recordings").glob(f"*-{ready['session']}")
         assert sorted(part.glob("sound-*.flac"))
         assert (tmp_path / "b-recordings" / "open" / ready["session"]).is_dir()
+
+
+async def test_watchers_may_come_and_go(fronts: list[RunningFront]) -> None:
+    """A session that nobody watches is followed no more; who comes meanwhile gets it all the same."""
+    a, b = fronts
+    async with connected(a.address, hello()) as speaker:
+        ready = await speaker.until(type="ready")
+        for chunk in CHUNKS[:15]:
+            await speaker.send(chunk)
+        for _ in range(20):
+            async with connected(b.address, hello("watch", session=ready["session"], after_seq=0)) as watcher:
+                assert (await watcher.until(type="ready"))["session"] == ready["session"]
+                watcher.socket.transport.abort()
+            await asyncio.sleep(0.02)  # some of them come while it is being forgotten
