@@ -42,13 +42,21 @@ class NetworkNode:
     Attributes:
         name: of the node, for Ray too.
         address: of its own.
-        process: of `ray start`, in whose process group all others are.
+        command: that starts it.
+        env: of its processes, beside ours.
+        process: of `ray start`, which has started all others.
 
     """
 
     name: str
     address: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
     process: subprocess.Popen[str]
+
+    def processes(self, name: str = "") -> list[int]:
+        """Return its processes whose command line begins with `name`."""
+        return [pid for pid in _tree(self.process.pid) if _command_of(pid).startswith(name)]
 
 
 class NetworkNodes:
@@ -80,7 +88,14 @@ class NetworkNodes:
         self._nodes["head"] = self._start("head", self._host(HEAD), words, {}, [])
         self.address = f"{self._host(HEAD)}:{port}"
 
-    def add(self, name: str, cores: str = "", env: Mapping[str, str] | None = None, npus: int = 0) -> NetworkNode:
+    def add(
+        self,
+        name: str,
+        cores: str = "",
+        env: Mapping[str, str] | None = None,
+        npus: int = 0,
+        own: Path | None = None,
+    ) -> NetworkNode:
         """Start a node.
 
         Args:
@@ -88,6 +103,7 @@ class NetworkNodes:
             cores: that its processes may use, as `taskset -c` wants them; "": all.
             env: of its processes, beside ours.
             npus: that it claims to have.
+            own: a folder that is another one at this node, as if it had a disk of its own.
 
         """
         number = len(self._nodes)
@@ -104,6 +120,18 @@ class NetworkNodes:
             before = ["ip", "netns", "exec", space]
         if cores:
             before += ["taskset", "-c", cores]
+        if own is not None:
+            disk = self._folder / f"disk-{name}"
+            disk.mkdir()
+            before += [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                'mount --bind "$0" "$1" && shift && exec "$@"',
+                str(disk),
+                str(own),
+            ]
         words = [f"--address={self.address}", "--num-cpus=1"]
         words += [f'--resources={{"npu":{npus}}}'] if npus else []
         node = self._nodes[name] = self._start(name, address, words, env or {}, before)
@@ -116,6 +144,11 @@ class NetworkNodes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         node.process.wait(START_S)
+
+    def start_again(self, name: str) -> None:
+        """Start a node that was killed, at its old address."""
+        node = self._nodes[name]
+        self._nodes[name] = self._run(name, node.address, node.command, node.env)
 
     def stop(self, name: str) -> None:
         """Have all processes of a node stand still."""
@@ -136,6 +169,14 @@ class NetworkNodes:
     def heal(self, name: str) -> None:
         """Let a node that was cut off be reached again."""
         self._link(name, "up")
+
+    def __getitem__(self, name: str) -> NetworkNode:
+        return self._nodes[name]
+
+    @property
+    def workers(self) -> list[str]:
+        """The names of all nodes but the head."""
+        return [name for name in self._nodes if name != "head"]
 
     def close(self) -> None:
         """End all nodes and take down the network."""
@@ -168,7 +209,9 @@ class NetworkNodes:
     ) -> NetworkNode:
         command = [*before, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words]
         command += [f"--node-ip-address={address}", f"--node-name={name}", f"--object-store-memory={STORE_BYTES}"]
-        command += ["--disable-usage-stats"]
+        return self._run(name, address, (*command, "--disable-usage-stats"), env)
+
+    def _run(self, name: str, address: str, command: tuple[str, ...], env: Mapping[str, str]) -> NetworkNode:
         log = self._folder / f"{name}.log"
         with log.open("w") as out:
             process = subprocess.Popen(
@@ -182,7 +225,7 @@ class NetworkNodes:
         assert process.stdout is not None
         for line in process.stdout:
             if STARTED in line:
-                return NetworkNode(name, address, process)
+                return NetworkNode(name, address, command, env, process)
         raise NodesError(f"node {name} has not started: {log.read_text()[-2000:]}")
 
 
@@ -228,3 +271,9 @@ def _tree(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += [below for child in file.read_text().split() for below in _tree(int(child))]
     return [*found, pid]
+
+
+def _command_of(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
