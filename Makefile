@@ -50,7 +50,7 @@ evaluate:
 packages:
 	@script/package-wheel $(ARGS)
 	@script/package-deb $(ARGS)
-	@script/package-sbom
+	@script/package-sbom $(firstword $(ARGS))
 
 package-deb:
 	@script/package-deb $(ARGS)

@@ -134,12 +134,15 @@ class ClusterSettings:
 
     Attributes:
         address: auto: RAY_ADDRESS, else the cluster that this machine is a node of; or HOST:PORT of its head.
+        capacity: streams that each host is taken to carry; 0: what it measures at its start.
 
     """
 
     address: str = "auto"
+    capacity: float = 0.0
 
     def __post_init__(self) -> None:
+        _in_range("capacity", self.capacity, 0, 10_000)
         host, _, port = self.address.rpartition(":")
         if self.address != "auto" and not (host and port.isdecimal() and 0 < int(port) < 65536):
             raise ValueError(f"address {show(self.address)} is not allowed: give auto or HOST:PORT")

@@ -95,7 +95,7 @@ async def _start(config: Config, what: EngineConfig, supervision: Supervision) -
     if config.engine.backend == "ray":
         from amanuensis.daemon.cluster.engine import start_ray_engine
 
-        return await start_ray_engine(what, config.cluster.address, supervision)
+        return await start_ray_engine(what, config.cluster.address, supervision, capacity=config.cluster.capacity)
     from amanuensis.npu.engine.process import start_engine
 
     return await start_engine(what, supervision)

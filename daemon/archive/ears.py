@@ -43,27 +43,27 @@ class EarsSpec:
     Attributes:
         config: of the engine.
         model: content hash.
-        version: of amanuensis.
 
     """
 
     config: Config
     model: str
-    version: str
+
+    def packed(self) -> tuple[str, bytes]:
+        """Return what `Ears` is made from: a node of another version can read the first of them."""
+        return version("amanuensis"), pickle.dumps(self)
 
     def check_node(self) -> None:
         """Find out whether this node can do it.
 
         Raises:
-            NodeError: it runs another version, or has another model or none of that name.
+            NodeError: it has another model, or none of that name.
 
         """
         from amanuensis.npu.model_files import ModelFiles
         from amanuensis.npu.store import resolve
 
-        node, ours = platform.node(), version("amanuensis")
-        if ours != self.version:
-            raise NodeError(f"node {node} runs amanuensis {ours}, not {self.version}: install the same everywhere")
+        node = platform.node()
         name = self.config.engine.model or "the default model"
         try:
             model = ModelFiles.load(resolve(self.config.engine.model)).content_hash()
@@ -77,11 +77,19 @@ class Ears:
     """Hears pieces, one at a time.
 
     Args:
-        spec: what it runs.
+        wanted: version of amanuensis that it has to be.
+        packed: `EarsSpec` of what it runs.
+
+    Raises:
+        NodeError: this node cannot do it.
 
     """
 
-    def __init__(self, spec: EarsSpec) -> None:
+    def __init__(self, wanted: str, packed: bytes) -> None:
+        if (ours := version("amanuensis")) != wanted:
+            node = platform.node()
+            raise NodeError(f"node {node} runs amanuensis {ours}, not {wanted}: install the same everywhere")
+        spec: EarsSpec = pickle.loads(packed)
         spec.check_node()
         limits, engine = replace(spec.config.limits, sessions=1), replace(spec.config.engine, backend="local", nice=0)
         self._config = replace(spec.config, limits=limits, engine=engine)

@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
 from amanuensis.daemon.archive.ears import ITEM, Batch, Ears, EarsSpec, Unheard
@@ -54,7 +53,7 @@ class RayExecutor:
             )
         threads = config.engine.threads or 1  # engines of one thread each do most in all
         engine = replace(config.engine, threads=threads)
-        self._spec = EarsSpec(replace(config, engine=engine), wanted.model, version("amanuensis"))
+        self._spec = EarsSpec(replace(config, engine=engine), wanted.model)
         self._rules = wanted.rules
         self._address = address
         self._actors = actors
@@ -103,7 +102,7 @@ class RayExecutor:
         return pieces.map_batches(
             Ears,  # in a process of its own each
             batch_size=1,
-            fn_constructor_args=(self._spec,),
+            fn_constructor_args=self._spec.packed(),
             num_cpus=engine.threads,
             resources={"npu": 1} if engine.device == "npu" else None,
             concurrency=(1, self._actors or max(1, int(ray.cluster_resources().get("CPU", 1)) // engine.threads)),

@@ -62,6 +62,7 @@ def connect(address: str = "auto") -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     place = _head(address)
     _reach(place)
+    _keep_output_ours()
     with _own_signals():
         try:
             ray.init(
@@ -116,6 +117,13 @@ def _reach(place: str) -> None:
         ) from error
     if len(header) < HEADER_BYTES or header[3] != SETTINGS_FRAME:
         raise ClusterError(f"what answers at {place} is no Ray cluster: cluster.address wants its head's HOST:PORT")
+
+
+def _keep_output_ours() -> None:
+    """Keep what Ray has to say of its nodes off standard output, where our results and addresses stand."""
+    from ray._private import worker
+
+    worker._worker_logs_enabled = False
 
 
 @contextlib.contextmanager

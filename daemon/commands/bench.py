@@ -22,6 +22,7 @@ MEASUREMENTS: Final = {
     "endpoint": ("endpoint", "what a shorter endpoint gains in time to final and costs in sentences cut"),
     "density": ("density", "how many live streams this machine carries without falling behind"),
     "cluster": ("cluster_overhead", "what a window costs more through Ray than through the engine of this machine"),
+    "cluster-scaling": ("cluster_scaling", "live streams on one Ray node and on two, each with a core of its own"),
     "scale": ("scale", "clusters of many nodes, simulated from how long windows take here"),
     "memory": ("memory", "memory of daemon and engine after start and after an hour of speech, and time to ready"),
     "table": ("table", "all of these against targets and other systems, from their JSON"),

@@ -206,8 +206,13 @@ async def test_errors_keep_their_kinds(start: Starter) -> None:
         await engine.decode(stream, tones([0]), 0.0)
 
 
-async def test_a_killed_node_costs_no_words(cluster: RayCluster, start: Starter) -> None:
-    """A node that comes while the daemon runs takes windows; killed with all its processes, it loses none."""
+async def test_a_killed_node_costs_no_words(
+    cluster: RayCluster, start: Starter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A node that comes while the daemon runs takes windows; killed with all its processes, it loses none.
+
+    Nothing that Ray says of it comes among what programs read from the standard output of ours.
+    """
     engine = await start()
     for name in ("one", "two"):
         await engine._fleet.say_drained(link_of(engine, name).node.id, drained=True)
@@ -223,3 +228,4 @@ async def test_a_killed_node_costs_no_words(cluster: RayCluster, start: Starter)
     await heard(engine, WORDS, kill)
     await until(lambda: up(engine) == {"one", "two"})
     assert {name for name, node in engine.stats().nodes.items() if node.encodes} > {"three"}
+    assert capfd.readouterr().out == ""

@@ -1,0 +1,85 @@
+"""What a second node brings: real Ray nodes on this machine, each pinned to a core of its own, one against two.
+
+The daemon and its clients have no core for themselves, so two nodes are further from twice one than two machines are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from amanuensis.benchmarks.common import header, report
+from amanuensis.benchmarks.daemon_run import UNLIMITED, running_daemon
+from amanuensis.benchmarks.density import Load, one_load, readable, search
+from amanuensis.benchmarks.latency import warm
+from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
+from amanuensis.benchmarks.network_nodes import NetworkNodes, network_nodes
+
+LIBRARIES: Final = ("ray", "numpy", "onnxruntime", "websockets")
+NAMES: Final = ("one", "two")
+LOOK_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What so many nodes carried.
+
+    Attributes:
+        carried: streams that keep up, as `amanuensis bench density` counts them.
+        loads: that were tried.
+
+    """
+
+    nodes: int
+    carried: int
+    loads: tuple[Load, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `amanuensis bench cluster-scaling`."""
+    add_model_arguments(parser)
+    parser.add_argument("--seconds", type=float, default=24.0, metavar="S", help="speech of each stream (default: 24)")
+    parser.add_argument("--first", type=int, default=8, metavar="N", help="streams to begin with (default: 8)")
+    parser.add_argument("--most", type=int, default=64, metavar="N", help="streams to stop at (default: 64)")
+    parser.add_argument("--step", type=int, default=2, metavar="N", help="how exact the answer is (default: 2)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    folder = chosen_model(args.model)
+    head = header(folder.name, 1, LIBRARIES)
+    found: list[Nodes] = []
+    with network_nodes() as nodes:
+        for core, name in enumerate(NAMES):
+            nodes.add(name, str(sorted(os.sched_getaffinity(0))[core]))
+            found.append(asyncio.run(_carried(nodes, core + 1, str(folder), args)))
+    one, two = found
+    gain = two.carried / one.carried if one.carried else 0.0
+    lines = [
+        f"nodes in {nodes.kind}, a core each; the daemon and its clients, whose CPU is told, on the same two cores"
+    ]
+    for it in found:
+        lines += ["", f"{it.nodes} of them:", *readable(it.loads, it.carried)]
+    lines += ["", f"two nodes carry {gain:.2f} times the streams of one: efficiency {gain / len(NAMES):.0%}"]
+    figures = {"kind": nodes.kind, "nodes": [asdict(it) for it in found], "efficiency": round(gain / len(NAMES), 3)}
+    report(head, {"cluster_scaling": figures}, lines, as_json=args.json)
+    return 0
+
+
+async def _carried(nodes: NetworkNodes, count: int, model: str, args: argparse.Namespace) -> Nodes:
+    """Find out how many live streams so many nodes carry, through the real daemon."""
+    env = UNLIMITED | {
+        "AMANUENSIS_ENGINE_BACKEND": "ray",
+        "AMANUENSIS_CLUSTER_ADDRESS": nodes.address,
+        "AMANUENSIS_CLUSTER_CAPACITY": str(args.most),  # nobody is refused: what is carried is to be found out
+    }
+    async with running_daemon(model, 1, env) as daemon:
+        while daemon.metric("amanuensis_node_up") < count:
+            await asyncio.sleep(LOOK_S)
+        await warm(daemon)
+        loads = await search(lambda n: one_load(daemon, n, args.seconds), args.first, args.most, args.step)
+    return Nodes(count, max((load.streams for load in loads if load.keeps_up), default=0), tuple(loads))
