@@ -25,8 +25,8 @@ from amanuensis.daemon.fronts.settings import FrontSettings
 
 SIZES: Final = {"record_500_bytes": 500, "chunk_6400_bytes": 6400}
 WRITERS: Final = (1, 16)
-APPENDS: Final = 480  # of each way, shared by the writers
-WARM_UP: Final = 32
+APPENDS: Final = 1600  # of each way, shared by the writers
+WARM_UP: Final = 64
 LIMIT_S: Final = 10.0
 LOG: Final = "audio-00000000.log"
 SCRIPT: Final = """
