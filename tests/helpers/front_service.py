@@ -64,11 +64,16 @@ def kill_store(cluster: RayCluster) -> int:
     """Kill the process of the store with SIGKILL; return its number, 0 when there is none just now."""
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == cluster.raylet("one") and (path / "cmdline").read_bytes().startswith(b"ray::StoreActor"):
+            if (path / "cmdline").read_bytes().startswith(b"ray::StoreActor") and _is_below(path, cluster):
                 os.kill(int(path.name), signal.SIGKILL)
                 return int(path.name)
     return 0
+
+
+def _is_below(process: Path, cluster: RayCluster) -> bool:
+    """Whether a process was started by a raylet of a cluster."""
+    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    return f"--gcs-address={cluster.address}".encode() in (process.parent / parent / "cmdline").read_bytes()
 
 
 @contextmanager

@@ -61,8 +61,7 @@ class RayCluster:
 
     def raylet(self, name: str) -> int:
         """Return the process number of a node's raylet."""
-        node = self._cluster.head_node if name == "one" else self._nodes[name]
-        pid: int = node.all_processes["raylet"][0].process.pid
+        pid: int = self._nodes[name].all_processes["raylet"][0].process.pid
         return pid
 
     def close(self) -> None:
