@@ -24,7 +24,7 @@ from amanuensis.daemon.archive.executors import Failed, Outcome, Task, Tell, sai
 from amanuensis.daemon.archive.pieces import CutRules, Piece
 from amanuensis.daemon.archive.reading import read_pieces
 from amanuensis.daemon.archive.settings import Wanted
-from amanuensis.daemon.cluster.runtime import ClusterError, connect, disconnect, load_ray
+from amanuensis.daemon.cluster.runtime import ClusterError, connect, load_ray
 from amanuensis.daemon.config import Config
 from amanuensis.daemon.sources.base import SourceError
 from amanuensis.npu.engine.api import EngineError
@@ -62,7 +62,7 @@ class RayExecutor:
         if not tasks:
             return
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own restarts; what matters is told here
-        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else threads of Ray Data join any cluster after `disconnect`
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else threads of Ray Data start a cluster when this one is left
         with _muted():
             connect(self._address)
         items: asyncio.Queue[Item | Exception | None] = asyncio.Queue(1)
@@ -81,13 +81,10 @@ class RayExecutor:
             await asyncio.to_thread(drain.join)
         finally:
             drain.stopped = True
-            if drain.is_alive():
-                disconnect()  # what is on its way is given up
 
     def _dataset(self, tasks: Sequence[Task]) -> Any:
         """Return the dataset of what comes of files."""
-        ray, data = load_ray(), importlib.import_module("ray.data")
-        _be_quiet(data)
+        ray, data = load_ray(), _load_data()
         engine = self._spec.config.engine
         size = -(-len(tasks) // MAX_GROUPS)
         groups = [{ITEM: pickle.dumps(tasks[at : at + size])} for at in range(0, len(tasks), size)]
@@ -132,16 +129,28 @@ def _muted() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _be_quiet(data: Any) -> None:
-    """Have Ray Data show nothing and cut its blocks where pieces end."""
+def _load_data() -> Any:
+    """Return the module `ray.data`, set up to show nothing and to cut its blocks where pieces end.
+
+    Raises:
+        ClusterError: it is not installed.
+
+    """
+    try:
+        data = importlib.import_module("ray.data")
+    except ImportError as error:
+        raise ClusterError(f"Ray Data cannot be loaded ({error}): pip install 'amanuensis[cluster]'") from error
     context = data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.target_max_block_size = context.target_min_block_size = BLOCK_BYTES
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    return data
 
 
 class _Drain(threading.Thread):
     """Hands the rows of a dataset to an event loop, one by one; Ray Data blocks whoever reads it.
+
+    Once it is `stopped` the dataset is given up with the next row, or with the end of the process.
 
     Args:
         dataset: makes it.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,20 +25,27 @@ TASKS = [Task(k, Path(f"/{k}.wav"), StreamConfig()) for k in range(3)]
 
 
 class Rows:
-    """A dataset of given outcomes, which ends, fails or stands still after them."""
+    """A dataset of given outcomes, which ends or fails after them, or goes on when it may."""
 
-    def __init__(self, outcomes: list[tuple[int, Outcome]], end: Exception | threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        outcomes: list[tuple[int, Outcome]],
+        end: Exception | threading.Event | None = None,
+        later: Sequence[tuple[int, Outcome]] = (),
+    ) -> None:
         self._outcomes = outcomes
         self._end = end
+        self._later = later
 
     def iter_rows(self) -> Iterator[dict[str, bytes]]:
         for outcome in self._outcomes:
             yield {ITEM: pickle.dumps(outcome)}
         if isinstance(self._end, threading.Event):
             self._end.wait()
-            raise RuntimeError("disconnected")
-        if self._end is not None:
+        elif self._end is not None:
             raise self._end
+        for outcome in self._later:
+            yield {ITEM: pickle.dumps(outcome)}
 
 
 class Told:
@@ -45,10 +53,8 @@ class Told:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: list[tuple[int, Outcome]] = []
-        self.left = threading.Event()
         self._patch = monkeypatch
         monkeypatch.setattr(ray_executor, "connect", lambda _: None)
-        monkeypatch.setattr(ray_executor, "disconnect", self.left.set)
 
     async def tell(self, number: int, outcome: Outcome) -> None:
         self.found.append((number, outcome))
@@ -64,13 +70,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     return Told(monkeypatch)
 
 
-async def test_all_is_told_in_order_and_the_cluster_is_kept(told: Told) -> None:
-    """Many runs, one after the other, in one connection."""
+async def test_all_is_told_in_order(told: Told) -> None:
+    """In many runs, one after the other."""
     outcomes = [(k % 3, Ended(k, k)) for k in range(20)]
     for _ in range(30):
         await told.run(Rows(outcomes))
     assert told.found == outcomes * 30
-    assert not told.left.is_set()
 
 
 async def test_nothing_is_told_of_a_file_that_failed(told: Told) -> None:
@@ -99,18 +104,29 @@ async def test_our_own_errors_stay_what_they_are(told: Told) -> None:
         await told.run(Rows([], NodeError("node a: b")))
 
 
-async def test_a_run_that_is_stopped_leaves_the_cluster(told: Told) -> None:
-    """Though Ray Data blocks whoever reads it."""
-    work = asyncio.create_task(told.run(Rows([(0, Opened(1.0))], told.left)))
+async def test_a_run_that_is_stopped_waits_for_nothing(told: Told) -> None:
+    """Though Ray Data blocks whoever reads it; what comes later is dropped, and the dataset is given up."""
+    later, rows = threading.Event(), [(0, Opened(1.0)), (1, Opened(2.0)), (2, Opened(3.0))]
+    work = asyncio.create_task(told.run(Rows(rows[:1], later, rows[1:])))
     while not told.found:
         await asyncio.sleep(0)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert told.left.is_set()
+    later.set()
+    for thread in [each for each in threading.enumerate() if each.name == "pieces"]:
+        await asyncio.to_thread(thread.join)
+    assert told.found == rows[:1]
 
 
 async def test_nothing_to_do_needs_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody connects."""
     monkeypatch.setattr(ray_executor, "connect", lambda _: pytest.fail("connected"))
     await RayExecutor(Config(), Wanted(StreamConfig(), "model")).run([], Told(monkeypatch).tell)
+
+
+def test_without_ray_data_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray alone is not enough."""
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(ClusterError, match=r"Ray Data cannot be loaded .*: pip install 'amanuensis\[cluster\]'"):
+        ray_executor._load_data()
