@@ -34,7 +34,7 @@ class RayCluster:
     def __init__(self, folder: str, head_cpus: int) -> None:
         from ray.cluster_utils import Cluster
 
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # whatever token the user has
         load_ray()
         head = {"node_name": "one", "num_cpus": head_cpus, "object_store_memory": STORE_BYTES, "temp_dir": folder}
         with _variables({"PYTHONPATH": str(ROOT)}):
