@@ -8,6 +8,7 @@ from typing import Protocol
 
 from amanuensis.daemon.hub import ClientQueue, Hub, Outgoing
 from amanuensis.daemon.journal import Entry
+from amanuensis.stream.events import Snapshot
 
 
 @dataclass(slots=True)
@@ -76,15 +77,18 @@ class SharedHub(Hub):
         """Tell an event to all once it is kept."""
         if not self._is_mute:
             self._order.say(entry)
-            self._order.when_kept(lambda: self._crowd.tell(entry, first))
+            if self.clients or self._coming:  # else nothing waits, however long the store does not answer
+                self._order.when_kept(lambda: self._crowd.tell(entry, first))
 
     def join(self, client: ClientQueue, past: Sequence[Entry]) -> None:
         """Have a client follow, once it is known that the session is still here."""
         self._coming.add(client)
+        last_seq = max((_seq(entry) for entry in past), default=0)
 
         def arrive() -> None:
             if client in self._coming:
                 self._coming.discard(client)
+                self._crowd.seq = max(self._crowd.seq, last_seq)
                 Hub.join(self, client, past)
 
         self._order.touch()
@@ -116,3 +120,8 @@ class SharedHub(Hub):
         self._coming.clear()
         for client in coming:
             client.abandon(code, why)
+
+
+def _seq(entry: Entry) -> int:
+    """Return the number of the newest durable event that an entry tells of, 0 where it tells of none."""
+    return entry.event.seq if isinstance(entry.event, Snapshot) else entry.seq or 0

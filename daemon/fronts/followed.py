@@ -67,22 +67,29 @@ class FollowedSession:
         self.crowd.seq = max(self.crowd.seq, self.journal.last_seq)
         self._end_if_over()
 
-    def take_news(self, news: News) -> None:
-        """Tell what the session has said since."""
-        self._cursor, self.ended = news.cursor, news.ended
+    def take_news(self, news: News) -> bool:
+        """Tell what the session has said since; False: something is missing, and the store will say so next time."""
+        self._cursor = news.cursor
         for content in news.said:
-            self._take(content)
+            if not self._take(content):
+                self._era = ""
+                return False
+        self.ended = news.ended
         self._end_if_over()
+        return True
 
-    def _take(self, content: EventMap) -> None:
+    def _take(self, content: EventMap) -> bool:
         if "seq" not in content:
             entry = self.journal.add(build(PASSING[content["type"]], content, "news"))
         else:
             seq, event = read_event(content)
             if seq <= self.journal.last_seq:
-                return
+                return True
+            if seq > self.journal.last_seq + 1:
+                return False
             entry = self.journal.add(event)
         self.crowd.tell(entry)
+        return True
 
     def _end_if_over(self) -> None:
         if self.ended:

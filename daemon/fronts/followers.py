@@ -141,5 +141,5 @@ class Followers:
         elif copy is not None:
             followed.take_copy(copy)
         else:
-            followed.take_news(news)
+            return followed.take_news(news)
         return True

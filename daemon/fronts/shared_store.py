@@ -24,6 +24,7 @@ from amanuensis.stream.session import StreamSession
 FOR_FOLLOWERS: Final = frozenset(
     {"partial", "stats"}
 )  # that are of use at another front; told only if somebody follows
+MAX_SAID: Final = 4096  # events that wait for a store that does not answer
 NO_ROOM: Final = "the store of the fronts has no room"
 
 
@@ -214,6 +215,8 @@ class SharedStore:
         """Have an event told to those who follow at other fronts."""
         passing = entry.event.type in FOR_FOLLOWERS
         if self._is_shared and (entry.seq is not None or (passing and self._is_followed)):
+            if len(self._said) >= MAX_SAID:
+                self._said.clear()  # who follows sees the hole and copies the session
             self._said.append(wire_map(entry.event, entry.seq, EVERYTHING))
             if passing:
                 self._courier.wake(self)
@@ -267,7 +270,7 @@ class SharedStore:
     def _kept(self, sent: Sent) -> None:
         self._seen, self._is_first = sent.found.seen, False
         self._kept_chunk = sent.newest_chunk
-        for _ in range(sent.n_said):
+        for _ in range(min(sent.n_said, len(self._said))):
             self._said.popleft()
         if sent.write.then:
             self._is_shared = self._is_dirty = False

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -39,6 +38,7 @@ from amanuensis.daemon.fronts.vault import Vault
 log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 2**32
+MAX_FRONTS: Final = 256  # whose tokens are known; those that offered theirs longest ago are forgotten
 RING: Final = 1024  # events of a session that wait for those who follow it
 FOLLOWED_S: Final = 3.0  # who follows asks at least so often
 EVENT_FILES: Final = ("session.log", "events-")  # what a journal is made of
@@ -126,7 +126,11 @@ class FrontStore:
 
     async def offer_tokens(self, front: str, plain: Mapping[str, Any]) -> None:
         """Keep what a front knows of its tokens, hashes only, in the place of what it knew before."""
-        self._tokens[front.rpartition("/")[0]] = dict(plain)
+        name = front.rpartition("/")[0]
+        self._tokens.pop(name, None)
+        self._tokens[name] = dict(plain)
+        while len(self._tokens) > MAX_FRONTS:
+            del self._tokens[next(iter(self._tokens))]
         self._mark_tokens()
         self._save()
 
@@ -187,6 +191,8 @@ class FrontStore:
         if claim.kind in ("held", "wait") and wait_s:
             await self._change(session, wait_s)
             claim = self._holdings.claim(front, session, self._clock(), ask=ask, force=force)
+        if claim.kind == "unknown":
+            self._rings.pop(session, None)
         if claim.kind == "granted":
             log.info("session %s: given to %s, epoch %d", session, front, claim.epoch)
             self._save()
@@ -232,9 +238,11 @@ class FrontStore:
     async def _change(self, what: str, wait_s: float) -> None:
         """Wait until a session or a front has news, but no longer."""
         changed = self._changed.setdefault(what, asyncio.Event())
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(wait_s):
                 await changed.wait()
+        except TimeoutError:
+            self._tell(what)  # others that wait for it ask again
 
     def _tell(self, what: str) -> None:
         if (changed := self._changed.pop(what, None)) is not None:

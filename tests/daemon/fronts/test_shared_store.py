@@ -10,7 +10,7 @@ import pytest
 from amanuensis.daemon.cursor import Chunk
 from amanuensis.daemon.fronts.crowd import Crowd
 from amanuensis.daemon.fronts.messages import Answer, Write
-from amanuensis.daemon.fronts.shared_store import SharedStore
+from amanuensis.daemon.fronts.shared_store import MAX_SAID, SharedStore
 from amanuensis.daemon.guarded_store import GuardedStore
 from amanuensis.daemon.hub import ClientQueue
 from amanuensis.daemon.journal import Entry, Journal, JournalLimits
@@ -210,3 +210,17 @@ def test_a_session_whose_spool_fails_is_forgotten_by_the_store(scene: Scene) -> 
     assert scene.answer(KEPT).then == "forget"
     assert scene.store.newest_kept is None
     assert not scene.store.survives
+
+
+def test_nothing_piles_up_where_nobody_listens(scene: Scene) -> None:
+    """However long the store does not answer: what followers miss they copy, and who comes later is told the past."""
+    scene.crowd.clients.clear()
+    scene.hear()
+    for seq in range(1, MAX_SAID + 11):
+        scene.say(seq)
+    write = scene.answer(KEPT)
+    assert [event["seq"] for event in write.said] == list(range(MAX_SAID + 1, MAX_SAID + 11))
+    coming = ClientQueue("json")
+    scene.store.shared_hub.join(coming, [Entry(Speech(on=True, at_ms=0.0), MAX_SAID + 10)])
+    scene.answer(KEPT)
+    assert (len(coming), scene.crowd.seq) == (1, MAX_SAID + 10)
