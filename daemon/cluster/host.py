@@ -93,6 +93,7 @@ class EngineHost:
             "streams": self._streams_of_fronts(),
             "crashes": self._crashes_of(front),
             "pid": os.getpid(),
+            "nice": os.nice(0),
             "engine_pid": engine.pid if engine else None,
             "age_s": now_s - self._began_s,
             "clock_s": time.time(),

@@ -248,6 +248,13 @@ class HostLink:
                 log.error("host %s is not used: %s", self.name, why)
             elif state == "up":
                 log.info("host %s takes windows", self.name)
+                if self.facts.get("nice"):
+                    log.warning(
+                        "host %s runs at niceness %d, after all other programs of its node: start Ray there with "
+                        "RAY_worker_niceness=0",
+                        self.name,
+                        self.facts["nice"],
+                    )
             self._changed()
 
     def _measure_way(self, took_s: float, ahead_s: float) -> None:

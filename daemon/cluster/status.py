@@ -157,6 +157,7 @@ async def _described(node: str, actor: Any) -> tuple[str, dict[str, Any]]:
         "busy_s": round(stats.get("busy_s", 0.0), 3),
         "versions": facts.get("versions", {}),
         "skew_s": round(clock_s - (sent_s + time.time()) / 2, 3) if clock_s else 0.0,
+        "nice": facts.get("nice"),
         "pid": facts.get("pid"),
         "engine_pid": facts.get("engine_pid"),
     }

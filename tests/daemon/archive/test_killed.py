@@ -108,3 +108,18 @@ def test_status_tells_what_is_done_and_what_failed(recordings: Path, undisturbed
     assert np.isclose(found["duration_ms"], N_FILES * 6000)
     assert {one["fate"] for one in found["of"]} == {"done", "failed"}
     assert all(one["devices"] == ["cpu"] for one in found["of"] if one["fate"] == "done")
+
+
+def test_transcribe_takes_folders(recordings: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """With the same texts; what is done is kept beside them, and not done again."""
+    out = tmp_path / "out"
+    done = run_command("transcribe", recordings, "-o", out, *FLAGS)
+    assert done.returncode == 1
+    assert "broken.mp3: not a sound file" in done.stderr
+    found = contents(out)
+    before = found.pop(".amanuensis.state")
+    assert found == undisturbed
+    again = run_command("transcribe", recordings, "-o", out, *FLAGS)
+    assert f"{N_FILES} of {N_FILES + 1} files are done" in again.stderr
+    assert (out / ".amanuensis.state").read_bytes().startswith(before)
+    assert (out / ".amanuensis.state").read_bytes().count(b'"done"') == N_FILES
