@@ -174,6 +174,11 @@ class NetworkNodes:
         return self._nodes[name]
 
     @property
+    def names(self) -> list[str]:
+        """The names of all nodes."""
+        return list(self._nodes)
+
+    @property
     def workers(self) -> list[str]:
         """The names of all nodes but the head."""
         return [name for name in self._nodes if name != "head"]

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -32,15 +32,25 @@ FROZEN_S: Final = 4.5  # longer than a lease
 
 
 async def suffer(
-    model: Path, cluster: RayCluster, folder: Path, seed: int, faults: tuple[str, ...], sessions: int = 2
+    model: Path, make_scene: Callable[..., Scene], folder: Path, seed: int, faults: tuple[str, ...], sessions: int = 2
 ) -> Judged:
-    """Speak while faults strike, spread over the streams; return what is wrong."""
+    """Speak while faults strike, spread over the streams; return what is wrong.
+
+    Args:
+        model: folder of the model.
+        make_scene: `Scene` or a kind of it, less its first four arguments.
+        folder: for what the daemons leave behind.
+        seed: of streams and faults.
+        faults: kinds, in order.
+        sessions: that speak at the same time.
+
+    """
     outcome = Outcome(Schedule(seed, (), sessions, False, False))
     outcome.streams = [counted_stream(seed + n) for n in range(sessions)]
     async with AsyncExitStack() as stack, balancer(seed) as network:
         hosts = [await stack.enter_async_context(_front(model, folder / name)) for name in ("a", "b")]
         network.targets = [running.port for running in hosts]
-        scene = Scene(seed, cluster, hosts, network, outcome)
+        scene = make_scene(seed, hosts, network, outcome)
         try:
             async with asyncio.timeout(HANG_S):
                 await scene.play(faults)
@@ -101,11 +111,18 @@ async def _ledger_at(running: Host, session: str) -> dict[str, int] | None:
 
 
 class Scene:
-    """Two fronts, the network before them, and clients."""
+    """Two fronts, the network before them, and clients; `end_store` kills what they share."""
 
-    def __init__(self, seed: int, cluster: RayCluster, hosts: list[Host], network: Balancer, outcome: Outcome) -> None:
+    def __init__(
+        self,
+        seed: int,
+        hosts: list[Host],
+        network: Balancer,
+        outcome: Outcome,
+        end_store: Callable[[], object],
+    ) -> None:
         self._draw = random.Random(seed)
-        self._cluster = cluster
+        self._end_store = end_store
         self._hosts = hosts
         self._network = network
         self._outcome = outcome
@@ -176,7 +193,7 @@ class Scene:
         self._network.targets.append(running.port)
 
     async def _kill_store(self) -> None:
-        kill_store(self._cluster)
+        self._end_store()
 
     async def _cut_clients(self) -> None:
         self._network.cut()

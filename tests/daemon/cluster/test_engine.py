@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -223,9 +225,12 @@ async def test_a_killed_node_costs_no_words(
         await until(lambda: engine.stats().nodes["three"].encodes.get("cpu", 0) >= 2)
         for name in ("one", "two"):
             await engine._fleet.say_drained(link_of(engine, name).node.id, drained=False)
+        os.kill(cluster.raylet("three"), signal.SIGKILL)
+        kill_actor(engine, "three")
         await asyncio.to_thread(cluster.kill, "three")
 
     await heard(engine, WORDS, kill)
     await until(lambda: up(engine) == {"one", "two"})
+    assert (await engine.decode(engine.open_stream(), tones([1, 2]), 0.0)).tokens == (1, 2)
     assert {name for name, node in engine.stats().nodes.items() if node.encodes} > {"three"}
     assert capfd.readouterr().out == ""

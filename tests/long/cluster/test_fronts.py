@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.front_chaos import suffer as suffer_in_process
-from tests.helpers.front_service import KINDS, environment, quick_cluster, suffer
+from tests.helpers.front_service import KINDS, Scene, environment, kill_store, quick_cluster, suffer
 from tests.helpers.ray_cluster import RayCluster
 from tests.helpers.service_checks import told_of
 
@@ -33,7 +34,8 @@ async def test_no_number_is_lost_whatever_happens(
     for name, value in environment(cluster, tmp_path).items():
         monkeypatch.setenv(name, value)
     faults = tuple(random.Random(seed).choices(KINDS, k=FAULTS))
-    found = await suffer(builtin_model, cluster, tmp_path, seed, faults)
+    scene = partial(Scene, end_store=partial(kill_store, cluster))
+    found = await suffer(builtin_model, scene, tmp_path, seed, faults)
     assert not told_of([found]), told_of([found])
     assert not any(session.gaps for session in found.sessions)
 
