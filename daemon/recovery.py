@@ -30,8 +30,8 @@ from amanuensis.stream.words import WordTokenizer
 
 log = logging.getLogger(__name__)
 
-TAKEN_UP: Final = "the daemon was started again and has taken up this session"
-NOT_TAKEN_UP: Final = "the daemon was started again and cannot take up this session"
+TAKEN_UP: Final = "another process has taken up this session"
+NOT_TAKEN_UP: Final = "another process cannot take up this session"
 NOT_RUNNING: Final = "the daemon did not run"
 ORDERS: Final[dict[str, type[Flush | Mark | Note | Configure]]] = {
     "flush": Flush,

@@ -122,7 +122,7 @@ class Front:
         """Let other fronts have the sessions, once those are suspended."""
         waiting = [asyncio.ensure_future(store.kept()) for store in list(self._stores)]
         if waiting:
-            await asyncio.wait(waiting, timeout=self._times.lost_s)
+            await asyncio.wait(waiting, timeout=2 * self._times.call_s)
         tasks = [*waiting, *self._tasks]
         for task in tasks:
             task.cancel()
