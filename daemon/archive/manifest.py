@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from amanuensis.daemon.archive.errors import ArchiveError
 from amanuensis.daemon.outputs import OutputError, format_for
 
 MAX_ENTRIES: Final = 200_000
@@ -25,7 +26,7 @@ FILM: Final = "avi flv m4v mkv mov mp4 mpeg mpg mxf webm wmv"
 SOUND_SUFFIXES: Final = frozenset(f".{ending}" for ending in f"{SOUND} {FILM}".split())
 
 
-class ManifestError(Exception):
+class ManifestError(ArchiveError):
     """A manifest or folder cannot be worked on; the message says where and what to do."""
 
 

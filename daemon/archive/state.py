@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from amanuensis.daemon.archive.errors import ArchiveError
+
 SUFFIX: Final = ".state"
 HEADER: Final = {"amanuensis_archive": 1}
 MAX_LINE_BYTES: Final = 1024 * 1024  # of a file with as many gaps as are told
@@ -22,7 +24,7 @@ Fate: TypeAlias = Literal["writing", "done", "incomplete", "failed"]
 IF_BROKEN: Final = "move it away to begin anew, or name another with --state"
 
 
-class StateError(Exception):
+class StateError(ArchiveError):
     """The state of an archive cannot be read or written; the message says why and what to do."""
 
 
@@ -98,11 +100,13 @@ class Note:
             if row["fate"] not in ("writing", "done", "incomplete", "failed"):
                 raise ValueError(f"fate {row['fate']!r}")
             outputs = {str(path): str(digest) for path, digest in row["outputs"].items()}
+            facts = dict(row["facts"])
+            int(facts.get("words", 0)), float(facts.get("duration_ms", 0))  # these are added up
             return cls(
                 *(str(row["file"]), row["fate"], str(row["settings"]), source, outputs),
-                *(int(row["attempts"]), str(row["reason"]), dict(row["facts"])),
+                *(int(row["attempts"]), str(row["reason"]), facts),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"no note of a file ({type(error).__name__}: {error})") from None
 
 

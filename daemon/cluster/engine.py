@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from amanuensis.npu.engine.api import (
     EngineConfig,
     EngineError,
     EngineInfo,
+    EngineLostError,
     EngineStats,
     NodeStats,
     NotEmbeddedError,
@@ -43,6 +44,8 @@ from amanuensis.npu.log_mel import MAX_WINDOW_FRAMES
 from amanuensis.npu.model_files import ModelFiles
 from amanuensis.npu.voice_vector import VoiceVector
 from amanuensis.npu.window import WindowJob, WindowResult
+
+LOST_S: Final = 60.0  # twice what `daemon.pipeline.RESTARTS` takes: a node may come back meanwhile
 
 
 async def start_ray_engine(
@@ -57,7 +60,8 @@ async def start_ray_engine(
     Args:
         config: what to run, as for one machine; `max_streams` are those of this front.
         address: of the cluster: see `runtime.connect`.
-        supervision: of the engine process on each host.
+        supervision: of the engine process on each host; where it bounds the restarts, a cluster without hosts is lost
+            after a minute.
         rules: how hosts are watched.
         capacity: streams that each host carries; 0: each measures that.
 
@@ -67,7 +71,8 @@ async def start_ray_engine(
     """
     await asyncio.to_thread(connect, address)
     spec = await asyncio.to_thread(_spec_of, config, supervision or Supervision(), capacity)
-    engine = RayEngine(spec, config.max_streams, rules or ClusterRules())
+    lost_s = LOST_S if supervision is not None and supervision.restarts is not None else None
+    engine = RayEngine(spec, config.max_streams, rules or ClusterRules(lost_s=lost_s))
     try:
         await engine.start()
     except BaseException:
@@ -165,6 +170,7 @@ class RayEngine:
             restarts=self._fleet.restarts,
             superseded=self._superseded,
             queued=self._in_flight,
+            lost=str(self._gone) if isinstance(self._gone, EngineLostError) else "",
             busy_s=tally.busy_ms / 1000,
             work=dict(tally.work),
             device_share=tally.device_us / 1e6 / max(now_s - self._started_s, 1e-3),
@@ -301,18 +307,18 @@ class RayEngine:
     async def _host_for(self, ticket: Ticket) -> HostLink:
         """Return the host for a window, waiting while there is none."""
         while True:
+            self._notice_down(time.monotonic())
             if self._gone:
                 raise self._gone
             if ticket.overtaken.done():
                 raise SupersededError(ticket.overtaken.result())
             self._placement.see(self._fleet.views())
-            self._notice_down(time.monotonic())
             place = self._placement.place(ticket.stream)
             if place is not None:
                 return self._fleet.links[place]
             change = asyncio.ensure_future(self._fleet.change())
             either: set[asyncio.Future[Any]] = {change, ticket.overtaken}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=self._rules.look_s, return_when=asyncio.FIRST_COMPLETED)
             change.cancel()
 
     def _lost(self, ticket: Ticket, link: HostLink, why: str) -> None:
@@ -337,6 +343,9 @@ class RayEngine:
             self._down_since_s = None
         elif self._down_since_s is None:
             self._down_since_s = now_s
+        elif self._rules.lost_s is not None and now_s - self._down_since_s > self._rules.lost_s:
+            why = f"no host of the cluster took windows for {self._rules.lost_s:g} s: {self._fleet.trouble()}"
+            self._gone = self._gone or EngineLostError(why)
 
     def _node_tally(self, link: HostLink) -> Tally:
         return self._nodes.setdefault(link.node.name, Tally())

@@ -41,6 +41,7 @@ class ClusterRules:
         down_s: the same for one whose engine has no process for so long.
         losses: of hosts while they had a window, after which that is given up.
         starting_s: for a first host to take windows.
+        lost_s: no host takes windows for so long: the engine is lost; None: windows wait for ever.
 
     """
 
@@ -50,6 +51,7 @@ class ClusterRules:
     down_s: float = 3.0
     losses: int = 3
     starting_s: float = 900.0
+    lost_s: float | None = None
 
 
 class HostLostError(Exception):

@@ -19,6 +19,7 @@ NAMES: Final = (
     "archive",
     "frames",
     "dialects",
+    "manifest",
 )
 REGRESSIONS: Final = Path(__file__).parent / "regressions"
 MAX_LINE_CHARS: Final = 2000

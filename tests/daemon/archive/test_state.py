@@ -58,6 +58,11 @@ def test_even_a_torn_header_is_no_hindrance(tmp_path: Path) -> None:
         (b'{"amanuensis_archive": 2}\n', "line 1: damaged .*another version"),
         (b'{"amanuensis_archive": 1}\n{"file": "/a.wav"}\n', "line 2: damaged .*no note of a file"),
         (b'{"amanuensis_archive": 1}\nnonsense\n', "line 2: damaged"),
+        (
+            b'{"amanuensis_archive": 1}\n' + DONE.to_line().replace(b"[3,4]", b"[3,Infinity]"),
+            "line 2: damaged .*no note of a file",
+        ),
+        (b'{"amanuensis_archive": 1}\n' + DONE.to_line().replace(b'"words":2', b'"words":"x"'), "line 2: damaged"),
         (b"hello\nworld\n", "line 1: damaged .*--state"),
     ],
 )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from amanuensis.npu.engine.api import (
     EngineBusyError,
     EngineConfig,
     EngineError,
+    EngineLostError,
     NodeStats,
     NotEmbeddedError,
     PoisonWindowError,
@@ -208,29 +208,16 @@ async def test_errors_keep_their_kinds(start: Starter) -> None:
         await engine.decode(stream, tones([0]), 0.0)
 
 
-async def test_a_killed_node_costs_no_words(
-    cluster: RayCluster, start: Starter, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A node that comes while the daemon runs takes windows; killed with all its processes, it loses none.
-
-    Nothing that Ray says of it comes among what programs read from the standard output of ours.
-    """
+async def test_a_cluster_without_hosts_is_lost_where_somebody_waits_for_it(start: Starter) -> None:
+    """A command does not wait for ever: what it had to decode fails with the reason of each node."""
     engine = await start()
-    for name in ("one", "two"):
-        await engine._fleet.say_drained(link_of(engine, name).node.id, drained=True)
-    cluster.add("three")
-    await until(lambda: "three" in up(engine))
-
-    async def kill() -> None:
-        await until(lambda: engine.stats().nodes["three"].encodes.get("cpu", 0) >= 2)
-        for name in ("one", "two"):
-            await engine._fleet.say_drained(link_of(engine, name).node.id, drained=False)
-        os.kill(cluster.raylet("three"), signal.SIGKILL)
-        kill_actor(engine, "three")
-        await asyncio.to_thread(cluster.kill, "three")
-
-    await heard(engine, WORDS, kill)
-    await until(lambda: up(engine) == {"one", "two"})
-    assert (await engine.decode(engine.open_stream(), tones([1, 2]), 0.0)).tokens == (1, 2)
-    assert {name for name, node in engine.stats().nodes.items() if node.encodes} > {"three"}
-    assert capfd.readouterr().out == ""
+    stream = engine.open_stream()
+    engine._rules = replace(RULES, lost_s=0.2)
+    ids = [link.node.id for link in engine.hosts]
+    for node in ids:
+        await engine._fleet.say_drained(node, drained=True)
+    with pytest.raises(EngineLostError, match=r"no host .* for 0\.2 s: one \(cpu\): drained; two \(cpu\): drained"):
+        await engine.decode(stream, tones([1]), 0.0)
+    assert "drained" in engine.stats().lost
+    for node in ids:
+        await engine._fleet.say_drained(node, drained=False)

@@ -122,6 +122,36 @@ async def test_a_host_that_hangs_is_given_up(cluster: RayCluster, start: Starter
     await heard(engine, stop)
 
 
+async def test_a_killed_node_costs_no_words(
+    cluster: RayCluster, start: Starter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A node that comes while the daemon runs takes windows; killed with all its processes, it loses none.
+
+    Nothing that Ray says of it comes among what programs read from the standard output of ours.
+    """
+    cluster.add("two")
+    engine = await start()
+    await until(lambda: up(engine) == {"one", "two"})
+    for name in ("one", "two"):
+        await engine._fleet.say_drained(link_of(engine, name).node.id, drained=True)
+    cluster.add("three")
+    await until(lambda: "three" in up(engine))
+
+    async def kill() -> None:
+        await until(lambda: engine.stats().nodes["three"].encodes.get("cpu", 0) >= 2)
+        for name in ("one", "two"):
+            await engine._fleet.say_drained(link_of(engine, name).node.id, drained=False)
+        os.kill(cluster.raylet("three"), signal.SIGKILL)
+        kill_actor(engine, "three")
+        await asyncio.to_thread(cluster.kill, "three")
+
+    await heard(engine, kill)
+    await until(lambda: up(engine) == {"one", "two"})
+    assert (await engine.decode(engine.open_stream(), tones([1, 2]), 0.0)).tokens == (1, 2)
+    assert {name for name, node in engine.stats().nodes.items() if node.encodes} > {"three"}
+    assert capfd.readouterr().out == ""
+
+
 async def test_nodes_die_one_after_the_other(cluster: RayCluster, start: Starter) -> None:
     """Each is killed while a stream is there, and another comes; every window is answered with its own words."""
     cluster.add("two")
