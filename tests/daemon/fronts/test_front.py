@@ -14,7 +14,7 @@ import pytest
 
 from amanuensis.daemon.tokens import Token, TokenTable, digest
 from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
-from tests.helpers.fronts import Depot, RunningFront, Wire, front
+from tests.helpers.fronts import QUICK, Depot, RunningFront, Wire, front
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0]
@@ -187,8 +187,9 @@ async def test_a_session_whose_front_died_ends_without_its_speaker(tmp_path: Pat
     assert [event["seq"] for event in durable(watcher)] == list(range(1, len(durable(watcher)) + 1))
 
 
-async def test_a_front_that_is_started_again_goes_on(tmp_path: Path, depot: Depot) -> None:
+async def test_a_front_that_is_started_again_goes_on(tmp_path: Path) -> None:
     """Its sessions are where the store has them, and those that others have meanwhile are theirs."""
+    depot = Depot(tmp_path / "store", replace(QUICK, adopt_s=60.0))
     async with AsyncExitStack() as stack:
         a, b = [await stack.enter_async_context(front(name, tmp_path, Wire(depot))) for name in ("a", "b")]
         async with connected(a.address, hello()) as mine, connected(a.address, hello()) as theirs:
