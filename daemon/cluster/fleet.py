@@ -13,6 +13,7 @@ from amanuensis.daemon.cluster.host_link import ClusterRules, HostLink
 from amanuensis.daemon.cluster.nodes import nodes, registry
 from amanuensis.daemon.cluster.placement import HostView
 from amanuensis.daemon.cluster.registry import Drains, merged
+from amanuensis.daemon.cluster.runtime import answer_of, in_short
 from amanuensis.daemon.cluster.spec import HostSpec
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Fleet:
                 self._see(await asyncio.to_thread(self._wanted))
                 self.why, self._looked = "", True
             except Exception as error:  # the head is away: hosts that are known go on
-                self.why = f"the cluster cannot be asked for its nodes: {' '.join(str(error).split())[:300]}"
+                self.why = f"the cluster cannot be asked for its nodes: {in_short(error)}"
             await asyncio.sleep(self._rules.look_s)
 
     def _wanted(self) -> dict[str, tuple[Any, HostSpec]]:
@@ -138,7 +139,7 @@ class Fleet:
                 if self._registry is None:
                     self._registry = await asyncio.to_thread(registry)
                 answer = self._registry.report.remote(self._front, self.facts(), self._drains)
-                self._hear(await asyncio.wait_for(_await(answer), self._rules.silent_s))
+                self._hear(await asyncio.wait_for(answer_of(answer), self._rules.silent_s))
             except Exception as error:
                 log.debug("the registry of the cluster does not answer: %s", error)
                 self._registry = None
@@ -150,7 +151,3 @@ class Fleet:
         if before != {node for node in self._drains if self.is_drained(node)}:
             log.info("nodes drained: %s", ", ".join(sorted(node for node in told if told[node][0])) or "none")
             self._tell_change()
-
-
-async def _await(reference: Any) -> Any:
-    return await reference

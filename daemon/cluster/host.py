@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from amanuensis.daemon.cluster.answers import Refusal
 from amanuensis.daemon.cluster.capacity import Learnt, streams_carried
 from amanuensis.daemon.cluster.model_store import Delivery, find
+from amanuensis.daemon.cluster.runtime import in_short
 from amanuensis.daemon.cluster.spec import HostSpec, versions
 from amanuensis.daemon.cluster.window_pieces import joined
 from amanuensis.npu.engine.api import EngineError, SupersededError
@@ -202,7 +203,7 @@ class EngineHost:
             try:
                 await self._start()
             except Exception as error:  # told to the fronts, by the name of this node
-                self._phase, self._why = "failed", " ".join(str(error).split()) or type(error).__name__
+                self._phase, self._why = "failed", in_short(error)
                 log.warning("the engine cannot be started: %s", self._why)
             await asyncio.sleep(RETRY_S if self._phase == "failed" else CARE_S if self._engine else 0.2)
 
@@ -238,7 +239,7 @@ class EngineHost:
         assert self._delivery is not None
         await asyncio.to_thread(self._delivery[1].drop)
         self._delivery = None
-        self._why = f"the files of the model cannot be taken: {' '.join(str(error).split())}"
+        self._why = f"the files of the model cannot be taken: {in_short(error)}"
         return Refusal("EngineError", self._why)
 
     async def _care(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from amanuensis.daemon.cluster.answers import Refusal
 from amanuensis.daemon.cluster.model_store import pieces
 from amanuensis.daemon.cluster.nodes import Node, host_on
 from amanuensis.daemon.cluster.placement import HostView
+from amanuensis.daemon.cluster.runtime import answer_of, in_short
 from amanuensis.daemon.cluster.spec import HostSpec, differences, versions
 from amanuensis.daemon.cluster.window_pieces import apart
 from amanuensis.npu.engine.api import EngineInfo, EngineLostError
@@ -166,7 +167,7 @@ class HostLink:
             self._giving.cancel()
         if self._actor is not None and self.state != "down":
             with suppress(Exception):  # it may have gone: nothing is left to be said then
-                await asyncio.wait_for(_await(self._actor.leave.remote(self._front)), self._rules.beat_s)
+                await asyncio.wait_for(answer_of(self._actor.leave.remote(self._front)), self._rules.beat_s)
         self._set("down", "the engine was closed")
 
     # -- how it does
@@ -178,7 +179,7 @@ class HostLink:
                     self._actor = await asyncio.to_thread(host_on, self.node, self.spec)
                 await self._look()
             except Exception as error:
-                self._silent(" ".join(str(error).split())[:300] or type(error).__name__, of_ray=_is_death(error))
+                self._silent(in_short(error), of_ray=_is_death(error))
                 if _is_death(error):
                     self._actor = None  # taken up again when Ray has started it anew; else another is made
             await asyncio.sleep(self._rules.beat_s)
@@ -186,7 +187,7 @@ class HostLink:
     async def _look(self) -> None:
         """Ask once; a host that does not answer is given up after a while, and asked again."""
         known = bool(self.facts)  # else the answer comes when the actor has been started, which says nothing of the way
-        question = asyncio.ensure_future(_await(self._actor.describe.remote(self._front)))
+        question = asyncio.ensure_future(answer_of(self._actor.describe.remote(self._front)))
         sent_s, sent_at_s = time.monotonic(), time.time()
         while not question.done():
             await asyncio.wait({question}, timeout=self._rules.beat_s)
@@ -278,13 +279,13 @@ class HostLink:
         reference = None
         try:
             reference = method.remote(*arguments, **options)
-            answer = asyncio.ensure_future(_await(reference))
+            answer = asyncio.ensure_future(answer_of(reference))
             either: set[asyncio.Future[Any]] = {answer, given_up}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
         except Exception as error:  # of Ray, of many kinds: the actor or its node died, the way there is cut
-            why = " ".join(str(error).split())[:300]
+            why = in_short(error)
             self._give_up(why)
             raise HostLostError(why) from error
         finally:
@@ -308,10 +309,6 @@ class HostLink:
         except Exception as error:
             log.warning("model %s cannot be given to node %s: %s", self.spec.model, self.node.name, error)
             await asyncio.sleep(self._rules.silent_s)
-
-
-async def _await(reference: Awaitable[Any]) -> Any:
-    return await reference
 
 
 def _check(refusal: Refusal | None) -> None:

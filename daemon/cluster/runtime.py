@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 from amanuensis.npu.engine.api import EngineError
@@ -23,6 +23,7 @@ HEAD_GONE_S: Final = 7 * 86400  # a front outlives its head node for so long; it
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # and empty SETTINGS: RFC 9113, 3.4
 SETTINGS_FRAME: Final = 4
 HEADER_BYTES: Final = 9
+SHORT_CHARS: Final = 300
 
 
 class ClusterError(EngineError):
@@ -73,7 +74,7 @@ def connect(address: str = "auto") -> None:
                 configure_logging=False,
             )
         except Exception as error:  # of many kinds, most of several lines
-            raise ClusterError(f"the Ray cluster at {place} cannot be joined: {_in_short(error)}") from error
+            raise ClusterError(f"the Ray cluster at {place} cannot be joined: {in_short(error)}") from error
 
 
 def disconnect() -> None:
@@ -139,7 +140,12 @@ def _own_signals() -> Iterator[None]:
                     signal.signal(number, handler)
 
 
-def _in_short(error: Exception) -> str:
+def in_short(error: Exception) -> str:
     """Return the message of one of Ray's errors in one line, without its advice in paragraphs."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 400 else f"{text[:400]}..."
+    return text if len(text) <= SHORT_CHARS else f"{text[:SHORT_CHARS]}..."
+
+
+async def answer_of(reference: Awaitable[Any]) -> Any:
+    """Wait for what a call of an actor returns; as a coroutine, which `asyncio` can bound and cancel."""
+    return await reference

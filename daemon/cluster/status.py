@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amanuensis.daemon.cluster.nodes import Node, hosts_there, nodes, registry
-from amanuensis.daemon.cluster.runtime import ClusterError
+from amanuensis.daemon.cluster.runtime import ClusterError, answer_of, in_short
 from amanuensis.daemon.cluster.spec import differences, versions
 
 if TYPE_CHECKING:
@@ -138,9 +138,9 @@ async def _described(node: str, actor: Any) -> tuple[str, dict[str, Any]]:
     sent_s = time.time()
     facts: dict[str, Any]
     try:
-        facts = await asyncio.wait_for(_await(actor.describe.remote()), ANSWER_S)
+        facts = await asyncio.wait_for(answer_of(actor.describe.remote()), ANSWER_S)
     except Exception as error:  # it hangs, has just died, or is of another version
-        why = " ".join(str(error).split())[:200] or f"no answer in {ANSWER_S:g} s"
+        why = f"no answer in {ANSWER_S:g} s" if isinstance(error, TimeoutError) else in_short(error)
         facts = {"phase": "silent", "why": why}
     stats = facts.get("stats") or {}
     clock_s = facts.get("clock_s")
@@ -166,11 +166,7 @@ async def _described(node: str, actor: Any) -> tuple[str, dict[str, Any]]:
 async def _registry_call(method: str, *arguments: object) -> Any:
     try:
         actor = await asyncio.to_thread(registry)
-        return await asyncio.wait_for(_await(getattr(actor, method).remote(*arguments)), 4 * ANSWER_S)
+        return await asyncio.wait_for(answer_of(getattr(actor, method).remote(*arguments)), 4 * ANSWER_S)
     except Exception as error:
-        why = " ".join(str(error).split())[:200] or f"no answer in {4 * ANSWER_S:g} s"
+        why = f"no answer in {4 * ANSWER_S:g} s" if isinstance(error, TimeoutError) else in_short(error)
         raise ClusterError(f"the registry of the cluster cannot be asked ({why}); try again") from error
-
-
-async def _await(reference: Any) -> Any:
-    return await reference
