@@ -187,13 +187,16 @@ class HostLink:
     async def _look(self) -> None:
         """Ask once; a host that does not answer is given up after a while, and asked again."""
         known = bool(self.facts)  # else the answer comes when the actor has been started, which says nothing of the way
-        question = asyncio.ensure_future(answer_of(self._actor.describe.remote(self._front)))
+        question = _asked(self._actor.describe.remote(self._front))
         sent_s, sent_at_s = time.monotonic(), time.time()
-        while not question.done():
-            await asyncio.wait({question}, timeout=self._rules.beat_s)
-            self._silent_s += 0.0 if question.done() else self._rules.beat_s
-            if self._silent_s > self._rules.silent_s:
-                self._silent(f"it has not answered for {self._rules.silent_s:g} s")
+        try:
+            while not question.done():
+                await asyncio.wait({question}, timeout=self._rules.beat_s)
+                self._silent_s += 0.0 if question.done() else self._rules.beat_s
+                if self._silent_s > self._rules.silent_s:
+                    self._silent(f"it has not answered for {self._rules.silent_s:g} s")
+        finally:
+            question.cancel()
         facts = question.result()
         self._silent_s = 0.0
         if known:
@@ -279,7 +282,7 @@ class HostLink:
         reference = None
         try:
             reference = method.remote(*arguments, **options)
-            answer = asyncio.ensure_future(answer_of(reference))
+            answer = _asked(reference)
             either: set[asyncio.Future[Any]] = {answer, given_up}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
@@ -309,6 +312,13 @@ class HostLink:
         except Exception as error:
             log.warning("model %s cannot be given to node %s: %s", self.spec.model, self.node.name, error)
             await asyncio.sleep(self._rules.silent_s)
+
+
+def _asked(reference: Awaitable[Any]) -> asyncio.Future[Any]:
+    """Return what a call of an actor will return; its error is nobody's once whoever asked was cancelled."""
+    question = asyncio.ensure_future(answer_of(reference))
+    question.add_done_callback(lambda it: it.cancelled() or it.exception())
+    return question
 
 
 def _check(refusal: Refusal | None) -> None:
