@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 BEAT_S: Final = 0.5  # a sign of life at least so often; what the front is asked for comes at once
 PAUSE_S: Final = 0.05  # between two of them
+BEGIN_S: Final = 60.0  # for a store whose process Ray may have to start first
 MOVED: Final = "the session goes on at another server; connect again"
 LOST: Final = "the store that this server shares with others does not answer"
 
@@ -108,7 +109,8 @@ class Front:
 
     async def _register(self) -> Welcome:
         try:
-            welcome: Welcome = await self._ask("register", self.name)
+            patient = replace(self._times, lost_s=BEGIN_S)
+            welcome: Welcome = await ask(self._link, patient, "register", self.name)
         except ProtocolError as error:
             raise ServeError(str(error)) from None
         if welcome.version != version("amanuensis"):

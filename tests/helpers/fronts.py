@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +19,11 @@ from amanuensis.daemon.fronts.messages import Times
 from amanuensis.daemon.fronts.store import FrontStore
 from amanuensis.daemon.server import Daemon
 from amanuensis.daemon.spool.spool_folder import SpoolFolder
+from tests.helpers.daemon_client import TestClient
 from tests.helpers.tone_engine import ToneEngine, ToneTokenizer
 
 ROOM = 2**30
-QUICK = Times(lease_s=0.4, settle_s=1.2, fill_s=5.0, adopt_s=0.3, handover_s=1.0, lost_s=1.0, call_s=0.5)
+QUICK = Times(lease_s=1.0, settle_s=2.0, fill_s=6.0, adopt_s=0.5, handover_s=1.0, lost_s=2.5, call_s=0.7)
 
 
 class Depot:
@@ -156,3 +157,21 @@ async def front(
         daemon = Daemon(config, ToneEngine(), ToneTokenizer(), keeper=keeper, front=shared)
         address = await stack.enter_async_context(daemon.listening())
         yield RunningFront(name, daemon, address, wire, shared, stack)
+
+
+async def begin(client: TestClient, chunks: Sequence[bytes]) -> dict[str, Any]:
+    """Speak the beginning, until some of it is committed; return the `ready`."""
+    ready = await client.until(type="ready")
+    for chunk in chunks:
+        await client.send(chunk)
+    await client.until(type="commit")
+    return ready
+
+
+async def finish(client: TestClient, chunks: Sequence[bytes]) -> None:
+    """Speak what the session wants next of all chunks, and end it."""
+    ready = await client.until(type="ready")
+    for chunk in chunks[ready["next"] :]:
+        await client.send(chunk)
+    await client.send({"type": "end"})
+    assert await client.over() == (1000, "end")

@@ -14,7 +14,7 @@ import pytest
 
 from amanuensis.daemon.tokens import Token, TokenTable, digest
 from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
-from tests.helpers.fronts import QUICK, Depot, RunningFront, Wire, front
+from tests.helpers.fronts import QUICK, Depot, RunningFront, Wire, begin, finish, front
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0]
@@ -119,11 +119,7 @@ async def test_a_front_without_a_store_sends_its_clients_away(fronts: list[Runni
     while (await get(a.address, "/readyz"))[0] != 200:
         await asyncio.sleep(0.02)
     async with connected(a.address, again(ready, last_seq(first))) as second:
-        back = await second.until(type="ready")
-        for chunk in CHUNKS[back["next"] :]:
-            await second.send(chunk)
-        await second.send({"type": "end"})
-        assert await second.over() == (1000, "end")
+        await finish(second, CHUNKS)
     assert committed_text([*durable(first), *durable(second)]) == spell(WORDS)
 
 
@@ -189,7 +185,7 @@ async def test_a_session_whose_front_died_ends_without_its_speaker(tmp_path: Pat
 
 async def test_a_front_that_is_started_again_goes_on(tmp_path: Path) -> None:
     """Its sessions are where the store has them, and those that others have meanwhile are theirs."""
-    depot = Depot(tmp_path / "store", replace(QUICK, adopt_s=60.0))
+    depot = Depot(tmp_path / "store", replace(QUICK, adopt_s=60.0, lease_s=2.0))
     async with AsyncExitStack() as stack:
         a, b = [await stack.enter_async_context(front(name, tmp_path, Wire(depot))) for name in ("a", "b")]
         async with connected(a.address, hello()) as mine, connected(a.address, hello()) as theirs:
@@ -212,19 +208,12 @@ async def test_a_speaker_goes_on_at_another_front(fronts: list[RunningFront]) ->
     """A session is handed over by a front that lives: its speaker goes on where it was cut."""
     a, b = fronts
     async with connected(a.address, hello()) as first:
-        ready = await first.until(type="ready")
-        for chunk in CHUNKS[:20]:
-            await first.send(chunk)
-        await first.until(type="commit")
+        ready = await begin(first, CHUNKS[:20])
         await first.settled()
         first.socket.transport.abort()
         await first.over()
     async with connected(b.address, again(ready, last_seq(first))) as second:
-        back = await second.until(type="ready")
-        for chunk in CHUNKS[back["next"] :]:
-            await second.send(chunk)
-        await second.send({"type": "end"})
-        assert await second.over() == (1000, "end")
+        await finish(second, CHUNKS)
     events = [*durable(first), *durable(second)]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert committed_text(events) == spell(WORDS)
@@ -235,18 +224,11 @@ async def test_a_speaker_goes_on_after_its_front_died(fronts: list[RunningFront]
     """A session whose front is dead is taken up from the store once the lease is over."""
     a, b = fronts
     async with connected(a.address, hello()) as first:
-        ready = await first.until(type="ready")
-        for chunk in CHUNKS[:20]:
-            await first.send(chunk)
-        await first.until(type="commit")
+        ready = await begin(first, CHUNKS[:20])
         await a.kill()
         await first.over()
     async with connected(b.address, again(ready, last_seq(first))) as second:
-        back = await second.until(type="ready")
-        for chunk in CHUNKS[back["next"] :]:
-            await second.send(chunk)
-        await second.send({"type": "end"})
-        assert await second.over() == (1000, "end")
+        await finish(second, CHUNKS)
     events = [*durable(first), *durable(second)]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert committed_text(events) == spell(WORDS)
@@ -293,19 +275,12 @@ async def test_a_recording_is_kept_in_parts(tmp_path: Path, depot: Depot) -> Non
             for name in ("a", "b")
         ]
         async with connected(a.address, hello(record=True)) as first:
-            ready = await first.until(type="ready")
-            for chunk in CHUNKS[:20]:
-                await first.send(chunk)
-            await first.until(type="commit")
+            ready = await begin(first, CHUNKS[:20])
             await first.settled()
             first.socket.transport.abort()
             await first.over()
         async with connected(b.address, again(ready, last_seq(first))) as second:
-            back = await second.until(type="ready")
-            for chunk in CHUNKS[back["next"] :]:
-                await second.send(chunk)
-            await second.send({"type": "end"})
-            assert await second.over() == (1000, "end")
+            await finish(second, CHUNKS)
         assert committed_text([*durable(first), *durable(second)]) == spell(WORDS)
         (part,) = (tmp_path / "a-recordings").glob(f"*-{ready['session']}")
         assert sorted(part.glob("sound-*.flac"))

@@ -16,7 +16,7 @@ from amanuensis.daemon.fronts.settings import FrontSettings
 from tests.daemon.fronts.test_front import CHUNKS, WORDS, again, durable, last_seq
 from tests.helpers.daemon_client import committed_text, connected, hello
 from tests.helpers.front_service import kill_store, quick_cluster
-from tests.helpers.fronts import Way, front
+from tests.helpers.fronts import Way, finish, front
 from tests.helpers.ray_cluster import RayCluster
 from tests.helpers.tone_engine import spell
 
@@ -51,11 +51,7 @@ async def test_a_session_outlives_its_front_and_its_store(cluster: RayCluster, t
             await a.kill()
             await first.over()
         async with connected(b.address, again(ready, last_seq(first))) as second:
-            back = await second.until(type="ready")
-            for chunk in CHUNKS[back["next"] :]:
-                await second.send(chunk)
-            await second.send({"type": "end"})
-            assert await second.over() == (1000, "end")
+            await finish(second, CHUNKS)
         assert await watcher.over() == (1000, "end")
     events = [*durable(first), *durable(second)]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
