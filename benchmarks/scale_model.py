@@ -32,6 +32,7 @@ SILENCE_S: Final = 0.12  # after the last word, before the text may be final
 SHORTEST_S: Final = 0.3  # of an utterance
 MAX_CRASHES: Final = 2
 MAX_LOSSES: Final = 2
+SILENT_S: Final = 1.0  # two beats: from then on a host gets nothing that has another place to go
 NO_SOUND: Final = WindowJob(np.zeros((1, 1), np.float32))  # the scheduler never looks at it
 
 
@@ -230,7 +231,7 @@ class _Host:
     """The engine of one node."""
 
     def __init__(self, world: _World, service: Service) -> None:
-        self.world, self.service, self.up, self.busy_s = world, service, True, 0.0
+        self.world, self.service, self.up, self.busy_s, self.died_s = world, service, True, 0.0, 0.0
         self._life = 0  # answers of an earlier one never come
         self._renew()
 
@@ -249,7 +250,7 @@ class _Host:
             self._go_on()
 
     def die(self) -> None:
-        self.up = False
+        self.up, self.died_s = False, self.world.now_s
         self._life += 1
 
     def come_back(self) -> None:
@@ -335,6 +336,7 @@ class _Front:
                     usable=name not in self._lost,
                     others=others[name],
                     latency_s=plan.network_s,
+                    silent=not host.up and self._world.now_s - host.died_s >= SILENT_S,
                 )
                 for name, host in self._world.hosts.items()
             }

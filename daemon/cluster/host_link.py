@@ -28,6 +28,7 @@ from amanuensis.npu.window import WindowJob, WindowResult
 log = logging.getLogger(__name__)
 State = Literal["starting", "up", "down", "failed", "refused"]
 LATENCY_MEMORY: Final = 0.2  # share of the newest measurement
+DOUBT_BEATS: Final = 2  # without an answer: what has no place yet goes elsewhere, if it can
 SKEW_TOLD_S: Final = 1.0  # a clock that is further off is told of in the log
 
 
@@ -114,7 +115,14 @@ class HostLink:
         """Return the host as placement sees it."""
         streams: Mapping[str, int] = self.facts.get("streams", {})
         others = sum(count for front, count in streams.items() if front != self._front)
-        return HostView(self.facts.get("capacity", 0.0), self.state == "up", drained, others, self.latency_s)
+        return HostView(
+            capacity=self.facts.get("capacity", 0.0),
+            usable=self.state == "up",
+            drained=drained,
+            others=others,
+            latency_s=self.latency_s,
+            silent=self._silent_s >= DOUBT_BEATS * self._rules.beat_s,
+        )
 
     async def decode(
         self, stream: int, serial: int, job: WindowJob, deadline_s: float, crashes: int

@@ -27,6 +27,7 @@ class HostView:
         drained: whether it is to get nothing new.
         others: streams of other fronts on it.
         latency_s: of the way there and back, without the engine.
+        silent: whether it was asked how it does and has not answered for longer than usual; it may be dying.
 
     """
 
@@ -35,6 +36,7 @@ class HostView:
     drained: bool = False
     others: int = 0
     latency_s: float = 0.0
+    silent: bool = False
 
     @property
     def takes(self) -> bool:
@@ -125,8 +127,9 @@ class Placement:
 
     def _best(self, stream: int) -> str | None:
         """Return the host that is least busy with one stream more."""
-        here, takers = self._places.get(stream), [name for name in self._hosts if self._takes(name)]
-        counts = self._counts
+        here, counts = self._places.get(stream), self._counts
+        takers = [name for name in self._hosts if self._takes(name)]
+        takers = [name for name in takers if not self._hosts[name].silent] or takers  # machines die by the rack
         return min(takers, key=lambda name: (self._cost(name, counts[name] + (name != here)), name), default=None)
 
     def _better_than(self, here: str) -> str:
@@ -136,8 +139,8 @@ class Placement:
             return here
         roomy = [
             name
-            for name in self._hosts
-            if name != here and self._takes(name) and self._hosts[name].load(counts[name] + 1) <= FULL
+            for name, host in self._hosts.items()
+            if name != here and self._takes(name) and not host.silent and host.load(counts[name] + 1) <= FULL
         ]
         return min(roomy, key=lambda name: (self._cost(name, counts[name] + 1), name), default=here)
 

@@ -77,3 +77,13 @@ def test_fronts_share_nodes_without_knowing_all_of_one_another() -> None:
     outcome = simulate(Plan((QUICK,) * 4, sessions=60, fronts=3))
     assert outcome.refused == 0
     assert max(outcome.ticks) < 0.5
+
+
+def test_a_rack_that_dies_costs_no_window() -> None:
+    """A quarter of the nodes die at once: what they had goes to nodes that live, not from one dead node to another."""
+    for seed in range(3):
+        plan = Plan((QUICK,) * 20, sessions=300, seconds=40.0, troubles=(Trouble(20.0, "deaths", 5, 10.0),), seed=seed)
+        outcome = simulate(plan)
+        assert outcome.moved > 20
+        assert outcome.given_up == 0
+        assert max(outcome.ticks) < plan.silent_s + 1.0

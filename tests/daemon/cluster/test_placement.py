@@ -17,6 +17,7 @@ VIEWS = st.builds(
     drained=st.booleans(),
     others=st.integers(0, 20),
     latency_s=st.floats(0.0, 2.0),
+    silent=st.booleans(),
 )
 HOSTS = st.dictionaries(st.sampled_from("abcdef"), VIEWS, max_size=6)
 
@@ -124,3 +125,17 @@ def test_a_front_counts_a_closed_stream_no_more() -> None:
     placement.closed(1)
     placement.closed(1)
     assert (placement.refusal(), placement.is_open(1), placement.streams()) == ("", False, {})
+
+
+def test_a_stream_without_a_place_goes_to_no_host_that_may_be_dying() -> None:
+    """Several machines die at once: a window of one of them does not try the others; who is there stays until then."""
+    placement, hosts = Placement(100), {name: HostView(10.0) for name in "abc"}
+    placement.see(hosts)
+    (here,) = placed(placement, 1)
+    assert here == "a"
+    placement.see({"a": replace(hosts["a"], silent=True), "b": replace(hosts["b"], silent=True), "c": hosts["c"]})
+    assert placement.place(1) == "a"
+    placement.see({"a": HostView(10.0, usable=False), "b": replace(hosts["b"], silent=True), "c": hosts["c"]})
+    assert placement.place(1) == "c"
+    placement.see({"b": replace(hosts["b"], silent=True)})
+    assert placement.place(1) == "b"
