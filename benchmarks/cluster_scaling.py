@@ -8,19 +8,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import tempfile
+import time
 from dataclasses import asdict, dataclass
 from typing import Final
 
+import soundfile
+
 from amanuensis.benchmarks.common import header, report
-from amanuensis.benchmarks.daemon_run import UNLIMITED, running_daemon
+from amanuensis.benchmarks.daemon_run import COMMAND, UNLIMITED, DaemonFailedError, running_daemon
 from amanuensis.benchmarks.density import Load, one_load, readable, search
 from amanuensis.benchmarks.latency import warm
 from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.network_nodes import NetworkNodes, network_nodes
+from amanuensis.benchmarks.sound import SAMPLE_RATE, conversation
 
 LIBRARIES: Final = ("ray", "numpy", "onnxruntime", "websockets")
 NAMES: Final = ("one", "two")
 LOOK_S: Final = 0.2
+HOSTS_LEAVE_S: Final = 15.0  # their CPUs are free then
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,14 @@ class Nodes:
     Attributes:
         carried: streams that keep up, as `amanuensis bench density` counts them.
         loads: that were tried.
+        archive_x: seconds of sound that an archive run heard in a second, its start included.
 
     """
 
     nodes: int
     carried: int
     loads: tuple[Load, ...]
+    archive_x: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first", type=int, default=8, metavar="N", help="streams to begin with (default: 8)")
     parser.add_argument("--most", type=int, default=64, metavar="N", help="streams to stop at (default: 64)")
     parser.add_argument("--step", type=int, default=2, metavar="N", help="how exact the answer is (default: 2)")
+    parser.add_argument("--files", type=int, default=60, metavar="N", help="of the archive, 53 s each (default: 60)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -55,17 +64,20 @@ def run(args: argparse.Namespace) -> int:
     found: list[Nodes] = []
     with network_nodes() as nodes:
         for core, name in enumerate(NAMES):
-            nodes.add(name, str(sorted(os.sched_getaffinity(0))[core]))
+            nodes.add(name, str(sorted(os.sched_getaffinity(0))[core]), {"RAY_worker_niceness": "0"})
             found.append(asyncio.run(_carried(nodes, core + 1, str(folder), args)))
     one, two = found
-    gain = two.carried / one.carried if one.carried else 0.0
+    gain, archive_gain = two.carried / max(1, one.carried), two.archive_x / one.archive_x
     lines = [
         f"nodes in {nodes.kind}, a core each; the daemon and its clients, whose CPU is told, on the same two cores"
     ]
     for it in found:
-        lines += ["", f"{it.nodes} of them:", *readable(it.loads, it.carried)]
+        heard = f"an archive is heard {it.archive_x:.1f} times as fast as it was spoken"
+        lines += ["", f"{it.nodes} of them:", *readable(it.loads, it.carried), heard]
     lines += ["", f"two nodes carry {gain:.2f} times the streams of one: efficiency {gain / len(NAMES):.0%}"]
-    figures = {"kind": nodes.kind, "nodes": [asdict(it) for it in found], "efficiency": round(gain / len(NAMES), 3)}
+    lines += [f"two nodes hear {archive_gain:.2f} times as much of an archive: {archive_gain / len(NAMES):.0%}"]
+    efficiency = {"live": round(gain / len(NAMES), 3), "archive": round(archive_gain / len(NAMES), 3)}
+    figures = {"kind": nodes.kind, "nodes": [asdict(it) for it in found], "efficiency": efficiency}
     report(head, {"cluster_scaling": figures}, lines, as_json=args.json)
     return 0
 
@@ -82,4 +94,21 @@ async def _carried(nodes: NetworkNodes, count: int, model: str, args: argparse.N
             await asyncio.sleep(LOOK_S)
         await warm(daemon)
         loads = await search(lambda n: one_load(daemon, n, args.seconds), args.first, args.most, args.step)
-    return Nodes(count, max((load.streams for load in loads if load.keeps_up), default=0), tuple(loads))
+    await asyncio.sleep(HOSTS_LEAVE_S)
+    carried = max((load.streams for load in loads if load.keeps_up), default=0)
+    return Nodes(count, carried, tuple(loads), await _archive_x(nodes, model, args.files))
+
+
+async def _archive_x(nodes: NetworkNodes, model: str, n_files: int) -> float:
+    """Hear an archive on all nodes; return how many seconds of it a second."""
+    with tempfile.TemporaryDirectory(prefix="amanuensis-bench-") as folder:
+        sound = conversation()
+        for number in range(n_files):
+            soundfile.write(f"{folder}/{number:03d}.flac", sound, SAMPLE_RATE)
+        words = ["archive", "run", folder, "-o", f"{folder}/out", "--engine", "ray", "--model", model, "--threads", "1"]
+        env = {**os.environ, "AMANUENSIS_CLUSTER_ADDRESS": nodes.address, "XDG_CONFIG_HOME": folder}
+        begin_s = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=asyncio.subprocess.DEVNULL, env=env)
+        if await process.wait() != 0:
+            raise DaemonFailedError("the archive was not heard")
+        return n_files * len(sound) / SAMPLE_RATE / (time.perf_counter() - begin_s)
