@@ -172,18 +172,22 @@ async def test_a_kill_between_the_end_and_the_last_word_loses_nothing(tmp_path: 
 async def test_orders_that_wait_for_their_place_survive_kill_after_kill(tmp_path: Path) -> None:
     """While a session hears again what is kept, orders have not come to their turn; nothing told then forgets them."""
     data = sound("s16le", 16_000, 1)
-    async with kept_sessions(tmp_path / "0", engine=HeldEngine()) as sessions:
+    engine = HeldEngine()
+    async with kept_sessions(tmp_path / "0", engine=engine) as sessions:
         session = sessions.open(Hello("speak", AudioFormat()))
         hear(session, data)
         await session.room()
         session.obey(Mark("last"))
         session.obey(End())
         folder = as_killed(tmp_path / "0", tmp_path / "1")
+        engine.go.set()
     for n in (1, 2):
-        async with kept_sessions(folder, engine=HeldEngine(), backlog_s=1) as sessions:
+        engine = HeldEngine()
+        async with kept_sessions(folder, engine=engine, backlog_s=1) as sessions:
             session = only(sessions)
             assert not session.pump.session.ended
             folder = as_killed(folder, tmp_path / f"{n + 1}")
+            engine.go.set()
     async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
         session = only(sessions)
         assert session.task is not None
