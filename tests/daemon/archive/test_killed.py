@@ -52,7 +52,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def begun(recordings: Path, out: Path, state: Path) -> subprocess.Popen[str]:
     """Start a run."""
     words = ("archive", "run", str(recordings), "-o", str(out), "--state", str(state), "--retries", "0", *FLAGS)
-    return subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True)
+    listening = ("env", "--default-signal=INT")  # a shell that starts tests in the background has it ignored
+    return subprocess.Popen([*listening, *COMMAND, *words], stderr=subprocess.PIPE, text=True)
 
 
 def n_lines(state: Path) -> int:
