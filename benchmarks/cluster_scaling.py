@@ -17,7 +17,7 @@ import soundfile
 
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.daemon_run import COMMAND, UNLIMITED, DaemonFailedError, running_daemon
-from amanuensis.benchmarks.density import Load, one_load, readable, search
+from amanuensis.benchmarks.density import Load, add_search_arguments, one_load, readable, search
 from amanuensis.benchmarks.latency import warm
 from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.network_nodes import NetworkNodes, network_nodes
@@ -49,10 +49,7 @@ class Nodes:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench cluster-scaling`."""
     add_model_arguments(parser)
-    parser.add_argument("--seconds", type=float, default=24.0, metavar="S", help="speech of each stream (default: 24)")
-    parser.add_argument("--first", type=int, default=8, metavar="N", help="streams to begin with (default: 8)")
-    parser.add_argument("--most", type=int, default=64, metavar="N", help="streams to stop at (default: 64)")
-    parser.add_argument("--step", type=int, default=2, metavar="N", help="how exact the answer is (default: 2)")
+    add_search_arguments(parser, most=64)
     parser.add_argument("--files", type=int, default=60, metavar="N", help="of the archive, 53 s each (default: 60)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -61,11 +61,16 @@ class Load:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `amanuensis bench density`."""
     add_model_arguments(parser)
+    add_search_arguments(parser, most=128)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_search_arguments(parser: argparse.ArgumentParser, most: int) -> None:
+    """Add the flags of a search for the most streams, which stops at `most`."""
     parser.add_argument("--seconds", type=float, default=24.0, metavar="S", help="speech of each stream (default: 24)")
     parser.add_argument("--first", type=int, default=8, metavar="N", help="streams to begin with (default: 8)")
-    parser.add_argument("--most", type=int, default=128, metavar="N", help="streams to stop at (default: 128)")
+    parser.add_argument("--most", type=int, default=most, metavar="N", help=f"streams to stop at (default: {most})")
     parser.add_argument("--step", type=int, default=2, metavar="N", help="how exact the answer is (default: 2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

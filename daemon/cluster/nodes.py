@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amanuensis.daemon.cluster.host import EngineHost
 from amanuensis.daemon.cluster.registry import NAME, Registry
-from amanuensis.daemon.cluster.runtime import NAMESPACE, load_ray
+from amanuensis.daemon.cluster.runtime import NAMESPACE, load_ray, shared_actor
 from amanuensis.daemon.cluster.spec import HostSpec
 from amanuensis.npu.engine.api import Device
 
@@ -78,18 +78,9 @@ def host_on(node: Node, spec: HostSpec) -> Any:
     """Return the actor that runs something on a node, made where there is none yet."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    ray = load_ray()
     needs: Mapping[str, Any] = {"resources": {"npu": 1}, "num_cpus": 0} if spec.device == "npu" else {"num_cpus": 1}
-    actor = ray.remote(EngineHost).options(
-        name=host_name(spec, node),
-        namespace=NAMESPACE,
-        lifetime="detached",
-        get_if_exists=True,
-        max_restarts=-1,
-        max_task_retries=0,
-        scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
-        **needs,
-    )
+    here = NodeAffinitySchedulingStrategy(node.id, soft=False)
+    actor = shared_actor(EngineHost, host_name(spec, node), scheduling_strategy=here, **needs)
     return actor.remote(spec.to_plain())
 
 
@@ -109,17 +100,4 @@ def hosts_there() -> list[tuple[str, Any]]:
 
 def registry() -> Any:
     """Return the registry's actor, made where there is none yet."""
-    actor = (
-        load_ray()
-        .remote(Registry)
-        .options(
-            name=NAME,
-            namespace=NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            max_restarts=-1,
-            max_task_retries=0,
-            num_cpus=0,
-        )
-    )
-    return actor.remote()
+    return shared_actor(Registry, NAME, num_cpus=0).remote()

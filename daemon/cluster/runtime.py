@@ -146,6 +146,20 @@ def in_short(error: Exception) -> str:
     return text if len(text) <= SHORT_CHARS else f"{text[:SHORT_CHARS]}..."
 
 
+def shared_actor(kind: type, name: str, **options: Any) -> Any:
+    """Return a maker of the one actor of a name, for all daemons of the cluster; it outlives them and is restarted."""
+    ray = load_ray()
+    return ray.remote(kind).options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        max_restarts=-1,
+        max_task_retries=0,
+        **options,
+    )
+
+
 async def answer_of(reference: Awaitable[Any]) -> Any:
     """Wait for what a call of an actor returns; as a coroutine, which `asyncio` can bound and cancel."""
     return await reference

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from amanuensis.daemon.cluster.runtime import NAMESPACE, connect, load_ray
+from amanuensis.daemon.cluster.runtime import connect, in_short, load_ray, shared_actor
 from amanuensis.daemon.fronts.link import StoreLostError
 from amanuensis.daemon.fronts.messages import USUAL, Times
 from amanuensis.daemon.fronts.settings import FrontSettings
@@ -67,27 +67,14 @@ class RayLink:
         except self._ray.exceptions.RayTaskError:
             raise  # a fault in the store itself
         except self._ray.exceptions.ActorUnavailableError as error:
-            raise StoreLostError(_in_short(error)) from None
+            raise StoreLostError(in_short(error)) from None
         except self._ray.exceptions.RayError as error:
             self._actor = None
-            raise StoreLostError(_in_short(error)) from None
+            raise StoreLostError(in_short(error)) from None
         except (ValueError, ConnectionError) as error:  # of looking for it
-            raise StoreLostError(_in_short(error)) from None
+            raise StoreLostError(in_short(error)) from None
 
     def _find(self) -> Any:
         """Return the actor, made where there is none; blocks."""
-        made = self._ray.remote(StoreActor).options(
-            name=ACTOR,
-            namespace=NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            max_restarts=-1,
-            num_cpus=0,
-            max_concurrency=CONCURRENCY,
-        )
+        made = shared_actor(StoreActor, ACTOR, num_cpus=0, max_concurrency=CONCURRENCY)
         return made.remote(self._settings.folder, self._settings.max_bytes, self._times)
-
-
-def _in_short(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -44,6 +44,14 @@ def durable(client: TestClient) -> list[Event]:
     return [event for event in client.events if "seq" in event and event["type"] != "snapshot"]
 
 
+def whole(first: TestClient, second: TestClient) -> list[Event]:
+    """Return what two connections of a speaker were told together: all numbers in order, all words once."""
+    events = [*durable(first), *durable(second)]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert committed_text(events) == spell(WORDS)
+    return events
+
+
 def last_seq(client: TestClient) -> int:
     """Return the number of the newest durable event that a client has."""
     return max((event["seq"] for event in durable(client)), default=0)
@@ -97,9 +105,7 @@ async def test_a_front_that_was_fenced_off_tells_nothing_more(fronts: list[Runni
                 await second.send({"type": "end"})
                 assert await second.over() == (1000, "end")
             assert await watcher.over() == (1000, "end")
-    events = [*durable(first), *durable(second)]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert committed_text(events) == spell(WORDS)
+    events = whole(first, second)
     assert durable(watcher) == events  # on one connection, whichever front had the session
 
 
@@ -214,9 +220,7 @@ async def test_a_speaker_goes_on_at_another_front(fronts: list[RunningFront]) ->
         await first.over()
     async with connected(b.address, again(ready, last_seq(first))) as second:
         await finish(second, CHUNKS)
-    events = [*durable(first), *durable(second)]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert committed_text(events) == spell(WORDS)
+    whole(first, second)
     assert a.daemon.sessions.find(ready["session"]) is None
 
 
@@ -229,9 +233,7 @@ async def test_a_speaker_goes_on_after_its_front_died(fronts: list[RunningFront]
         await first.over()
     async with connected(b.address, again(ready, last_seq(first))) as second:
         await finish(second, CHUNKS)
-    events = [*durable(first), *durable(second)]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert committed_text(events) == spell(WORDS)
+    whole(first, second)
 
 
 async def test_a_watcher_at_another_front_sees_the_same(fronts: list[RunningFront]) -> None:

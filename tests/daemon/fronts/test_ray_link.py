@@ -13,12 +13,11 @@ from amanuensis.daemon.fronts.link import StoreLostError
 from amanuensis.daemon.fronts.messages import Times
 from amanuensis.daemon.fronts.ray_link import RayLink
 from amanuensis.daemon.fronts.settings import FrontSettings
-from tests.daemon.fronts.test_front import CHUNKS, WORDS, again, durable, last_seq
-from tests.helpers.daemon_client import committed_text, connected, hello
+from tests.daemon.fronts.test_front import CHUNKS, again, durable, last_seq, whole
+from tests.helpers.daemon_client import connected, hello
 from tests.helpers.front_service import kill_store, quick_cluster
 from tests.helpers.fronts import Way, finish, front
 from tests.helpers.ray_cluster import RayCluster
-from tests.helpers.tone_engine import spell
 
 TIMES: Final = Times(lease_s=1.0, settle_s=2.0, adopt_s=1.0, handover_s=2.0)
 
@@ -53,9 +52,7 @@ async def test_a_session_outlives_its_front_and_its_store(cluster: RayCluster, t
         async with connected(b.address, again(ready, last_seq(first))) as second:
             await finish(second, CHUNKS)
         assert await watcher.over() == (1000, "end")
-    events = [*durable(first), *durable(second)]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert committed_text(events) == spell(WORDS)
+    events = whole(first, second)
     assert durable(watcher) == events
 
 
