@@ -113,6 +113,7 @@ class LiveSession:
         detached: set while there is none, and one may come back.
         ending: set once nothing more is taken.
         can_resume: its speaker knows how to come back to it.
+        over_for_s: it was over for so long already when it was taken up.
 
     """
 
@@ -138,6 +139,7 @@ class LiveSession:
         self.speaker: ClientQueue | None = None
         self.detached: Detached | None = None
         self.can_resume = True
+        self.over_for_s = 0.0
         self.task: asyncio.Task[None] | None = None
         self._format = cursor.format
         self._info = info

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -102,7 +101,8 @@ class Sessions:
         self._clock = clock
         self._wall_clock = wall_clock
         self._live: dict[str, LiveSession] = {}
-        self._ended: OrderedDict[str, EndedSession] = OrderedDict()
+        self._ended: dict[str, EndedSession] = {}
+        self._began_s = clock()
         self._admission = Admission(_admission_limits(config))
         self._input: tuple[LiveSession, Stamp] | None = None  # of the daemon's own input, taken up again; when it heard
         self.closing = False
@@ -213,6 +213,7 @@ class Sessions:
             self.on_begin(header, again=True)
         session.publish(revival.events)
         if revival.ending is not None:
+            session.over_for_s = self._keeper.clock().since(found.last_seen)
             session.finish(revival.ending)
             return
         self._metrics.recovered.inc()
@@ -317,14 +318,14 @@ class Sessions:
             session.ready(for_speaker=False, limits=limits),
             session.ready(for_speaker=True, limits=limits, resumed=True),
             ending.reason,
-            self._clock(),
+            self._clock() - session.over_for_s,
             session.ledger(),
             session.store,
         )
         self.on_over(session.id)
         self._forget_old()
-        told = (session.id, ending.reason, session.audio_s, session.journal.last_seq)
-        log.info("session %s: ended (%s), %.1f s of audio, %d events", *told)
+        seconds, events = session.audio_s, session.journal.last_seq
+        log.info("session %s: ended (%s), %.1f s of audio, %d events", session.id, ending.reason, seconds, events)
 
     def drop_ended(self, name: str) -> None:
         """Let go of a session that is over: another daemon has it."""
@@ -365,8 +366,9 @@ class Sessions:
     def _forget_old(self) -> None:
         limits = self._config.limits
         while self._ended:
-            oldest = next(iter(self._ended.values()))
-            if len(self._ended) <= limits.ended_sessions and self._clock() - oldest.ended_s <= limits.linger_s:
+            oldest = min(self._ended.values(), key=lambda ended: ended.ended_s)
+            lingered_s = self._clock() - max(oldest.ended_s, self._began_s)  # while no daemon ran, nobody could ask
+            if len(self._ended) <= limits.ended_sessions and lingered_s <= limits.linger_s:
                 return
             del self._ended[oldest.identity.id]
             oldest.store.forget()

@@ -273,6 +273,24 @@ class Clock:
         self.now = Stamp(self.now.wall_s + seconds + jump_s, self.now.uptime_s + seconds, self.now.boot)
 
 
+async def test_of_ended_sessions_that_are_found_the_newest_are_kept(tmp_path: Path) -> None:
+    """Those that ended last stay, in whatever order they are found; time without a daemon does not count."""
+    clock = Clock()
+    async with kept_sessions(tmp_path / "a", clock=clock) as sessions:
+        opened = [sessions.open(Hello("speak", AudioFormat())) for _ in range(4)]
+        for session in reversed(opened):
+            await speak(session, cut(sound("s16le", 16_000, 1), [6400])[:2])
+            await finished(session)
+            clock.pass_s(10)
+        killed = as_killed(tmp_path / "a", tmp_path / "b")
+    clock.pass_s(86_400)
+    async with kept_sessions(killed, clock=clock, ended_sessions=2, linger_s=60) as sessions:
+        async with asyncio.timeout(HANGS_S):
+            while sessions.live:
+                await asyncio.sleep(0)
+        assert {ended.identity.id for ended in sessions.ended} == {session.id for session in opened[:2]}
+
+
 @pytest.mark.parametrize("jump_s", [0.0, -86_400.0, 3e8])
 async def test_time_without_a_daemon_is_a_gap_for_its_own_input(tmp_path: Path, jump_s: float) -> None:
     """What nobody listened to is a gap as long as it was, whatever was done to the wall clock meanwhile."""
