@@ -1,4 +1,4 @@
-"""What this machine's CPU offers to the CPU back end."""
+"""What this machine's CPU offers to the CPU back end and to the training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 INT8_DOT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})  # x86 and ARM: dot products of int8 in one step
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 MAX_WINDOWS = 4  # decoded side by side, each with key-value buffers of its own
 MAX_AUTO_THREADS = 4  # more gain little on one window and take cores from the rest of the machine
 
@@ -33,15 +34,22 @@ def cpu_generation(cpuinfo: Path = CPUINFO) -> str:
 
 def has_int8_dot(cpuinfo: Path = CPUINFO) -> bool:
     """Return whether int8 products are exact and fast here; False when the CPU does not say."""
+    return not INT8_DOT_FLAGS.isdisjoint(_flags(cpuinfo))
+
+
+def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether products of bfloat16 are fast here; elsewhere they are far slower than float32."""
+    return not BFLOAT16_FLAGS.isdisjoint(_flags(cpuinfo))
+
+
+def _flags(cpuinfo: Path) -> frozenset[str]:
+    """Return what the first core says that it can do; nothing when it does not say."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return False
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return not INT8_DOT_FLAGS.isdisjoint(value.split())
-    return False
+        return frozenset()
+    fields = ((key.strip(), value) for key, _, value in (line.partition(":") for line in lines))
+    return frozenset(next((value for key, value in fields if key in ("flags", "Features")), "").split())
 
 
 def physical_cores(cpuinfo: Path = CPUINFO) -> int:

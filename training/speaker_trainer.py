@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from amanuensis.npu.cpu_features import has_bfloat16
 from amanuensis.training.speaker_loader import Corpus, batches
 from amanuensis.training.speaker_model import Margin, Sizes, SpeakerNet
 
@@ -114,7 +115,7 @@ def _step(state: State, mel: torch.Tensor, speakers: torch.Tensor, progress: flo
     """Take one step and return its loss and the share of right answers."""
     for group in state.optimiser.param_groups:
         group["lr"] = rate_at(progress, state.steps)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         vectors = state.net(mel)
     loss, right = state.loss(vectors.float(), speakers, MARGIN * min(1.0, progress / MARGIN_FULL_AT))
     state.optimiser.zero_grad()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from amanuensis.npu.cpu_features import has_bfloat16
 from amanuensis.training.grow import start_from
 from amanuensis.training.loader import Batch, collate
 from amanuensis.training.losses import Losses, losses, weights_at
@@ -69,6 +70,7 @@ class Training:
         if settings.start:
             start_from(settings.start, self.model, vocabulary)
         self.loss = LossAlone(self.model)
+        self.precision = torch.bfloat16 if settings.device != "cpu" or has_bfloat16() else torch.float32
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.trained]
         matrices = [p for p in self.trained if p.dim() > 1]
@@ -92,10 +94,10 @@ class Training:
         return rate_at(self.progress, self.steps)
 
     def step(self, batch: Batch) -> Losses:
-        """Learn from one batch, computing in bfloat16 on master weights in float32."""
+        """Learn from one batch, computing in bfloat16, where that is fast, on master weights in float32."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
-        low = {name: p.to(torch.bfloat16) for name, p in self.loss.named_parameters()}
+        low = {name: p.to(self.precision) for name, p in self.loss.named_parameters()}
         found: Losses = functional_call(self.loss, low, (batch,))
         found.total(weights_at(self.progress)).backward()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
@@ -148,6 +150,7 @@ def run(settings: Settings) -> None:
     training.load()
     vocabulary = training.vocabulary
     batches = endless_batches(settings.work, vocabulary, lambda: training.progress, settings.seed, training.place)
+    print(f"computing in {str(training.precision).removeprefix('torch.')}", flush=True)
     log, saved_s, stop = Log(), time.monotonic(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     while training.progress < 1.0 and not stop.is_set():

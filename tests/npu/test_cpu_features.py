@@ -12,6 +12,7 @@ from amanuensis.npu.cpu_features import (
     MAX_WINDOWS,
     auto_threads,
     cpu_generation,
+    has_bfloat16,
     has_int8_dot,
     physical_cores,
     windows_at_once,
@@ -35,6 +36,14 @@ def test_vnni_is_found_in_the_flags(cpuinfo: Path, flag: str, expected: bool) ->
     """Int8 is chosen by the flags that stand for int8 dot products."""
     cpuinfo.write_text(LAPTOP.format(flag=flag))
     assert has_int8_dot(cpuinfo) is expected
+
+
+@pytest.mark.parametrize(("flag", "expected"), [("avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)])
+def test_bfloat16_is_found_in_the_flags(cpuinfo: Path, flag: str, expected: bool) -> None:
+    """The training takes bfloat16 only where products of it are an instruction."""
+    cpuinfo.write_text(LAPTOP.format(flag=flag))
+    assert has_bfloat16(cpuinfo) is expected
+    assert has_bfloat16(cpuinfo.parent / "nothing") is False
 
 
 def test_a_generation_has_family_and_model(tmp_path: Path) -> None:
