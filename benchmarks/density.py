@@ -18,7 +18,7 @@ import numpy as np
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.daemon_run import UNLIMITED, DaemonRun, running_daemon
 from amanuensis.benchmarks.latency import warm
-from amanuensis.benchmarks.live import LiveRun, Speaker, speak_together
+from amanuensis.benchmarks.live import Speaker, speak_together
 from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.sound import SAMPLE_RATE, continuous_speech
 
@@ -28,6 +28,32 @@ SETTLED = 1 / 3  # of a run: until then ticks may still adapt to the load
 MAX_LAG_MS = 3_000.0  # at P95: more is behind what people call live
 GROWTH_MS = 500.0  # by which the lag of the last third may exceed that of the middle one
 MAX_LATE_S = 0.5  # that the sender may be held back
+DECODES = "amanuensis_engine_decodes_total"
+BUSY = "amanuensis_engine_busy_seconds_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """How far all streams of a load were behind once settled, in ms."""
+
+    p50_ms: float
+    p95_ms: float
+    most_ms: float
+    growth_ms: float  # median of the last third less that of the middle one
+
+    @classmethod
+    def of(cls, lags_ms: Sequence[tuple[float, float]], seconds: float) -> Lags:
+        """Summarise lags with their times, of streams of so many seconds.
+
+        Counted until the sound ends: after that a stream catches up, or waits for its last words.
+        """
+        third_s = SETTLED * seconds
+        middle = [lag for at_s, lag in lags_ms if third_s <= at_s < 2 * third_s]
+        last = [lag for at_s, lag in lags_ms if 2 * third_s <= at_s <= seconds]
+        if not middle or not last:
+            return cls(0.0, 0.0, 0.0, 0.0)
+        p50, p95, most = np.percentile(middle + last, (50, 95, 100)).tolist()
+        return cls(round(p50, 1), round(p95, 1), round(most, 1), round(float(np.median(last) - np.median(middle)), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +63,12 @@ class Load:
     streams: int
     lag_p50_ms: float  # once settled
     lag_p95_ms: float
+    lag_most_ms: float
     growth_ms: float  # median lag of all streams in the last third less that in the middle third
     gaps_ms: float
     late_s: float
     ticks_per_s: float  # windows decoded, for each second of sound
+    window_ms: float  # that the engine worked at one of them
     cpu_s_per_s: float  # of daemon and engine, for each second of sound
     clients_s_per_s: float  # of the clients, for each second of sound
     clients_cpu: float  # of the clients, for each second
@@ -127,41 +155,29 @@ async def one_load(daemon: DaemonRun, streams: int, seconds: float) -> Load:
     speech = continuous_speech(seconds)
     places = [np.roll(speech, k * len(speech) // streams) for k in range(streams)]
     cpu_s, own_s, wall_s = daemon.cpu_s(), time.process_time(), time.perf_counter()
-    decodes = daemon.metric("amanuensis_engine_decodes_total")
+    decodes, busy_s = daemon.metric(DECODES), daemon.metric(BUSY)
     runs = await speak_together(daemon.url, [Speaker(place, PACKET_S) for place in places], SPREAD_S)
     wall_s = time.perf_counter() - wall_s
     sound_s = streams * len(speech) / SAMPLE_RATE
     cpu_s, own_s = daemon.cpu_s() - cpu_s, time.process_time() - own_s
-    decodes = daemon.metric("amanuensis_engine_decodes_total") - decodes
-    p50_ms, p95_ms, growth_ms = lags(runs, seconds)
+    decodes, busy_s = daemon.metric(DECODES) - decodes, daemon.metric(BUSY) - busy_s
+    behind = Lags.of([lag for one in runs for lag in one.lags_ms], seconds)
     return Load(
         streams=streams,
-        lag_p50_ms=p50_ms,
-        lag_p95_ms=p95_ms,
-        growth_ms=growth_ms,
+        lag_p50_ms=behind.p50_ms,
+        lag_p95_ms=behind.p95_ms,
+        lag_most_ms=behind.most_ms,
+        growth_ms=behind.growth_ms,
         gaps_ms=sum(one.gaps_ms for one in runs),
         late_s=round(max(one.late_s for one in runs), 3),
         ticks_per_s=round(decodes / sound_s, 3),
+        window_ms=round(1000 * busy_s / max(1.0, decodes), 2),
         cpu_s_per_s=round(cpu_s / sound_s, 4),
         clients_s_per_s=round(own_s / sound_s, 4),
         clients_cpu=round(own_s / wall_s, 3),
         cpu=round(cpu_s / wall_s, 3),
         load_average=round(os.getloadavg()[0], 2),
     )
-
-
-def lags(runs: Sequence[LiveRun], seconds: float) -> tuple[float, float, float]:
-    """Return P50 and P95 of the settled lags of all streams, and by how much their median grew, in ms.
-
-    Counted until the sound ends: after that a stream catches up, or waits for its last words.
-    """
-    third_s = SETTLED * seconds
-    middle = [lag for one in runs for at_s, lag in one.lags_ms if third_s <= at_s < 2 * third_s]
-    last = [lag for one in runs for at_s, lag in one.lags_ms if 2 * third_s <= at_s <= seconds]
-    if not middle or not last:
-        return 0.0, 0.0, 0.0
-    p50, p95 = np.percentile(middle + last, (50, 95)).tolist()
-    return round(p50, 1), round(p95, 1), round(float(np.median(last) - np.median(middle)), 1)
 
 
 def readable(loads: Sequence[Load], carried: int) -> list[str]:

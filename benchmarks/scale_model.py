@@ -9,146 +9,31 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
-from amanuensis.daemon.cluster.capacity import WINDOW_FRAMES
+from amanuensis.benchmarks.scale_plan import TICK_MS, TICK_S, Outcome, Plan, Service, Trouble
 from amanuensis.daemon.cluster.placement import HostView, Placement
 from amanuensis.npu.engine.schedule import Schedule, Ticket
 from amanuensis.npu.window import WindowJob
 from amanuensis.stream.pace import TickPace
 
-TICK_MS: Final = 500.0
 URGENT_S: Final = 0.1  # deadlines, as the daemon's pump sets them
-TICK_S: Final = 0.5
-FRAMES_A_SECOND: Final = 100
 SILENCE_S: Final = 0.12  # after the last word, before the text may be final
 SHORTEST_S: Final = 0.3  # of an utterance
+STATS_S: Final = 1.0  # between two looks at how far behind a session is
+EXACT: Final = 1e-6  # of a packet: sums of times are not exact
 MAX_CRASHES: Final = 2
 MAX_LOSSES: Final = 2
 SILENT_S: Final = 1.0  # two beats: from then on a host gets nothing that has another place to go
 NO_SOUND: Final = WindowJob(np.zeros((1, 1), np.float32))  # the scheduler never looks at it
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """How long one kind of node takes, as measured or modelled.
-
-    Attributes:
-        window_s: lengths of windows, ascending.
-        took_s: seconds of computing for each.
-        factors: of single windows against that, as they were seen; drawn from.
-        workers: windows at once.
-        origin: where the figures are from.
-
-    """
-
-    window_s: tuple[float, ...]
-    took_s: tuple[float, ...]
-    factors: tuple[float, ...] = (1.0,)
-    workers: int = 1
-    origin: Literal["measured", "modelled"] = "measured"
-
-    def draw(self, window_s: float, draw: random.Random) -> float:
-        """Return how long one window takes, in seconds."""
-        return float(np.interp(window_s, self.window_s, self.took_s)) * draw.choice(self.factors)
-
-    def capacity(self, share: float) -> float:
-        """Return how many streams it is taken to carry with a share of its time, as a host measures it."""
-        window_s = WINDOW_FRAMES / FRAMES_A_SECOND
-        mean = sum(self.factors) / len(self.factors)
-        return share * TICK_S * self.workers / (float(np.interp(window_s, self.window_s, self.took_s)) * mean)
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """When somebody speaks: utterances and pauses of exponential length.
-
-    Attributes:
-        utterance_s, pause_s: means.
-        longest_window_s: then the older part of the window, whose words are settled, is cut off.
-        kept_s: what is left of it.
-
-    """
-
-    utterance_s: float = 5.0
-    pause_s: float = 1.0
-    longest_window_s: float = 6.6  # with these two, windows of speech without a pause are 5 s on average, as measured
-    kept_s: float = 3.4
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What goes wrong at a time: nodes die and come back after `for_s`, or more sessions come for so long."""
-
-    at_s: float
-    kind: Literal["deaths", "spike"]
-    number: int
-    for_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is simulated.
-
-    Attributes:
-        nodes: one entry each.
-        sessions: that want to speak, from the beginning.
-        fronts: daemons that share the nodes; sessions are spread over them.
-        seconds: of simulated time; the first `settle_s` of it are not counted.
-        share: of its time that windows may take, for the capacity of a node.
-        network_s: of the way to a host and back.
-        silent_s: after which a front gives a host up.
-        look_s: between two looks at the hosts.
-        start_s: over which the sessions begin.
-
-    """
-
-    nodes: tuple[Service, ...]
-    sessions: int
-    fronts: int = 1
-    seconds: float = 60.0
-    settle_s: float = 10.0
-    share: float = 0.9
-    network_s: float = 0.002
-    silent_s: float = 5.0
-    look_s: float = 1.0
-    start_s: float = 2.0
-    speech: Speech = Speech()
-    troubles: tuple[Trouble, ...] = ()
-    seed: int = 0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of it; lags are from the end of a window's sound to its answer, in seconds.
-
-    Attributes:
-        ticks: lags of windows while somebody spoke.
-        finals: lags of the windows that end utterances.
-        refused: sessions that were not taken.
-        carried: most sessions at one time.
-        moved: windows that a host was lost with.
-        given_up: windows that were lost with too many hosts.
-        superseded: windows that a newer one made needless.
-        busy: share of the nodes' time that was computed in.
-
-    """
-
-    ticks: list[float] = field(default_factory=list)
-    finals: list[float] = field(default_factory=list)
-    refused: int = 0
-    carried: int = 0
-    moved: int = 0
-    given_up: int = 0
-    superseded: int = 0
-    busy: float = 0.0
 
 
 def simulate(plan: Plan) -> Outcome:
@@ -364,8 +249,10 @@ class _Session:
         self._pace = TickPace()
         self._away = False
         self._ends_s = self._from_s = self._heard_s = 0.0  # of the utterance; of the window; of what was sent of it
+        self._answered_s = self._began_s = world.now_s
         self._over = True  # the utterance
         front.placement.opened(self._stream)
+        world.after(STATS_S * world.draw.random(), self._look)
 
     def begin(self) -> None:
         """Begin an utterance, or leave."""
@@ -375,13 +262,35 @@ class _Session:
             world.open -= 1
             return
         self._over = False
-        self._from_s = self._heard_s = world.now_s
+        self._from_s = self._heard_s = self._answered_s = world.now_s
         self._ends_s = world.now_s + max(SHORTEST_S, world.draw.expovariate(1 / speech.utterance_s))
         self._next_tick()
         world.after(self._ends_s + SILENCE_S - world.now_s, self._finish)
 
+    def _look(self) -> None:
+        """Note how far the text is behind what has come."""
+        world = self._world
+        if not self._over and world.counts:
+            world.outcome.behind.append((world.now_s, max(0.0, self._come_s(world.now_s) - self._answered_s)))
+        if world.now_s < self._until_s:
+            world.after(STATS_S, self._look)
+
+    def _come_s(self, at_s: float) -> float:
+        """Return until when sound has come at a time."""
+        packet_s = self._world.plan.packet_s
+        if not packet_s:
+            return at_s
+        return self._began_s + packet_s * math.floor((at_s - self._began_s) / packet_s + EXACT)
+
+    def _comes_s(self, until_s: float) -> float:
+        """Return when the packet comes that has the sound until a time."""
+        packet_s = self._world.plan.packet_s
+        if not packet_s:
+            return until_s
+        return self._began_s + packet_s * math.ceil((until_s - self._began_s) / packet_s - EXACT)
+
     def _next_tick(self) -> None:
-        due_s = max(self._world.now_s, self._heard_s + self._pace.interval_ms(TICK_MS) / 1000)
+        due_s = max(self._world.now_s, self._comes_s(self._heard_s + self._pace.interval_ms(TICK_MS) / 1000))
         if due_s < self._ends_s:
             self._world.after(due_s - self._world.now_s, self._tick)
 
@@ -397,14 +306,14 @@ class _Session:
 
     def _send(self, *, urgent: bool) -> None:
         world, speech = self._world, self._world.plan.speech
-        end_s = min(world.now_s, self._ends_s)
+        end_s = self._ends_s if urgent else max(self._heard_s, self._come_s(world.now_s))
         if end_s - self._from_s > speech.longest_window_s:
             self._from_s = end_s - speech.kept_s
         self._heard_s, self._away = end_s, True
         sent_s = world.now_s
 
         def answered() -> None:
-            self._away = False
+            self._away, self._answered_s = False, end_s
             self._pace.measured(1000 * (world.now_s - sent_s))
             if world.counts:
                 (world.outcome.finals if urgent else world.outcome.ticks).append(world.now_s - end_s)

@@ -6,11 +6,9 @@ import dataclasses
 
 import pytest
 
-from amanuensis.benchmarks.density import Load, lags, modelled_streams, readable, search
-from amanuensis.benchmarks.live import LiveRun
-from amanuensis.benchmarks.measures import Take
+from amanuensis.benchmarks.density import Lags, Load, modelled_streams, readable, search
 
-GOOD = Load(8, 200.0, 400.0, 0.0, 0.0, 0.01, 2.0, 0.03, 0.005, 0.1, 0.5, 0.3)
+GOOD = Load(8, 200.0, 400.0, 500.0, 0.0, 0.0, 0.01, 2.0, 12.0, 0.03, 0.005, 0.1, 0.5, 0.3)
 
 
 async def tried(carried: int, first: int = 8, most: int = 128, step: int = 2) -> list[int]:
@@ -49,11 +47,9 @@ def test_lags_count_once_settled_and_until_the_sound_ends() -> None:
     """The first third, in which ticks adapt, and what follows the sound are left out; growth is that of the median."""
     lag_ms = [9000.0, 9000.0, 100.0, 100.0, 400.0, 400.0, 9000.0]
     steady = [0.0, 0.0, 100.0, 100.0, 100.0, 100.0]
-    runs = [
-        LiveRun(Take((), ()), [(k + 0.5, lag) for k, lag in enumerate(one)], 0.0, 0.0, 6.0) for one in (lag_ms, steady)
-    ]
-    assert lags(runs, 6.0) == (100.0, 400.0, 150.0)
-    assert lags([], 6.0) == (0.0, 0.0, 0.0)
+    lags_ms = [(k + 0.5, lag) for one in (lag_ms, steady) for k, lag in enumerate(one)]
+    assert Lags.of(lags_ms, 6.0) == Lags(p50_ms=100.0, p95_ms=400.0, most_ms=400.0, growth_ms=150.0)
+    assert Lags.of([], 6.0) == Lags(0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_lines_say_who_falls_behind() -> None:

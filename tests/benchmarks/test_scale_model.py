@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from amanuensis.benchmarks.scale_model import SILENCE_S, Plan, Service, Speech, Trouble, simulate
+from amanuensis.benchmarks.scale_model import SILENCE_S, simulate
+from amanuensis.benchmarks.scale_plan import Plan, Service, Speech, Trouble
 
 QUICK = Service((1.0, 6.0), (0.02, 0.02))
 ALONE = Plan((QUICK,), sessions=1, network_s=0.01, settle_s=0.0)
