@@ -169,6 +169,29 @@ async def test_a_kill_between_the_end_and_the_last_word_loses_nothing(tmp_path: 
     assert unfinished > 1
 
 
+async def test_an_end_whose_sound_still_waits_survives_a_kill(tmp_path: Path) -> None:
+    """What is told while sound before the end has not been heard yet does not take the end for done."""
+    data, engine, left = sound("s16le", 16_000, 1), HeldEngine(), list[Path]()
+    async with kept_sessions(tmp_path / "first", engine=engine, backlog_s=1) as sessions:
+        session = sessions.open(Hello("speak", AudioFormat()))
+        hear(session, data)
+        session.obey(Mark("last"))
+        session.obey(End())
+        session.publish = partial(publish_and_copy, session.publish, tmp_path, left)  # type: ignore[method-assign]
+        assert not session.pump.session.ended
+        engine.go.set()
+        assert session.task is not None
+        await session.task
+    for folder in left:
+        async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
+            session = only(sessions)
+            assert session.task is not None
+            await session.task
+            check(session, data, AudioFormat())
+            assert [event["id"] for event in told(session.journal.replay(0)) if event["type"] == "marked"] == ["last"]
+    assert len(left) > 1
+
+
 async def test_orders_that_wait_for_their_place_survive_kill_after_kill(tmp_path: Path) -> None:
     """While a session hears again what is kept, orders have not come to their turn; nothing told then forgets them."""
     data = sound("s16le", 16_000, 1)
