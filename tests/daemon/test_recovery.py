@@ -71,6 +71,16 @@ def check(session: LiveSession, data: bytes, fmt: AudioFormat) -> None:
     assert (totals.received, totals.unsettled, totals.gap) == (len(data) // fmt.frame_bytes, 0, 0)
 
 
+async def check_left(folder: Path, data: bytes, marks: list[str]) -> None:
+    """Assert that the session which a kill left behind ends by itself, with every word and every mark."""
+    async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
+        session = only(sessions)
+        assert session.task is not None
+        await session.task
+        check(session, data, AudioFormat())
+        assert [event["id"] for event in told(session.journal.replay(0)) if event["type"] == "marked"] == marks
+
+
 @pytest.mark.parametrize(
     ("fmt", "step"),
     [
@@ -183,12 +193,7 @@ async def test_an_end_whose_sound_still_waits_survives_a_kill(tmp_path: Path) ->
         assert session.task is not None
         await session.task
     for folder in left:
-        async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
-            session = only(sessions)
-            assert session.task is not None
-            await session.task
-            check(session, data, AudioFormat())
-            assert [event["id"] for event in told(session.journal.replay(0)) if event["type"] == "marked"] == ["last"]
+        await check_left(folder, data, ["last"])
     assert len(left) > 1
 
 
@@ -211,12 +216,7 @@ async def test_orders_that_wait_for_their_place_survive_kill_after_kill(tmp_path
             assert not session.pump.session.ended
             folder = as_killed(folder, tmp_path / f"{n + 1}")
             engine.go.set()
-    async with kept_sessions(folder) as sessions, asyncio.timeout(HANGS_S):
-        session = only(sessions)
-        assert session.task is not None
-        await session.task
-        check(session, data, AudioFormat())
-        assert [event["id"] for event in told(session.journal.replay(0)) if event["type"] == "marked"] == ["last"]
+    await check_left(folder, data, ["last"])
 
 
 async def test_a_kill_before_old_sound_is_dropped_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
