@@ -37,10 +37,12 @@ class RayCluster:
     """
 
     def __init__(self, folder: str, head_cpus: int) -> None:
+        from ray._private.utils import get_ray_address_file
         from ray.cluster_utils import Cluster
 
         os.environ |= ENVIRONMENT
         load_ray()
+        Path(get_ray_address_file(None)).parent.mkdir(exist_ok=True)  # it notes its address there in any case
         head = {"node_name": "one", "num_cpus": head_cpus, "object_store_memory": STORE_BYTES, "temp_dir": folder}
         with _variables({"PYTHONPATH": str(ROOT)}):
             self._cluster = Cluster(

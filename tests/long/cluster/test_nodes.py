@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import WindowJob
 from tests.helpers.daemon_client import check_invariants, cut, pcm, speak
 from tests.helpers.daemon_process import caption, check_whole, run_command, running_daemon, text_of
-from tests.helpers.ray_cluster import RayCluster, kill_actor, link_of, ray_cluster, until, up
+from tests.helpers.ray_cluster import ROOT, RayCluster, kill_actor, link_of, ray_cluster, until, up
 from tests.helpers.tone_engine import ToneTokenizer, say, spell
 from tests.helpers.tone_process import SLOW_LOADER
 
@@ -44,6 +45,11 @@ ANOTHER_VERSION = """\
 import importlib.metadata
 true_version = importlib.metadata.version
 importlib.metadata.version = lambda name: "0.0.1" if name == "amanuensis" else true_version(name)
+"""
+FAST_CLOCK = """\
+import time
+true_time = time.time
+time.time = lambda: true_time() + 200.0
 """
 
 
@@ -181,8 +187,7 @@ async def test_nodes_die_one_after_the_other(cluster: RayCluster, start: Starter
 async def test_another_version_is_refused_by_name(cluster: RayCluster, start: Starter, tmp_path: Path) -> None:
     """The others go on; where there are no others the front does not start, and says why."""
     (tmp_path / "sitecustomize.py").write_text(ANOTHER_VERSION)
-    root = Path(__file__).resolve().parents[3]
-    cluster.add("old", {"PYTHONPATH": f"{tmp_path}:{root}"})
+    cluster.add("old", {"PYTHONPATH": f"{tmp_path}:{ROOT}"})
     engine = await start()
     await until(lambda: "old" in {link.node.name for link in engine.hosts if link.state == "refused"})
     why = f"it runs other versions: amanuensis 0.0.1 there, {versions()['amanuensis']} here"
@@ -197,6 +202,41 @@ async def test_a_device_that_is_not_there_is_told_by_the_node(cluster: RayCluste
     cluster.add("boaster", npus=1)
     with pytest.raises(ClusterError, match=r"boaster \(npu\): device 'npu': "):
         await start_ray_engine(EngineConfig(builtin_model, "npu"), cluster.address, rules=RULES)
+
+
+async def test_where_devices_are_mixed_each_is_one_host(cluster: RayCluster, builtin_model: Path) -> None:
+    """A node whose NPU cannot be used is named; its CPU decodes beside the others."""
+    cluster.add("boaster", npus=1)
+    engine = await start_ray_engine(EngineConfig(builtin_model, "auto", 1), cluster.address, rules=RULES, capacity=1.0)
+    try:
+        await until(
+            lambda: {link.name for link in engine.hosts if link.state == "up"} == {"one (cpu)", "boaster (cpu)"}
+        )
+        await until(lambda: {link.name for link in engine.hosts if link.state == "failed"} == {"boaster (npu)"})
+        (window,) = demo_windows(Tokenizer(builtin_model), 80, slice(0, 1))
+        job = WindowJob(window.features[:, :500])
+        results = [await engine.decode(engine.open_stream(), job, 0.0) for _ in range(2)]
+        assert results[0].tokens == results[1].tokens
+        assert set(engine.stats().nodes) == {"one", "boaster"}
+        assert engine.stats().encodes == {"cpu": 2}
+    finally:
+        await engine.aclose()
+
+
+async def test_a_clock_that_is_wrong_is_told_and_costs_nothing(
+    cluster: RayCluster, start: Starter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A node 200 s in the future decodes like the others: deadlines are sent as time left."""
+    (tmp_path / "sitecustomize.py").write_text(FAST_CLOCK)
+    cluster.add("late", {"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    engine = await start()
+    await until(lambda: up(engine) == {"one", "late"})
+    await until(lambda: abs(link_of(engine, "late").skew_s - 200.0) < 5.0)
+    assert abs(link_of(engine, "one").skew_s) < 5.0
+    assert "the clock of node late is 200." in caplog.text
+    await engine._fleet.say_drained(link_of(engine, "one").node.id, drained=True)
+    await heard(engine, partial(asyncio.sleep, 0))
+    assert engine.stats().nodes["late"].encodes
 
 
 async def test_a_model_that_a_node_lacks_is_given_to_it(
