@@ -20,15 +20,20 @@ log = logging.getLogger(__name__)
 
 ACTOR: Final = "fronts"
 FOLDER: Final = "fronts"  # in the state folder of the machine where it runs
+NEWEST: Final = "amanuensis:fronts:newest"  # key of its era in the cluster's own table
 CONCURRENCY: Final = 1000  # calls that wait in it at once
 
 
 class StoreActor:
-    """`FrontStore` in a process of its own."""
+    """`FrontStore` in a process of its own. The cluster remembers which was last, on whichever machine that was."""
 
     def __init__(self, folder: str | None, max_bytes: int, times: Times) -> None:
+        from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+
         place = Path(folder).expanduser() if folder is not None else state_folder(os.environ) / FOLDER
-        self._store = FrontStore(place, times, max_bytes)
+        newest = _internal_kv_get(NEWEST) or b""
+        self._store = FrontStore(place, times, max_bytes, newest.decode())
+        _internal_kv_put(NEWEST, self._store.era)
 
     async def call(self, method: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         """Call a method of the store."""

@@ -72,8 +72,13 @@ class FrontStore:
         folder: for everything that outlives its process.
         times: how long is waited.
         max_bytes: of the files of all sessions.
+        newest: era of the store that was last, as the cluster remembers it: what another one has left in the folder is
+            out of date, and removed. Empty: nobody remembers, and what is there is taken up.
         clock: seconds.
         wall_clock: seconds since the epoch.
+
+    Attributes:
+        era: of this process of the store.
 
     """
 
@@ -82,13 +87,19 @@ class FrontStore:
         folder: Path,
         times: Times = USUAL,
         max_bytes: int = MAX_BYTES,
+        newest: str = "",
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._vault = Vault(folder, max_bytes)
         self._clock = clock
+        self.era = secrets.token_hex(8)
         index = self._vault.read_index()
+        if index is not None and newest and newest not in index["eras"]:
+            log.warning("%s: a store on another machine came after this one; what it left here is removed", folder)
+            index = None
+        self._eras = [self.era] if index is None else [newest, self.era]  # it may die before the cluster knows of it
         self._born_s: float = wall_clock() if index is None else index["born_s"]
         self._holdings = Holdings(times, clock(), is_new=wall_clock() - self._born_s < times.fill_s)
         if index is not None:
@@ -99,7 +110,6 @@ class FrontStore:
         self._rings: dict[str, Ring] = {}
         self._engines: dict[str, Mapping[str, str]] = {}
         self._changed: dict[str, asyncio.Event] = {}
-        self._era = secrets.token_hex(8)
         self._is_unsaved = False
         self._tokens: dict[str, dict[str, Any]] = {} if index is None else index["tokens"]
         self._mark_tokens()
@@ -122,7 +132,7 @@ class FrontStore:
         if wait_s and not self._holdings.wanted(front):
             await self._change(front, wait_s)
             self._holdings.beat(front, self._clock())
-        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()), self._era, self._tokens_mark)
+        return Wishes(self._holdings.wanted(front), self._holdings.orphans(self._clock()), self.era, self._tokens_mark)
 
     async def offer_tokens(self, front: str, plain: Mapping[str, Any]) -> None:
         """Keep what a front knows of its tokens, hashes only, in the place of what it knew before."""
@@ -209,7 +219,7 @@ class FrontStore:
         ring = self._rings.setdefault(session, Ring())
         ring.asked_s = self._clock()
         held = self._holdings[session]
-        return Copy(files, ring.cursor, self._era, held.ended, self._engines.get(held.owner, {}))
+        return Copy(files, ring.cursor, self.era, held.ended, self._engines.get(held.owner, {}))
 
     async def follow(self, session: str, era: str, cursor: int, wait_s: float = 0.0) -> News:
         """Return what a session has said after `cursor`, at once where it is something."""
@@ -226,7 +236,7 @@ class FrontStore:
             return News(is_gone=True)
         ring = self._rings.setdefault(session, Ring())
         ring.asked_s = self._clock()
-        said = ring.after(cursor) if era == self._era else None
+        said = ring.after(cursor) if era == self.era else None
         if said is None:
             return News(is_lost=True)
         return News(said, ring.cursor, ended=self._holdings[session].ended)
@@ -250,4 +260,5 @@ class FrontStore:
 
     def _save(self) -> None:
         self._is_unsaved = False
-        self._vault.write_index(self._holdings.to_plain() | {"born_s": self._born_s, "tokens": self._tokens})
+        own = {"born_s": self._born_s, "tokens": self._tokens, "eras": self._eras}
+        self._vault.write_index(self._holdings.to_plain() | own)

@@ -28,7 +28,7 @@ N_WORDS = 16
 FAULTS = 4
 HANG_S = 60.0  # only against hanging
 FORMAT = AudioFormat("s16le", 16_000, 1)
-KINDS = ("kill_front", "stop_front", "cut_off", "hold_answers", "kill_store", "lose_store", "cut_clients")
+KINDS = ("kill_front", "stop_front", "cut_off", "hold_answers", "kill_store", "lose_store", "move_store", "cut_clients")
 
 
 @dataclass
@@ -201,6 +201,12 @@ class Scene:
         await self._pause(0.5)
         self._depot.start()
         await asyncio.sleep(2 * QUICK.settle_s)  # until it is filled again: a front may be lost then
+
+    async def _move_store(self) -> None:
+        self._depot.move()
+        await self._pause(0.5)
+        self._depot.start()
+        await asyncio.sleep(2 * QUICK.settle_s)
 
     async def _cut_clients(self) -> None:
         self._network.cut()

@@ -42,17 +42,25 @@ class Depot:
         self.folder = folder
         self.times = times
         self.store: FrontStore | None = None
+        self._elsewhere = folder.with_name(f"{folder.name}-elsewhere")
+        self._newest = ""
         self.start()
 
     def start(self) -> None:
         """Have a store on what the last one has left."""
-        self.store = FrontStore(self.folder, self.times)
+        self.store = FrontStore(self.folder, self.times, newest=self._newest)
+        self._newest = self.store.era
 
     def kill(self) -> None:
         """Have none."""
         if self.store is not None:
             self.store.close()
         self.store = None
+
+    def move(self) -> None:
+        """Have none; the next one is at the other machine, where it may have been before."""
+        self.kill()
+        self.folder, self._elsewhere = self._elsewhere, self.folder
 
     def lose_disk(self) -> None:
         """Have none, and nothing of what it knew."""

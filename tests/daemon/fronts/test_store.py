@@ -56,6 +56,37 @@ async def test_a_session_outlives_the_process_of_the_store(tmp_path: Path, clock
     assert [answer.kind for answer in await again.write("a/1", [write(2, b"d", 3)])] == ["kept"]
 
 
+async def test_what_is_out_of_date_is_removed(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that comes back to a machine after another one was elsewhere knows nothing, and waits to be told."""
+    first = store(tmp_path / "a", clock)
+    await first.write("a/1", [write(1, b"abc")])
+    first.close()
+    second = store(tmp_path / "b", clock, newest=first.era)
+    await second.write("a/1", [write(2, b"abcdef", is_first=False)])
+    second.close()
+    clock.now_s += 1000.0
+    again = store(tmp_path / "a", clock, newest=second.era)
+    assert "a store on another machine came after this one" in caplog.text
+    assert (await again.claim("b/1", "s")).kind == "wait"
+    copy = await again.copy("s")
+    assert copy is not None
+    assert (copy.is_awaited, dict(copy.files)) == (True, {})
+    assert (await again.claim("b/1", "unheard")).kind == "wait"
+
+
+@pytest.mark.parametrize("continues", [True, False])
+async def test_a_store_that_dies_before_the_cluster_knows_of_it(tmp_path: Path, clock: Clock, continues: bool) -> None:
+    """What it took up is taken up again; what it began with nothing is begun again."""
+    first = store(tmp_path / "a", clock)
+    await first.write("a/1", [write(1, b"abc")])
+    first.close()
+    place = tmp_path / ("a" if continues else "b")
+    store(place, clock, newest=first.era).close()
+    clock.now_s += 1000.0
+    again = store(place, clock, newest=first.era)
+    assert (await again.claim("b/1", "s")).kind == ("held" if continues else "wait")
+
+
 async def test_an_epoch_that_was_given_is_known_in_the_next_process(tmp_path: Path, clock: Clock) -> None:
     """A front that lost its session stays fenced when the store is started again."""
     first = store(tmp_path, clock)
