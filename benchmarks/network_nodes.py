@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ QUIET: Final = {
 }
 HEALTH: Final = '{"health_check_initial_delay_ms":1000,"health_check_period_ms":1000,"health_check_timeout_ms":2000}'
 HEAD: Final = 254  # last number of its address
+NETWORKS: Final = 250  # at once on a machine
 Kind = Literal["namespaces", "loopback"]
 
 
@@ -72,7 +74,7 @@ class NetworkNodes:
         self.kind = kind
         self._folder = folder
         self._nodes: dict[str, NetworkNode] = {}
-        self._number = os.getpid() % 250  # of the network, so that several runs do not meet
+        self._number = _free_number() if kind == "namespaces" else os.getpid() % NETWORKS
         self._bridge = f"amn{self._number}"
         self.address = ""
 
@@ -263,10 +265,21 @@ def namespaces_work() -> bool:
     return made.returncode == 0
 
 
-def _ip(*words: str) -> None:
+def _free_number() -> int:
+    """Return a number of which no network is there, of another run or of one that was killed."""
+    there = _ip("-o", "link") + _ip("netns", "list")
+    numbers = (number % NETWORKS for number in range(os.getpid(), os.getpid() + NETWORKS))
+    for number in numbers:
+        if not re.search(rf"\bam[noi]{number}(n\d+|\b)", there):
+            return number
+    raise NodesError("too many networks of nodes are there: `ip link` and `ip netns` show them, as am...")
+
+
+def _ip(*words: str) -> str:
     made = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
     if made.returncode != 0:
         raise NodesError(f"`ip {' '.join(words)}` failed: {made.stderr.strip()}")
+    return made.stdout
 
 
 def _tree(pid: int) -> list[int]:

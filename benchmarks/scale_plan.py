@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -37,6 +37,10 @@ class Service:
     def draw(self, window_s: float, draw: random.Random) -> float:
         """Return how long one window takes, in seconds."""
         return float(np.interp(window_s, self.window_s, self.took_s)) * draw.choice(self.factors)
+
+    def slower(self, factor: float) -> Service:
+        """Return the same with every window so many times as long."""
+        return replace(self, took_s=tuple(factor * took_s for took_s in self.took_s))
 
     def capacity(self, share: float) -> float:
         """Return how many streams it is taken to carry with a share of its time, as a host measures it."""

@@ -34,6 +34,15 @@ def test_a_node_that_is_cut_off_is_noticed_late_and_one_that_is_killed_at_once()
     assert killed.most_ms < 1500.0
 
 
+def test_windows_are_also_as_long_as_they_were() -> None:
+    """A node that something else slowed down is held against one whose windows take as long."""
+    case = COMPARISON.case(1, dataclasses.replace(LOAD, streams=4, window_ms=200.0))
+    assert case.simulated.window_ms == pytest.approx(20.0, rel=0.05)
+    assert case.as_long.window_ms == pytest.approx(200.0, rel=0.05)
+    assert case.as_long.ticks_per_s < case.simulated.ticks_per_s
+    assert case.as_long.lags.p50_ms > 2 * case.simulated.lags.p50_ms
+
+
 def test_the_table_has_real_figures_before_simulated_ones() -> None:
     """One row for each load, by nodes, streams and what befell them."""
     case = COMPARISON.case(2, dataclasses.replace(LOAD, streams=4), Struck("one is killed", 30.0, 60.0, 0.1))
