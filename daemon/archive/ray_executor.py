@@ -93,7 +93,7 @@ class RayExecutor:
             batch_size=1,
             fn_kwargs={"rules": self._rules},
             num_cpus=0,
-            concurrency=READERS,
+            concurrency=min(READERS, len(groups)),  # Ray warns of more
             **_pinned(ray, data),  # the files are here
         )
         return pieces.map_batches(
