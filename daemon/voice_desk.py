@@ -107,7 +107,8 @@ class VoiceDesk:
         """
         answer = asyncio.get_running_loop().run_in_executor(self._thread, self._work, job)
         try:
-            return await asyncio.wait_for(answer, self._limit_s)
+            async with asyncio.timeout(self._limit_s):
+                return await answer
         except TimeoutError:
             raise ValueError(f"speaker model {self.embedder.name} took more than {self._limit_s:g} s") from None
 

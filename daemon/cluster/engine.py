@@ -270,7 +270,8 @@ class RayEngine:
             if self._fleet.hopeless or time.monotonic() > end_s:
                 raise ClusterError(f"no node of the cluster can be used: {self._fleet.trouble()}")
             try:
-                await asyncio.wait_for(self._fleet.change(), self._rules.look_s)
+                async with asyncio.timeout(self._rules.look_s):
+                    await self._fleet.change()
             except TimeoutError:
                 continue
         self._info = self._fleet.up()[0].info

@@ -13,7 +13,7 @@ from amanuensis.daemon.cluster.host_link import ClusterRules, HostLink
 from amanuensis.daemon.cluster.nodes import nodes, registry
 from amanuensis.daemon.cluster.placement import HostView
 from amanuensis.daemon.cluster.registry import Drains, merged
-from amanuensis.daemon.cluster.runtime import answer_of, in_short
+from amanuensis.daemon.cluster.runtime import in_short
 from amanuensis.daemon.cluster.spec import HostSpec
 
 log = logging.getLogger(__name__)
@@ -138,8 +138,8 @@ class Fleet:
             try:
                 if self._registry is None:
                     self._registry = await asyncio.to_thread(registry)
-                answer = self._registry.report.remote(self._front, self.facts(), self._drains)
-                self._hear(await asyncio.wait_for(answer_of(answer), self._rules.silent_s))
+                async with asyncio.timeout(self._rules.silent_s):
+                    self._hear(await self._registry.report.remote(self._front, self.facts(), self._drains))
             except Exception as error:
                 log.debug("the registry of the cluster does not answer: %s", error)
                 self._registry = None

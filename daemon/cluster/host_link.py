@@ -18,7 +18,7 @@ from amanuensis.daemon.cluster.answers import Refusal
 from amanuensis.daemon.cluster.model_store import pieces
 from amanuensis.daemon.cluster.nodes import Node, host_on
 from amanuensis.daemon.cluster.placement import HostView
-from amanuensis.daemon.cluster.runtime import answer_of, in_short
+from amanuensis.daemon.cluster.runtime import in_short
 from amanuensis.daemon.cluster.spec import HostSpec, differences, versions
 from amanuensis.daemon.cluster.window_pieces import apart
 from amanuensis.npu.engine.api import EngineInfo, EngineLostError
@@ -175,7 +175,8 @@ class HostLink:
             self._giving.cancel()
         if self._actor is not None and self.state != "down":
             with suppress(Exception):  # it may have gone: nothing is left to be said then
-                await asyncio.wait_for(answer_of(self._actor.leave.remote(self._front)), self._rules.beat_s)
+                async with asyncio.timeout(self._rules.beat_s):
+                    await self._actor.leave.remote(self._front)
         self._set("down", "the engine was closed")
 
     # -- how it does
@@ -324,7 +325,7 @@ class HostLink:
 
 def _asked(reference: Awaitable[Any]) -> asyncio.Future[Any]:
     """Return what a call of an actor will return; its error is nobody's once whoever asked was cancelled."""
-    question = asyncio.ensure_future(answer_of(reference))
+    question = asyncio.ensure_future(_answer_of(reference))
     question.add_done_callback(lambda it: it.cancelled() or it.exception())
     return question
 
@@ -346,3 +347,7 @@ def _forget(reference: object) -> None:
 
     with suppress(Exception):  # it may be gone
         ray.cancel(reference)
+
+
+async def _answer_of(reference: Awaitable[Any]) -> Any:
+    return await reference

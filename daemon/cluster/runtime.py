@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from amanuensis.npu.engine.api import EngineError
@@ -158,8 +158,3 @@ def shared_actor(kind: type, name: str, **options: Any) -> Any:
         max_task_retries=0,
         **options,
     )
-
-
-async def answer_of(reference: Awaitable[Any]) -> Any:
-    """Wait for what a call of an actor returns; as a coroutine, which `asyncio` can bound and cancel."""
-    return await reference

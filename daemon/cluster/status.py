@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amanuensis.daemon.cluster.nodes import Node, hosts_there, nodes, registry
-from amanuensis.daemon.cluster.runtime import ClusterError, answer_of, in_short
+from amanuensis.daemon.cluster.runtime import ClusterError, in_short
 from amanuensis.daemon.cluster.spec import differences, versions
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ async def _described(node: str, actor: Any) -> tuple[str, dict[str, Any]]:
     sent_s = time.time()
     facts: dict[str, Any]
     try:
-        facts = await asyncio.wait_for(answer_of(actor.describe.remote()), ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):
+            facts = await actor.describe.remote()
     except Exception as error:  # it hangs, has just died, or is of another version
         why = f"no answer in {ANSWER_S:g} s" if isinstance(error, TimeoutError) else in_short(error)
         facts = {"phase": "silent", "why": why}
@@ -166,7 +167,8 @@ async def _described(node: str, actor: Any) -> tuple[str, dict[str, Any]]:
 async def _registry_call(method: str, *arguments: object) -> Any:
     try:
         actor = await asyncio.to_thread(registry)
-        return await asyncio.wait_for(answer_of(getattr(actor, method).remote(*arguments)), 4 * ANSWER_S)
+        async with asyncio.timeout(4 * ANSWER_S):
+            return await getattr(actor, method).remote(*arguments)
     except Exception as error:
         why = f"no answer in {4 * ANSWER_S:g} s" if isinstance(error, TimeoutError) else in_short(error)
         raise ClusterError(f"the registry of the cluster cannot be asked ({why}); try again") from error

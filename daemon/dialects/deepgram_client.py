@@ -150,7 +150,8 @@ class DeepgramClient:
         """Wait for news; a label may settle without any."""
         holds = any(voice.holds for voice, _ in self._voices)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), LABEL_S if holds else None)
+            async with asyncio.timeout(LABEL_S if holds else None):
+                await self._news.wait()
 
     def abandon(self, code: int, reason: str) -> None:
         """Take nothing more and forget what waits."""

@@ -48,9 +48,13 @@ class ProcessSource(Source):
     async def drain(self) -> AsyncIterator[Chunk]:
         self.stop()
         with contextlib.suppress(TimeoutError):
-            while data := await asyncio.wait_for(self._read(), STOP_S):
+            while data := await self._read_soon():
                 for chunk in self._taken(data):
                     yield chunk
+
+    async def _read_soon(self) -> bytes:
+        async with asyncio.timeout(STOP_S):
+            return await self._read()
 
     def stop(self) -> None:
         """Ask the program to stop: `chunks` ends once its last sound has come."""
@@ -123,7 +127,8 @@ async def last_words(process: Process) -> str:
     """Return the last line that a program which has ended wrote to its standard error."""
     assert process.stderr is not None
     with contextlib.suppress(TimeoutError):
-        said = await asyncio.wait_for(process.stderr.read(MAX_ERROR_BYTES), STOP_S)
+        async with asyncio.timeout(STOP_S):
+            said = await process.stderr.read(MAX_ERROR_BYTES)
         lines = [" ".join(line.split()) for line in said.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1] if lines else ""
     return ""

@@ -142,7 +142,8 @@ class Child:
 
     async def _ended(self, within_s: float) -> bool:
         try:
-            await asyncio.wait_for(self._process.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
         except TimeoutError:
             return False
         return True
