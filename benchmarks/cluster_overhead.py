@@ -10,10 +10,11 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from amanuensis.benchmarks.common import Spread, header, report
+from amanuensis.benchmarks.common import header, report
+from amanuensis.benchmarks.measures import Percentiles, three
 from amanuensis.npu.calibration_sound import demo_windows
 from amanuensis.npu.engine.api import Engine, EngineConfig
 from amanuensis.npu.engine.process import start_engine
@@ -23,6 +24,7 @@ from amanuensis.npu.window import WindowJob
 
 LENGTHS_S: Final = (2.0, 6.0, 12.0)
 LIBRARIES: Final = ("ray", "numpy", "onnxruntime")
+Figures: TypeAlias = dict[str, float | int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     head = header(args.model or "default", args.threads, LIBRARIES)
-    figures = asyncio.run(measure(args))
-    lines = [
-        f"{length}  {engine:>5}: wall {spreads['wall_ms']} ms, of these on the way {spreads['way_ms']} ms"
-        for length, engines in figures.items()
-        for engine, spreads in engines.items()
-    ]
-    plain = {
-        length: {engine: {name: asdict(it) for name, it in spreads.items()} for engine, spreads in engines.items()}
-        for length, engines in figures.items()
-    }
-    report(head, plain, lines, as_json=args.json)
+    found = asyncio.run(measure(args))
+    lines = ["P50 / P95 / P99 in ms:"]
+    for length, answers in found.items():
+        lines += [f"{length}  {name:>24}: {three(figures)}" for name, figures in answers.items()]
+    report(head, {"cluster_overhead": found}, lines, as_json=args.json)
     return 0
 
 
-async def measure(args: argparse.Namespace) -> dict[str, dict[str, dict[str, Spread]]]:
-    """Return spreads by length of the window, engine and figure."""
+async def measure(args: argparse.Namespace) -> dict[str, dict[str, Figures]]:
+    """Return what was measured, by length of the window."""
     from amanuensis.daemon.cluster.engine import start_ray_engine
 
     folder = resolve(args.model)
@@ -71,25 +67,23 @@ async def measure(args: argparse.Namespace) -> dict[str, dict[str, dict[str, Spr
         try:
             (window,) = demo_windows(Tokenizer(folder), local.info.n_mels, slice(0, 1))
             jobs = {f"{s:4.1f} s": WindowJob(window.features[:, : round(100 * s)]) for s in LENGTHS_S}
-            return {
-                length: await compare({"local": local, "ray": ray}, job, args.rounds) for length, job in jobs.items()
-            }
+            return {length: summary(*await in_turn((local, ray), job, args.rounds)) for length, job in jobs.items()}
         finally:
             await ray.aclose()
     finally:
         await local.aclose()
 
 
-async def compare(engines: dict[str, Engine], job: WindowJob, rounds: int) -> dict[str, dict[str, Spread]]:
-    """Decode a window by each engine in turn, one round to warm up."""
-    streams = {name: engine.open_stream() for name, engine in engines.items()}
-    answers: dict[str, list[Answered]] = {name: [] for name in engines}
+async def in_turn(engines: tuple[Engine, Engine], job: WindowJob, rounds: int) -> tuple[list[Answered], list[Answered]]:
+    """Decode a window by each engine in turn, one round to warm up; return what each took."""
+    streams = [engine.open_stream() for engine in engines]
+    answers: tuple[list[Answered], list[Answered]] = ([], [])
     for _ in range(rounds + 1):
-        for name, engine in engines.items():
-            answers[name].append(await ask(engine, streams[name], job))
-    for name, engine in engines.items():
-        engine.close_stream(streams[name])
-    return {name: spreads(some[1:]) for name, some in answers.items()}
+        for engine, stream, own in zip(engines, streams, answers, strict=True):
+            own.append(await ask(engine, stream, job))
+    for engine, stream in zip(engines, streams, strict=True):
+        engine.close_stream(stream)
+    return answers[0][1:], answers[1][1:]
 
 
 async def ask(engine: Engine, stream: int, job: WindowJob) -> Answered:
@@ -100,6 +94,13 @@ async def ask(engine: Engine, stream: int, job: WindowJob) -> Answered:
     return Answered(wall_ms, wall_ms - result.encode_ms - result.decode_ms)
 
 
-def spreads(answers: Sequence[Answered]) -> dict[str, Spread]:
-    """Return both figures of some answers."""
-    return {name: Spread.of([asdict(answer)[name] for answer in answers]) for name in ("wall_ms", "way_ms")}
+def summary(local: Sequence[Answered], ray: Sequence[Answered]) -> dict[str, Figures]:
+    """Return the figures of two engines that answered in turn, and what the second added in each round."""
+    values = {
+        "local, in all": [it.wall_ms for it in local],
+        "local, on the way": [it.way_ms for it in local],
+        "through Ray, in all": [it.wall_ms for it in ray],
+        "through Ray, on the way": [it.way_ms for it in ray],
+        "added on the way": [there.way_ms - here.way_ms for here, there in zip(local, ray, strict=True)],
+    }
+    return {name: Percentiles.of(some).figures() for name, some in values.items()}
