@@ -12,7 +12,7 @@ from amanuensis.benchmarks.scale_plan import Service
 
 QUICK = Service((1.0, 6.0), (0.02, 0.02))
 COMPARISON = Comparison(QUICK, way_s=0.01, seconds=60.0)
-LOAD = Load(1, 270.0, 500.0, 500.0, 0.0, 0.0, 0.01, 2.0, 20.0, 0.03, 0.005, 0.1, 0.5, 0.3)
+LOAD = Load(1, 270.0, 500.0, 500.0, 0.0, 0.0, 0.01, 0.5, 2.0, 20.0, 0.03, 0.005, 0.1, 0.5, 0.3)
 
 
 def test_a_stream_alone_is_between_one_answer_and_the_next_tick_behind() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from amanuensis.benchmarks.density import Lags, Load, modelled_streams, readable, search
 
-GOOD = Load(8, 200.0, 400.0, 500.0, 0.0, 0.0, 0.01, 2.0, 12.0, 0.03, 0.005, 0.1, 0.5, 0.3)
+GOOD = Load(8, 200.0, 400.0, 500.0, 0.0, 0.0, 0.01, 0.5, 2.0, 12.0, 0.03, 0.005, 0.1, 0.5, 0.3)
 
 
 async def tried(carried: int, first: int = 8, most: int = 128, step: int = 2) -> list[int]:
@@ -36,7 +36,9 @@ async def test_the_search_stops_at_the_most_that_was_allowed() -> None:
     assert await tried(1000, most=20) == [8, 16, 20]
 
 
-@pytest.mark.parametrize("wrong", [{"gaps_ms": 20.0}, {"late_s": 0.6}, {"lag_p95_ms": 3500.0}, {"growth_ms": 600.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"gaps_ms": 20.0}, {"late_s": 0.6}, {"lag_p95_ms": 3500.0}, {"growth_ms": 600.0}, {"wait_s": 6.0}]
+)
 def test_dropped_late_lagging_or_growing_streams_do_not_keep_up(wrong: dict[str, float]) -> None:
     """Each part of the criterion alone is enough to fail."""
     assert GOOD.keeps_up
