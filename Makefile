@@ -10,7 +10,7 @@ export PYTHON
 help:
 	@echo 'make setup      the runtime in .venv'
 	@echo 'make run        live captions of a bundled conversation'
-	@echo 'make test       the tests, with branch coverage'
+	@echo 'make test       the tests; COVERAGE=1: and their branch coverage'
 	@echo 'make guard      counts of work against those accepted; ARGS=--accept accepts'
 	@echo 'make lint       style and types'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
