@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from amanuensis.benchmarks.cluster_overhead import ask
 from amanuensis.benchmarks.common import header, report
 from amanuensis.benchmarks.model_choice import add_model_arguments, chosen_model
 from amanuensis.benchmarks.scale_model import simulate
@@ -109,9 +110,9 @@ async def timed(engine: Engine, folder: Path) -> tuple[Service, float]:
         ways: list[float] = []
         for _ in range(1 + ROUNDS):
             for length_s, job in jobs.items():
-                answers = await asyncio.gather(*(_answered(engine, stream, job) for stream in streams))
-                times[length_s] += [took_s for took_s, _ in answers]
-                ways += [way_s for _, way_s in answers]
+                answers = await asyncio.gather(*(ask(engine, stream, job) for stream in streams))
+                times[length_s] += [(it.wall_ms - it.way_ms) / 1000 for it in answers]
+                ways += [it.way_ms / 1000 for it in answers]
     finally:
         for stream in streams:
             engine.close_stream(stream)
@@ -119,14 +120,6 @@ async def timed(engine: Engine, folder: Path) -> tuple[Service, float]:
     medians = {length_s: statistics.median(all_s) for length_s, all_s in warm.items()}
     factors = [took_s / medians[length_s] for length_s, all_s in warm.items() for took_s in all_s]
     return Service(tuple(medians), tuple(medians.values()), tuple(factors), workers), statistics.median(ways)
-
-
-async def _answered(engine: Engine, stream: int, job: WindowJob) -> tuple[float, float]:
-    """Decode a window; return the seconds that the engine worked, and those of the way."""
-    start_s = time.monotonic()
-    result = await engine.decode(stream, job, start_s)
-    took_s = (result.encode_ms + result.decode_ms) / 1000
-    return took_s, time.monotonic() - start_s - took_s
 
 
 def plans(service: Service, n: int, args: argparse.Namespace) -> dict[str, Plan]:

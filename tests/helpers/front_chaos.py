@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,16 +197,16 @@ class Scene:
         self._depot.start()
 
     async def _lose_store(self) -> None:
-        self._depot.lose_disk()
+        await self._another_store(self._depot.lose_disk)
+
+    async def _move_store(self) -> None:
+        await self._another_store(self._depot.move)
+
+    async def _another_store(self, end: Callable[[], None]) -> None:
+        end()
         await self._pause(0.5)
         self._depot.start()
         await asyncio.sleep(2 * QUICK.settle_s)  # until it is filled again: a front may be lost then
-
-    async def _move_store(self) -> None:
-        self._depot.move()
-        await self._pause(0.5)
-        self._depot.start()
-        await asyncio.sleep(2 * QUICK.settle_s)
 
     async def _cut_clients(self) -> None:
         self._network.cut()
