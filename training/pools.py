@@ -42,7 +42,7 @@ class Place:
 
 
 def endless_batches(
-    work: Path, vocabulary: Vocabulary, progress: Callable[[], float], seed: int, place: Place
+    work: Path, vocabulary: Vocabulary, progress: Callable[[], float], seed: int, place: Place, *, grown: bool = False
 ) -> Iterator[tuple[list[Window], Place]]:
     """Yield batches of similar length from `place` on, each with the place after it.
 
@@ -54,7 +54,7 @@ def endless_batches(
         rng = np.random.default_rng((seed, number))
         at = place if number == place.pool and place.batches else Place(number, 0, progress(), stock.on_disk())
         stock.take(at.shards)
-        stage = stage_at(at.progress)
+        stage = stage_at(at.progress, grown=grown)
         pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
         batches = list(_batches(pool, stage.batch_s))
         order = rng.permutation(len(batches))

@@ -20,6 +20,7 @@ FLAT_UNTIL = 0.4  # of the main pass; then the learning rate falls to 0 along a 
 FINISHING_RATE = 2.5e-4  # at once, the optimiser being warm; it falls to 0 as the square of the time left
 AVERAGE_DECAY = 0.99
 FINISHING_AVERAGE_DECAY = 0.96  # so that the average forgets the main pass in the little time left
+_ALL_ELSE = 0.75  # of the main pass: from here on the curriculum stays
 FINISHING_RECIPE = Recipe(
     augmentation=0.3,
     joined=0.25,
@@ -43,24 +44,29 @@ class Stage:
     batch_s: float  # seconds of sound in a batch
 
 
-def stage_at(progress: float) -> Stage:
-    """Return the curriculum at `progress`: single sentences until attention follows them, then all else."""
+def stage_at(progress: float, *, grown: bool = False) -> Stage:
+    """Return the curriculum at `progress`: single sentences until attention follows them, then all else.
+
+    A model that was `grown` from an earlier one follows them from the start.
+    """
     if progress >= FINISHING_FROM:
         return Stage(FINISHING_RECIPE, narrow=0.45, batch_s=56)
     main = progress / FINISHING_FROM
+    if grown:
+        main = max(main, _ALL_ELSE)
     heard = float(np.clip(main / 0.5, 0, 1))
-    grown = float(np.clip((main - 0.45) / 0.3, 0, 1))
+    long = float(np.clip((main - 0.45) / (_ALL_ELSE - 0.45), 0, 1))
     recipe = Recipe(
         augmentation=0.35 if main > 0.92 else 0.1 + 0.4 * heard,
-        joined=0.04 + 0.3 * grown,
-        longest_s=8 + 10 * grown,
-        padded_full=0.01 * grown,
-        cut=0.04 + 0.08 * grown,
+        joined=0.04 + 0.3 * long,
+        longest_s=8 + 10 * long,
+        padded_full=0.01 * long,
+        cut=0.04 + 0.08 * long,
         tight=0.12,
         excerpt=0.1 + 0.04 * heard,
         narrow_band=0.2,
-        prompted=0.08 + 0.1 * grown,
-        timed=0.1 + 0.12 * grown,
+        prompted=0.08 + 0.1 * long,
+        timed=0.1 + 0.12 * long,
     )
     return Stage(recipe, narrow=0.45 - 0.15 * heard, batch_s=36 + 20 * heard)
 

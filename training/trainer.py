@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import resource
 import signal
 import threading
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from amanuensis.npu.cpu_features import has_bfloat16
 from amanuensis.training.grow import start_from
@@ -20,12 +20,14 @@ from amanuensis.training.loader import Batch, collate
 from amanuensis.training.losses import Losses, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
 from amanuensis.training.pools import Place, endless_batches
-from amanuensis.training.schedule import PEAK_RATE, average_decay_at, rate_at
+from amanuensis.training.schedule import average_decay_at, rate_at
 from amanuensis.training.tokenizer import Vocabulary
 
 AVERAGE_EVERY = 5  # steps
 SAVE_EVERY_S = 60.0
 LOG_EVERY = 100  # steps
+WEIGHT_DECAY = 0.05
+MUON_RATE = 1.4  # of the learning rate, for the matrices that Muon moves
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,6 @@ class Settings:
         return min(LOG_EVERY, -(-self.steps // 10)) if self.steps else LOG_EVERY
 
 
-class LossAlone(nn.Module):
-    """The model and its losses as one function of a batch, so that weights of another type can be put in."""
-
-    def __init__(self, model: Whisper) -> None:
-        super().__init__()
-        self.whisper = model
-
-    def forward(self, batch: Batch) -> Losses:
-        """Return the losses of a batch."""
-        return losses(self.whisper, batch)
-
-
 class Training:
     """Model, its moving average, optimiser, clock and place in the data: all that a checkpoint holds."""
 
@@ -69,14 +59,13 @@ class Training:
         self.model = Whisper(Dimensions(vocabulary.size, vocabulary.end)).to(settings.device)
         if settings.start:
             start_from(settings.start, self.model, vocabulary)
-        self.loss = LossAlone(self.model)
         self.precision = torch.bfloat16 if settings.device != "cpu" or has_bfloat16() else torch.float32
-        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.computing = copy.deepcopy(self.model).to(self.precision)  # what the batches go through
+        self.trained = trainable(self.model)  # the master weights, float32
+        for p in self.trained:
+            p.grad = torch.zeros_like(p)
         self.average = [p.detach().clone() for p in self.trained]
-        matrices = [p for p in self.trained if p.dim() > 1]
-        others = [p for p in self.trained if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
+        self.optimisers = optimisers(self.model)
         self.steps, self.elapsed_s, self.heard_s = 0, 0.0, 0.0
         self.place = Place()
         self.path = settings.work / "checkpoint.pt"
@@ -95,14 +84,17 @@ class Training:
 
     def step(self, batch: Batch) -> Losses:
         """Learn from one batch, computing in bfloat16, where that is fast, on master weights in float32."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        low = {name: p.to(self.precision) for name, p in self.loss.named_parameters()}
-        found: Losses = functional_call(self.loss, low, (batch,))
+        computing = trainable(self.computing)
+        found = losses(self.computing, batch)
         found.total(weights_at(self.progress)).backward()
+        torch._foreach_copy_([p.grad for p in self.trained], [p.grad for p in computing])
+        self.computing.zero_grad()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate() * group["rate"]
+            optimiser.step()
+        self.refresh()
         self.steps += 1
         self.heard_s += batch.seconds
         if self.steps % AVERAGE_EVERY == 0:
@@ -110,12 +102,17 @@ class Training:
             torch._foreach_lerp_(self.average, [p.detach() for p in self.trained], 1 - decay)
         return found
 
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Round the master weights to what the batches go through."""
+        torch._foreach_copy_(trainable(self.computing), self.trained)
+
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {
             "model": self.model.state_dict(),
             "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "counts": (self.steps, self.elapsed_s, self.heard_s),
             "place": asdict(self.place),
         }
@@ -130,9 +127,34 @@ class Training:
         state = torch.load(self.path, map_location=self.settings.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        self.refresh()
         self.steps, self.elapsed_s, self.heard_s = state["counts"]
         self.place = Place(**state["place"])
+
+
+def trainable(model: Whisper) -> list[nn.Parameter]:
+    """Return what is learnt: all but the encoder's positions."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def optimisers(model: Whisper) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the layers, and AdamW for embeddings, convolutions, heads, norms and biases.
+
+    Source of the scale that lets both share a learning rate: Liu et al., "Muon is scalable for LLM training", 2025.
+    """
+    hidden = [p for name, p in model.named_parameters() if ".layers." in name and p.dim() == 2]
+    taken = {id(p) for p in hidden}
+    others = [p for p in trainable(model) if id(p) not in taken]
+    wide, narrow = ([p for p in others if p.dim() > 1], [p for p in others if p.dim() <= 1])
+    muon = torch.optim.Muon(hidden, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    groups = [{"params": wide, "weight_decay": WEIGHT_DECAY}, {"params": narrow, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    for optimiser, rate in ((muon, MUON_RATE), (adam, 1.0)):
+        for group in optimiser.param_groups:
+            group["rate"] = rate
+    return [muon, adam]
 
 
 def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
@@ -149,7 +171,14 @@ def run(settings: Settings) -> None:
     training = Training(settings)
     training.load()
     vocabulary = training.vocabulary
-    batches = endless_batches(settings.work, vocabulary, lambda: training.progress, settings.seed, training.place)
+    batches = endless_batches(
+        settings.work,
+        vocabulary,
+        lambda: training.progress,
+        settings.seed,
+        training.place,
+        grown=settings.start is not None,
+    )
     print(f"computing in {str(training.precision).removeprefix('torch.')}", flush=True)
     log, saved_s, stop = Log(), time.monotonic(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -25,6 +25,7 @@ MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
 _DYNAMICS_FRAMES = 60  # between independent changes of loudness
 _NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
+_BITS = np.float32(np.log2(10))  # float32, so that nothing is computed in float64
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,15 @@ def silence(n_frames: int) -> Float32:
 
 def join(parts: list[tuple[Features, str]], gaps: list[int], before: list[str]) -> Sound:
     """Return the sentences one after the other, `gaps[i]` frames (even) before sentence i and the last at the end."""
-    mels, phones, words, at = [silence(gaps[0])], [np.zeros(gaps[0] // 2, np.uint8)], [], gaps[0]
+    quiet = np.full((max(gaps), N_MELS), SILENCE, np.float16)
+    mels, phones, words, at = [quiet[: gaps[0]]], [np.zeros(gaps[0] // 2, np.uint8)], [], gaps[0]
     for (part, text), gap in zip(parts, gaps[1:], strict=True):
-        mels += [part.mel.astype(np.float32), silence(gap)]
+        mels += [part.mel, quiet[:gap]]
         phones += [part.phones, np.zeros(gap // 2, np.uint8)]
         for i, (word, start, end) in enumerate(zip(text.split(), part.word_starts, part.word_ends, strict=True)):
             words.append(Word(word, at + start, at + end, first=i == 0))
         at += len(part.mel) + gap
-    return Sound(np.concatenate(mels), np.concatenate(phones), words, before)
+    return Sound(np.concatenate(mels).astype(np.float32), np.concatenate(phones), words, before)
 
 
 def cut(sound: Sound, start: int, end: int) -> Sound:
@@ -128,7 +130,7 @@ def interrupt(sound: Sound, noise: Float32, level: float) -> Sound:
 
 def _power(mel: Float32) -> float:
     """Return log10 of the mean power."""
-    return float(np.log10(np.mean(10.0**mel) + 1e-10))
+    return float(np.log10(np.mean(np.exp2(mel * _BITS)) + 1e-10))
 
 
 def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.Generator) -> Float32:
@@ -149,22 +151,21 @@ def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.
     if rng.random() < amount:
         knots = rng.normal(0, 0.3 * amount, 2 + len(mel) // _DYNAMICS_FRAMES)
         louder = np.interp(np.arange(len(mel)), np.linspace(0, len(mel), len(knots)), knots)
-        mel = np.asarray(mel + louder[:, None], np.float32)
+        mel = mel + louder.astype(np.float32)[:, None]
     if noise is not None:
         snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
-        mixed = noise + (_power(mel) - _power(noise) - snr_db / 10)
-        nats = np.logaddexp(mel * np.log(10), mixed * np.log(10))
-        mel = np.asarray(nats / np.log(10), np.float32)
+        mixed = noise + np.float32(_power(mel) - _power(noise) - snr_db / 10)
+        mel = np.logaddexp2(mel * _BITS, mixed * _BITS) / _BITS
     if rng.random() < 0.7 * amount:
         points = rng.normal(0, 5.0 * amount, 6) / 10
         tilt = np.interp(np.arange(N_MELS), np.linspace(0, N_MELS - 1, 6), points)
-        mel = np.asarray(mel + tilt, np.float32)
+        mel = mel + tilt.astype(np.float32)
     if rng.random() < recipe.narrow_band:
         bands, top = np.arange(N_MELS), rng.integers(54, 76)
         bottom = rng.integers(0, 9) if rng.random() < 0.5 else 0
         lost = np.clip((bands - top) * 0.8, 0, 5) + np.clip((bottom - bands) * 0.4, 0, 3)
-        mel = np.asarray(mel - lost, np.float32)
-    gain = rng.uniform(-2.2, 0.8)  # log10 of power, around -20 dBFS
+        mel = mel - lost.astype(np.float32)
+    gain = np.float32(rng.uniform(-2.2, 0.8))  # log10 of power, around -20 dBFS
     return np.asarray(np.maximum(mel + gain, SILENCE), np.float32)
 
 
@@ -178,13 +179,14 @@ def warp(mel: Float32, factor: float) -> Float32:
 
 def reverberate(mel: Float32, t60_s: float, level_db: float) -> Float32:
     """Return log10 mel energies in a room whose tail decays by 60 dB in `t60_s`, `level_db` beside the direct sound."""
-    power = 10.0**mel
+    power = np.exp2(mel * _BITS)
     n = len(mel)
     tail = 10.0 ** (-6 * np.arange(1, n + 1) / (t60_s * FRAMES_PER_S))
     tail *= 10 ** (level_db / 10) / tail.sum()
-    size = 2 * n
-    late = np.fft.irfft(np.fft.rfft(power, size, axis=0) * np.fft.rfft(tail, size)[:, None], size, axis=0)[:n]
-    return np.asarray(np.log10(power + np.maximum(late, 0)), np.float32)
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(power, size, axis=0) * np.fft.rfft(tail.astype(np.float32), size)[:, None]
+    late = np.fft.irfft(spectrum, size, axis=0)[:n]
+    return np.asarray(np.log2(power + np.maximum(late, 0)) / _BITS, np.float32)
 
 
 def mask(mel: Float32, amount: float, rng: np.random.Generator) -> Float32:

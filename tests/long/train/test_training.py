@@ -82,6 +82,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     shutil.copytree(trained[0], work, ignore=shutil.ignore_patterns("checkpoint.pt", "test"))
     with subprocess.Popen(command("train", work, "--steps", str(STEPS)), stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
+        assert run.stdout.readline().startswith("computing in ")
         for _ in range(3):
             assert _LINE.search(run.stdout.readline())
         run.terminate()
@@ -90,7 +91,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     assert 30 <= steps < STEPS
     done("train", work, "--steps", str(STEPS))
     resumed, whole = checkpoint(work), checkpoint(trained[0])
-    for part in ("model", "average", "optimiser", "place"):
+    for part in ("model", "average", "optimisers", "place"):
         assert same(resumed[part], whole[part]), part
     (steps, _, heard_s), (expected_steps, _, expected_heard_s) = resumed["counts"], whole["counts"]
     assert (steps, heard_s) == (expected_steps, expected_heard_s)
