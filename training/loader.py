@@ -10,11 +10,9 @@ from torch import Tensor
 
 from amanuensis.training.shards import FRAMES_PER_S
 from amanuensis.training.tokenizer import Vocabulary
-from amanuensis.training.windows import FRAMES_PER_POSITION, IGNORED, MAX_WINDOW_FRAMES, Window
+from amanuensis.training.windows import FRAMES_PER_POSITION, IGNORED, Window
 
-# Sizes are multiples of these: kernels are built anew for each size, which takes as long as a step.
-_FRAMES = 32
-_TOKENS = 8
+_TOKENS = 8  # lengths are multiples of it, as those of the windows are of theirs
 
 
 @dataclass(frozen=True)
@@ -31,14 +29,10 @@ class Batch:
     seconds: float
 
 
-def _up(n: int, step: int) -> int:
-    return -(-n // step) * step
-
-
 def collate(windows: list[Window], vocabulary: Vocabulary) -> Batch:
     """Return the windows as one batch, padded with what digital silence becomes in each window."""
-    b, n_frames = len(windows), min(_up(max(len(w.mel) for w in windows), _FRAMES), MAX_WINDOW_FRAMES)
-    n = _up(max(len(w.tokens) for w in windows), _TOKENS)
+    b, n_frames = len(windows), max(len(w.mel) for w in windows)
+    n = -(-max(len(w.tokens) for w in windows) // _TOKENS) * _TOKENS
     mel = np.empty((b, n_frames, windows[0].mel.shape[1]), np.float32)
     phones = np.zeros((b, n_frames // FRAMES_PER_POSITION), np.int64)
     tokens = np.full((b, n), vocabulary.end)

@@ -18,7 +18,9 @@ from amanuensis.training.windows import (
     Recipe,
     Sound,
     Window,
+    batch_frames,
     cut,
+    delayed,
     excerpt,
     finish,
     interrupt,
@@ -29,6 +31,7 @@ from amanuensis.training.windows import (
 _POOL = 96  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
 _SHORTEST_EXCERPT = 20  # frames
+_DELAYED = 0.7  # of windows are brought to the length of a batch by silence before the words
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Gene
         return _empty(stock, vocabulary, recipe, rng)
     domain = "narrow" if rng.random() < stage.narrow else "general"
     sound = _joined(stock, recipe, domain, rng)
-    sound = _shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng)
+    sound = fitted(_shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng), rng)
     if rng.random() < recipe.interrupted:
         sound = interrupt(sound, stock.noise(len(sound.mel), babble=False, rng=rng), float(rng.uniform(-2, 0.3)))
     noise = (
@@ -167,9 +170,18 @@ def _padded(sound: Sound, n_frames: int) -> Sound:
     return replace(sound, mel=np.concatenate([sound.mel, silence(more)]), phones=phones)
 
 
+def fitted(sound: Sound, rng: np.random.Generator) -> Sound:
+    """Return the sound with a length that batches have, by silence before or after it.
+
+    Where all of it stood after the words, the model would never hear a window that ends with its last word.
+    """
+    more = batch_frames(len(sound.mel)) - len(sound.mel)
+    return delayed(sound, more) if rng.random() < _DELAYED else _padded(sound, len(sound.mel) + more)
+
+
 def _empty(stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
     """Return a window without speech: silence, faint noise, or noise and music as loud as speech."""
-    n_frames = 2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500))
+    n_frames = batch_frames(2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500)))
     mel = silence(n_frames)
     kind = rng.random()
     if kind > 0.1:

@@ -22,6 +22,7 @@ FRAMES_PER_POSITION = 2  # mel frames of one encoder position
 IGNORED = -100  # label without a loss
 MAX_PROMPT_TOKENS = 32
 MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
+_FRAMES_OF_BATCHES = 32  # lengths are multiples of it: kernels are built anew for each, which takes as long as a step
 _DYNAMICS_FRAMES = 60  # between independent changes of loudness
 _NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
@@ -116,6 +117,18 @@ def excerpt(sound: Sound, first: int, last: int, lead: int, tail: int) -> Sound:
     start = max(0, sound.words[first].start - lead) // 2 * 2
     end = min(len(sound.mel), (sound.words[last].end + tail + 1) // 2 * 2)
     return cut(sound, start, end)
+
+
+def delayed(sound: Sound, n_frames: int) -> Sound:
+    """Return the sound after `n_frames` (even) of digital silence."""
+    phones = np.concatenate([np.zeros(n_frames // 2, np.uint8), sound.phones])
+    words = [replace(word, start=word.start + n_frames, end=word.end + n_frames) for word in sound.words]
+    return replace(sound, mel=np.concatenate([silence(n_frames), sound.mel]), phones=phones, words=words)
+
+
+def batch_frames(n_frames: int) -> int:
+    """Return the shortest length of batches, in frames, that holds `n_frames`, which are 30 s at most."""
+    return min(MAX_WINDOW_FRAMES, -(-n_frames // _FRAMES_OF_BATCHES) * _FRAMES_OF_BATCHES)
 
 
 def interrupt(sound: Sound, noise: Float32, level: float) -> Sound:

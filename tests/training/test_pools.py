@@ -11,7 +11,7 @@ from amanuensis.training.pools import Place, Stock, endless_batches
 from amanuensis.training.schedule import stage_at
 from amanuensis.training.shards import FRAMES_PER_S, Features, ShardWriter
 from amanuensis.training.tokenizer import Vocabulary
-from amanuensis.training.windows import Window
+from amanuensis.training.windows import SILENCE, Sound, Window, Word, batch_frames, delayed
 
 Batches = Iterator[tuple[list[Window], Place]]
 BEGINNING = Place()
@@ -94,6 +94,27 @@ def test_batches_hold_no_more_than_the_curriculum_has(work: Path, vocabulary: Vo
     limit = stage_at(0.6).batch_s * FRAMES_PER_S
     for windows, _ in islice(stream(work, vocabulary), 20):
         assert len(windows) == 1 or len(windows) * max(len(w.mel) for w in windows) <= limit
+
+
+def test_windows_have_lengths_of_batches_and_many_end_with_their_last_word(work: Path, vocabulary: Vocabulary) -> None:
+    """Kernels are built for few lengths; a model that always heard silence after a sentence would not know its end."""
+    windows = [window for batch, _ in islice(stream(work, vocabulary), 40) for window in batch]
+    assert all(len(w.mel) == batch_frames(len(w.mel)) for w in windows)
+    spoken = [w for w in windows if w.text_tokens]
+    ending = [w for w in spoken if w.phones[-1]]
+    assert 0.2 < len(ending) / len(spoken) < 0.8
+
+
+def test_silence_before_a_sound_moves_all_that_is_in_it() -> None:
+    """Words and phones keep their sound."""
+    mel = np.arange(200, dtype=np.float32)[:, None].repeat(80, axis=1)
+    sound = Sound(mel, np.arange(100, dtype=np.uint8), [Word("off", 40, 60, first=True)], [])
+    later = delayed(sound, 24)
+    (word,) = later.words
+    assert (word.start, word.end) == (64, 84)
+    assert later.mel[word.start, 0] == 40
+    assert later.phones[word.start // 2] == 20
+    assert (later.mel[:24] == SILENCE).all()
 
 
 def test_a_shard_without_its_index_is_not_there_yet(work: Path) -> None:
