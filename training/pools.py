@@ -111,7 +111,7 @@ def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Gene
         return _empty(stock, vocabulary, recipe, rng)
     domain = "narrow" if rng.random() < stage.narrow else "general"
     sound = _joined(stock, recipe, domain, rng)
-    sound = fitted(_shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng), rng)
+    sound = _fitted(_shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng), rng)
     if rng.random() < recipe.interrupted:
         sound = interrupt(sound, stock.noise(len(sound.mel), babble=False, rng=rng), float(rng.uniform(-2, 0.3)))
     noise = (
@@ -170,13 +170,13 @@ def _padded(sound: Sound, n_frames: int) -> Sound:
     return replace(sound, mel=np.concatenate([sound.mel, silence(more)]), phones=phones)
 
 
-def fitted(sound: Sound, rng: np.random.Generator) -> Sound:
+def _fitted(sound: Sound, rng: np.random.Generator) -> Sound:
     """Return the sound with a length that batches have, by silence before or after it.
 
     Where all of it stood after the words, the model would never hear a window that ends with its last word.
     """
-    more = batch_frames(len(sound.mel)) - len(sound.mel)
-    return delayed(sound, more) if rng.random() < _DELAYED else _padded(sound, len(sound.mel) + more)
+    n_frames = batch_frames(len(sound.mel))
+    return delayed(sound, n_frames - len(sound.mel)) if rng.random() < _DELAYED else _padded(sound, n_frames)
 
 
 def _empty(stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
