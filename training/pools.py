@@ -28,7 +28,7 @@ from amanuensis.training.windows import (
     silence,
 )
 
-_POOL = 96  # windows sorted by length together
+_POOL = 192  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
 _SHORTEST_EXCERPT = 20  # frames
 _DELAYED = 0.7  # of windows are brought to the length of a batch by silence before the words
@@ -58,8 +58,11 @@ def endless_batches(
         at = place if number == place.pool and place.batches else Place(number, 0, progress(), stock.on_disk())
         stock.take(at.shards)
         stage = stage_at(at.progress, grown=grown)
-        pool = sorted((draw(stock, vocabulary, stage, rng) for _ in range(_POOL)), key=lambda w: len(w.mel))
-        batches = list(_batches(pool, stage.batch_s))
+        pool = sorted((draw(stock, stage, rng) for _ in range(_POOL)), key=lambda sound: -len(sound.mel))
+        batches = [
+            [_window(_fitted(sound, n_frames, rng), stock, vocabulary, stage.recipe, rng) for sound in sounds]
+            for n_frames, sounds in _batches(pool, stage.batch_s)
+        ]
         order = rng.permutation(len(batches))
         for done in range(at.batches, len(batches)):
             yield batches[order[done]], replace(at, batches=done + 1)
@@ -104,19 +107,22 @@ class Stock:
         return np.tile(clip, (n_frames // len(clip) + 1, 1))[:n_frames]
 
 
-def draw(stock: Stock, vocabulary: Vocabulary, stage: Stage, rng: np.random.Generator) -> Window:
-    """Return one random training window."""
+def draw(stock: Stock, stage: Stage, rng: np.random.Generator) -> Sound:
+    """Return the sound of one random training window."""
     recipe = stage.recipe
     if rng.random() < recipe.empty:
-        return _empty(stock, vocabulary, recipe, rng)
+        return _empty(stock, rng)
     domain = "narrow" if rng.random() < stage.narrow else "general"
     sound = _joined(stock, recipe, domain, rng)
-    sound = _fitted(_shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng), rng)
+    return _shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng)
+
+
+def _window(sound: Sound, stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
+    """Return the window of a sound that has its length."""
+    n_frames = len(sound.mel)
     if rng.random() < recipe.interrupted:
-        sound = interrupt(sound, stock.noise(len(sound.mel), babble=False, rng=rng), float(rng.uniform(-2, 0.3)))
-    noise = (
-        stock.noise(len(sound.mel), babble=True, rng=rng) if rng.random() < 0.2 + 0.5 * recipe.augmentation else None
-    )
+        sound = interrupt(sound, stock.noise(n_frames, babble=False, rng=rng), float(rng.uniform(-2, 0.3)))
+    noise = stock.noise(n_frames, babble=True, rng=rng) if rng.random() < 0.2 + 0.5 * recipe.augmentation else None
     return finish(sound, vocabulary, recipe, noise, rng)
 
 
@@ -170,33 +176,34 @@ def _padded(sound: Sound, n_frames: int) -> Sound:
     return replace(sound, mel=np.concatenate([sound.mel, silence(more)]), phones=phones)
 
 
-def _fitted(sound: Sound, rng: np.random.Generator) -> Sound:
-    """Return the sound with a length that batches have, by silence before or after it.
+def _fitted(sound: Sound, n_frames: int, rng: np.random.Generator) -> Sound:
+    """Return the sound with the length of its batch, by silence before or after it.
 
     Where all of it stood after the words, the model would never hear a window that ends with its last word.
     """
-    n_frames = batch_frames(len(sound.mel))
     return delayed(sound, n_frames - len(sound.mel)) if rng.random() < _DELAYED else _padded(sound, n_frames)
 
 
-def _empty(stock: Stock, vocabulary: Vocabulary, recipe: Recipe, rng: np.random.Generator) -> Window:
-    """Return a window without speech: silence, faint noise, or noise and music as loud as speech."""
-    n_frames = batch_frames(2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500)))
+def _empty(stock: Stock, rng: np.random.Generator) -> Sound:
+    """Return a sound without speech: silence, faint noise, or noise and music as loud as speech."""
+    n_frames = 2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500))
     mel = silence(n_frames)
     kind = rng.random()
     if kind > 0.1:
         shard_noise = stock.noise(n_frames, babble=False, rng=rng) if kind > 0.15 else silence(n_frames)
         mel = np.maximum(shard_noise + rng.uniform(-8, -1), -10).astype(np.float32)
     before = stock.sentence("narrow", rng)[1].text.split()
-    return finish(Sound(mel, np.zeros(n_frames // 2, np.uint8), [], before), vocabulary, recipe, None, rng)
+    return Sound(mel, np.zeros(n_frames // 2, np.uint8), [], before)
 
 
-def _batches(pool: list[Window], batch_s: float) -> Iterator[list[Window]]:
-    """Cut a pool sorted by length into batches of at most `batch_s` seconds, padding included."""
-    batch: list[Window] = []
-    for window in pool:
-        if batch and (len(batch) + 1) * len(window.mel) > batch_s * FRAMES_PER_S:
-            yield batch
-            batch = []
-        batch.append(window)
-    yield batch
+def _batches(pool: list[Sound], batch_s: float) -> Iterator[tuple[int, list[Sound]]]:
+    """Cut a pool, longest first, into batches of at most `batch_s` seconds, each with the length of its windows.
+
+    As many windows as fit, so that the shapes of batches repeat, but for the last of a pool.
+    """
+    at = 0
+    while at < len(pool):
+        n_frames = batch_frames(len(pool[at].mel))
+        sounds = pool[at : at + max(1, int(batch_s * FRAMES_PER_S) // n_frames)]
+        yield n_frames, sounds
+        at += len(sounds)

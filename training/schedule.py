@@ -15,6 +15,7 @@ from amanuensis.training.windows import Recipe
 
 FINISHING_FROM = 0.93  # of the time: 99 of 106 minutes for the shipped weights
 PEAK_RATE = 7e-4
+GROWN_PEAK_RATE = 4.5e-4  # of a model that goes on from an earlier one: a higher rate undoes what that one annealed
 WARM_UP_STEPS = 300
 FLAT_UNTIL = 0.4  # of the main pass; then the learning rate falls to 0 along a cosine
 FINISHING_RATE = 2.5e-4  # at once, the optimiser being warm; it falls to 0 as the square of the time left
@@ -27,7 +28,7 @@ FINISHING_RECIPE = Recipe(
     longest_s=14,
     padded_full=0.01,
     cut=0.12,
-    tight=0.2,
+    tight=0.3,
     excerpt=0.1,
     narrow_band=0.25,
     prompted=0.18,
@@ -62,7 +63,7 @@ def stage_at(progress: float, *, grown: bool = False) -> Stage:
         longest_s=8 + 10 * long,
         padded_full=0.01 * long,
         cut=0.04 + 0.08 * long,
-        tight=0.12,
+        tight=0.25,
         excerpt=0.1 + 0.04 * heard,
         narrow_band=0.2,
         prompted=0.08 + 0.1 * long,
@@ -71,14 +72,14 @@ def stage_at(progress: float, *, grown: bool = False) -> Stage:
     return Stage(recipe, narrow=0.45 - 0.15 * heard, batch_s=36 + 20 * heard)
 
 
-def rate_at(progress: float, steps: int) -> float:
+def rate_at(progress: float, steps: int, *, grown: bool = False) -> float:
     """Return the learning rate at `progress` after `steps` steps."""
     if progress >= FINISHING_FROM:
         left = (1 - progress) / (1 - FINISHING_FROM)
         return FINISHING_RATE * left * left
     warm = min(1.0, (steps + 1) / WARM_UP_STEPS)
     fall = max(0.0, (progress / FINISHING_FROM - FLAT_UNTIL) / (1 - FLAT_UNTIL))
-    return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * fall))
+    return (GROWN_PEAK_RATE if grown else PEAK_RATE) * warm * 0.5 * (1 + math.cos(math.pi * fall))
 
 
 def average_decay_at(progress: float, steps: int) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import resource
 import signal
 import threading
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from amanuensis.npu.cpu_features import has_bfloat16
 from amanuensis.training.grow import start_from
 from amanuensis.training.loader import Batch, collate
-from amanuensis.training.losses import Losses, losses, weights_at
+from amanuensis.training.losses import Losses, Weights, losses, weights_at
 from amanuensis.training.model import Dimensions, Whisper
 from amanuensis.training.pools import Place, endless_batches
 from amanuensis.training.schedule import average_decay_at, rate_at
@@ -43,6 +45,11 @@ class Settings:
     steps: int | None = None  # in place of the minutes, so that a run can be repeated exactly
 
     @property
+    def side_by_side(self) -> int:
+        """Batches of a step: on a CPU one for each thread."""
+        return self.threads if self.device == "cpu" else 1
+
+    @property
     def log_every(self) -> int:
         """Steps between lines of the log: ten lines or more in a run of known length."""
         return min(LOG_EVERY, -(-self.steps // 10)) if self.steps else LOG_EVERY
@@ -60,7 +67,9 @@ class Training:
         if settings.start:
             start_from(settings.start, self.model, vocabulary)
         self.precision = torch.bfloat16 if settings.device != "cpu" or has_bfloat16() else torch.float32
-        self.computing = copy.deepcopy(self.model).to(self.precision)  # what the batches go through
+        computing = copy.deepcopy(self.model).to(self.precision)
+        # What the batches of a step go through side by side: one set of weights, gradients of their own.
+        self.computing = [computing, *(sharing(computing) for _ in range(1, settings.side_by_side))]
         self.trained = trainable(self.model)  # the master weights, float32
         for p in self.trained:
             p.grad = torch.zeros_like(p)
@@ -69,6 +78,8 @@ class Training:
         self.steps, self.elapsed_s, self.heard_s = 0, 0.0, 0.0
         self.place = Place()
         self.path = settings.work / "checkpoint.pt"
+        # A thread of its own for each batch: large operations split over threads wait for the slowest at each end.
+        self._threads = ThreadPoolExecutor(settings.side_by_side, "batch", lambda: torch.set_num_threads(1))
 
     @property
     def progress(self) -> float:
@@ -80,15 +91,19 @@ class Training:
 
     def rate(self) -> float:
         """Return the learning rate of this step."""
-        return rate_at(self.progress, self.steps)
+        return rate_at(self.progress, self.steps, grown=self.settings.start is not None)
 
-    def step(self, batch: Batch) -> Losses:
-        """Learn from one batch, computing in bfloat16, where that is fast, on master weights in float32."""
-        computing = trainable(self.computing)
-        found = losses(self.computing, batch)
-        found.total(weights_at(self.progress)).backward()
-        torch._foreach_copy_([p.grad for p in self.trained], [p.grad for p in computing])
-        self.computing.zero_grad()
+    def step(self, batches: list[Batch]) -> list[Losses]:
+        """Learn from a batch for each thread, computing in bfloat16, where that is fast, on weights in float32."""
+        weights = weights_at(self.progress)
+        found = list(self._threads.map(lambda model, batch: back(model, batch, weights), self.computing, batches))
+        gradients = [p.grad for p in self.trained]
+        torch._foreach_copy_(gradients, [p.grad for p in trainable(self.computing[0])])
+        for model in self.computing[1:]:
+            torch._foreach_add_(gradients, [p.grad for p in trainable(model)])
+        torch._foreach_div_(gradients, len(batches))
+        for model in self.computing:
+            model.zero_grad()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -96,7 +111,7 @@ class Training:
             optimiser.step()
         self.refresh()
         self.steps += 1
-        self.heard_s += batch.seconds
+        self.heard_s += sum(batch.seconds for batch in batches)
         if self.steps % AVERAGE_EVERY == 0:
             decay = average_decay_at(self.progress, self.steps)
             torch._foreach_lerp_(self.average, [p.detach() for p in self.trained], 1 - decay)
@@ -105,7 +120,7 @@ class Training:
     @torch.no_grad()
     def refresh(self) -> None:
         """Round the master weights to what the batches go through."""
-        torch._foreach_copy_(trainable(self.computing), self.trained)
+        torch._foreach_copy_(trainable(self.computing[0]), self.trained)
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -137,6 +152,21 @@ class Training:
 def trainable(model: Whisper) -> list[nn.Parameter]:
     """Return what is learnt: all but the encoder's positions."""
     return [p for p in model.parameters() if p.requires_grad]
+
+
+def sharing(model: Whisper) -> Whisper:
+    """Return the same model again: the same weights, gradients of its own."""
+    other = copy.deepcopy(model)
+    for p, weights in zip(other.parameters(), model.parameters(), strict=True):
+        p.data = weights.data
+    return other
+
+
+def back(model: Whisper, batch: Batch, weights: Weights) -> Losses:
+    """Return the losses of a batch, their gradients being in the model."""
+    found = losses(model, batch)
+    found.total(weights).backward()
+    return found
 
 
 def optimisers(model: Whisper) -> list[torch.optim.Optimizer]:
@@ -184,10 +214,12 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     while training.progress < 1.0 and not stop.is_set():
         began_s = time.monotonic()
-        windows, place = next(batches)
-        batch = _to(collate(windows, vocabulary), settings.device)
-        log.add(training.step(batch), batch.seconds)
-        training.place = place
+        step = []
+        for windows, place in itertools.islice(batches, settings.side_by_side):
+            step.append(_to(collate(windows, vocabulary), settings.device))
+            training.place = place
+        for found, batch in zip(training.step(step), step, strict=True):
+            log.add(found, batch.seconds)
         training.elapsed_s += time.monotonic() - began_s
         if training.steps % settings.log_every == 0:
             print(log.line(training), flush=True)
@@ -212,7 +244,7 @@ class Log:
         self._n, self._heard_s, self._since_s = 0, 0.0, time.monotonic()
 
     def add(self, found: Losses, seconds: float) -> None:
-        """Count one step."""
+        """Count one batch."""
         for name, value in vars(found).items():
             self._sums[name] += float(value.detach())
         self._n += 1

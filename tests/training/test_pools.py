@@ -89,11 +89,15 @@ def test_pools_and_seeds_differ(work: Path, vocabulary: Vocabulary) -> None:
     assert not same(first, other)
 
 
-def test_batches_hold_no_more_than_the_curriculum_has(work: Path, vocabulary: Vocabulary) -> None:
-    """A batch of more than one window is at most as long as its stage says, padding included."""
+def test_batches_are_of_one_length_and_as_full_as_the_curriculum_has(work: Path, vocabulary: Vocabulary) -> None:
+    """All windows of a batch are as long as each other, and all but the last batch of a pool hold as many as fit."""
     limit = stage_at(0.6).batch_s * FRAMES_PER_S
-    for windows, _ in islice(stream(work, vocabulary), 20):
-        assert len(windows) == 1 or len(windows) * max(len(w.mel) for w in windows) <= limit
+    in_pool = [windows for windows, place in islice(stream(work, vocabulary), 60) if place.pool == 0]
+    assert sum(len(windows) for windows in in_pool) == 192
+    lengths = [{len(w.mel) for w in windows} for windows in in_pool]
+    assert all(len(kinds) == 1 for kinds in lengths)
+    full = [len(windows) == int(limit // len(windows[0].mel)) for windows in in_pool]
+    assert full.count(False) <= 1
 
 
 def test_windows_have_lengths_of_batches_and_many_end_with_their_last_word(work: Path, vocabulary: Vocabulary) -> None:

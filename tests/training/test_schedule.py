@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from amanuensis.training.schedule import (
     FINISHING_FROM,
     FINISHING_RATE,
+    GROWN_PEAK_RATE,
     PEAK_RATE,
     WARM_UP_STEPS,
     average_decay_at,
@@ -21,6 +22,7 @@ def test_each_pass_anneals_to_nothing() -> None:
     """The rate warms up, stays, falls to 0 at the end of the main pass, starts again lower and falls to 0."""
     assert rate_at(0.0, 0) == pytest.approx(PEAK_RATE / WARM_UP_STEPS)
     assert rate_at(0.3, 5000) == PEAK_RATE
+    assert rate_at(0.3, 5000, grown=True) == GROWN_PEAK_RATE
     assert rate_at(JUST_BEFORE, 10_000) < 1e-6 * PEAK_RATE
     assert rate_at(FINISHING_FROM, 10_000) == FINISHING_RATE
     assert rate_at(1.0, 11_000) == 0.0
@@ -39,7 +41,7 @@ def test_the_schedule_stays_in_its_bounds(progress: float, steps: int) -> None:
 def test_the_finishing_pass_hears_more_tight_and_telephone_like_windows() -> None:
     """At its beginning the share of such windows rises and the average forgets faster."""
     before, after = stage_at(JUST_BEFORE), stage_at(FINISHING_FROM)
-    assert (after.recipe.tight, after.recipe.narrow_band, after.narrow) == (0.2, 0.25, 0.45)
+    assert (after.recipe.tight, after.recipe.narrow_band, after.narrow) == (0.3, 0.25, 0.45)
     assert before.recipe.tight < after.recipe.tight
     assert before.recipe.narrow_band < after.recipe.narrow_band
     assert average_decay_at(1.0, 10_000) < average_decay_at(JUST_BEFORE, 10_000)
