@@ -1,8 +1,12 @@
-"""Changes of sound: vocal tract length by resampling, rooms, levels, clipping."""
+"""Changes of sound: vocal tract length by resampling, rooms, levels, clipping, codecs."""
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
+
 import numpy as np
+import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -10,6 +14,26 @@ from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training.speech import Manner, Speech
 
 Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """What sound is sent through: rate in Hz, libsndfile's names, and the loss (0 to 1) where it can be chosen."""
+
+    rate: int
+    container: str
+    name: str
+    loss: float | None = None
+
+
+# All keep the sound at its place in time, to the sample or two. Opus takes 8 kbit/s here, GSM 13, Vorbis 32, mu-law 64.
+CODECS = (
+    Codec(8000, "WAV", "GSM610"),
+    Codec(8000, "WAV", "ULAW"),
+    Codec(8000, "OGG", "OPUS", 1.0),
+    Codec(16_000, "OGG", "OPUS", 1.0),
+    Codec(16_000, "OGG", "VORBIS", 1.0),
+)
 
 
 def random_manner(rng: np.random.Generator) -> Manner:
@@ -63,3 +87,15 @@ def clip(samples: Float32, share: float) -> Float32:
     """Return `samples` with peaks above `share` of the maximum cut off."""
     limit = share * float(np.abs(samples).max())
     return np.asarray(np.clip(samples, -limit, limit), np.float32)
+
+
+def coded(samples: Float32, codec: Codec) -> Float32:
+    """Return `samples` within [-1, 1] as they come out of a codec, as many as before."""
+    file = io.BytesIO()
+    sent = samples if codec.rate == SAMPLE_RATE else soxr.resample(samples, SAMPLE_RATE, codec.rate)
+    soundfile.write(file, sent, codec.rate, format=codec.container, subtype=codec.name, compression_level=codec.loss)
+    file.seek(0)
+    heard, rate = soundfile.read(file, dtype="float32")
+    if rate != SAMPLE_RATE:
+        heard = soxr.resample(heard, rate, SAMPLE_RATE)
+    return np.asarray(np.pad(heard, (0, max(0, len(samples) - len(heard))))[: len(samples)], np.float32)

@@ -116,7 +116,7 @@ def _spoken(sentences: list[Sentence], index: int, rng: np.random.Generator) -> 
 
 
 def disturb(speech: Speech, rng: np.random.Generator) -> tuple[Float32, float]:
-    """Return the speech between silences, sometimes in a room or clipped, and the seconds before it."""
+    """Return the speech between silences, sometimes in a room, clipped or coded, and the seconds before it."""
     lead_s, tail_s = rng.uniform(0.0, 0.4), rng.uniform(0.05, 0.4)
     samples = np.pad(speech.samples, (round(lead_s * SAMPLE_RATE), round(tail_s * SAMPLE_RATE)))
     samples = augment.level(samples, -20.0)
@@ -126,4 +126,6 @@ def disturb(speech: Speech, rng: np.random.Generator) -> tuple[Float32, float]:
         samples = augment.clip(samples, rng.uniform(0.15, 0.6))
     if rng.random() < 0.5:  # some floor of noise, as every recording has
         samples = samples + rng.standard_normal(len(samples)).astype(np.float32) * 10 ** (rng.uniform(-85, -50) / 20)
+    if rng.random() < 0.2:
+        samples = augment.coded(samples, augment.CODECS[int(rng.integers(len(augment.CODECS)))])
     return np.asarray(samples, np.float32), lead_s

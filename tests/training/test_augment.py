@@ -61,3 +61,18 @@ def test_clipping_cuts_only_peaks() -> None:
     below = np.abs(sound) < 0.49
     assert np.array_equal(cut[below], sound[below])
     assert np.abs(cut).max() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("codec", augment.CODECS, ids=lambda codec: f"{codec.name}-{codec.rate}")
+def test_a_codec_loses_something_and_moves_nothing(codec: augment.Codec) -> None:
+    """What comes out is as long, at its place, alike and not the same; word times of the speech stay true."""
+    t = np.arange(2 * 16_000 + 123) / 16_000
+    sound = (0.3 * np.sin(2 * np.pi * (300 + 700 * t) * t)).astype(np.float32)
+    heard = augment.coded(sound, codec)
+    assert heard.shape == sound.shape
+    assert heard.dtype == np.float32
+    middle = slice(8_000, 24_000)
+    alike = [np.corrcoef(sound[middle], np.roll(heard, -shift)[middle])[0, 1] for shift in range(-40, 41)]
+    assert abs(int(np.argmax(alike)) - 40) <= 2
+    assert 0.85 < max(alike) < 1.0
+    assert not np.array_equal(heard, sound)
