@@ -1,6 +1,7 @@
 """What more nodes bring: real Ray nodes on this machine, one against two with a core each, beside the simulation.
 
-The daemon and its clients have no core for themselves, so two nodes are further from twice one than two machines are.
+The daemon, its clients and Ray's head have no core for themselves. So that they are not in the way of more nodes more
+than of fewer, a node gets a share of its core, where control groups are permitted, and leaves the rest to them.
 Each load is simulated too (`cluster_twin`), with windows timed on the first node in the same run; so are a node that is
 cut off, one that is killed, and four nodes on the two cores.
 """
@@ -21,6 +22,7 @@ import soundfile
 
 from amanuensis.benchmarks.cluster_twin import Case, Comparison, Struck, table
 from amanuensis.benchmarks.common import header, report
+from amanuensis.benchmarks.cpu_share import shares_work
 from amanuensis.benchmarks.daemon_run import COMMAND, UNLIMITED, DaemonFailedError, DaemonRun, running_daemon
 from amanuensis.benchmarks.density import Load, add_search_arguments, one_load, readable, search
 from amanuensis.benchmarks.latency import warm
@@ -66,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_search_arguments(parser, most=64)
     parser.add_argument("--files", type=int, default=60, metavar="N", help="of the archive, 53 s each (default: 60)")
     parser.add_argument("--troubled", type=int, default=8, metavar="N", help="streams that lose a node (default: 8)")
+    parser.add_argument(
+        "--share", type=float, default=0.4, metavar="X", help="of its core that a node may use (default: 0.4; 1: all)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -74,23 +79,23 @@ def run(args: argparse.Namespace) -> int:
     folder = chosen_model(args.model)
     head = header(folder.name, 1, LIBRARIES)
     found: list[Nodes] = []
+    share = args.share if args.share < 1 and shares_work() else 0.0
     with network_nodes() as nodes:
-        _add(nodes, 0)
+        _add(nodes, 0, share)
         service, way_s = asyncio.run(_timed(nodes, folder))
         found.append(asyncio.run(_carried(nodes, 1, str(folder), args)))
-        _add(nodes, 1)
+        _add(nodes, 1, share)
         found.append(asyncio.run(_carried(nodes, SCALED, str(folder), args)))
         compare = Comparison(service, way_s, args.seconds)
         cases = [compare.case(it.nodes, load) for it in found for load in it.loads]
         cases += asyncio.run(_troubled(nodes, str(folder), compare, args.troubled))
         for number in range(SCALED, len(NAMES)):
-            _add(nodes, number)
+            _add(nodes, number, share / 2)
         cases.append(asyncio.run(_four(nodes, str(folder), compare, args.troubled)))
     one, two = found
     gain, archive_gain = two.carried / max(1, one.carried), two.archive_x / one.archive_x
-    lines = [
-        f"nodes in {nodes.kind}, a core each; the daemon and its clients, whose CPU is told, on the same two cores"
-    ]
+    each = f"{share:g} of a core" if share else "a core"
+    lines = [f"nodes in {nodes.kind}, {each} each; daemon and clients, whose CPU is told, on the same two cores"]
     for it in found:
         heard = f"an archive is heard {it.archive_x:.1f} times as fast as it was spoken"
         lines += ["", f"{it.nodes} of them:", *readable(it.loads, it.carried), heard]
@@ -101,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     efficiency = {"live": round(gain / SCALED, 3), "archive": round(archive_gain / SCALED, 3)}
     figures = {
         "kind": nodes.kind,
+        "share": share,
         "nodes": [asdict(it) for it in found],
         "efficiency": efficiency,
         "service": asdict(service),
@@ -111,10 +117,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add(nodes: NetworkNodes, number: int) -> None:
-    """Start a node; two and two share a core."""
+def _add(nodes: NetworkNodes, number: int, share: float) -> None:
+    """Start a node that may use a share of its core (0: all); two and two are on the same."""
     cores = sorted(os.sched_getaffinity(0))
-    nodes.add(NAMES[number], str(cores[number % SCALED]), QUICK)
+    nodes.add(NAMES[number], str(cores[number % SCALED]), QUICK, share=share)
 
 
 async def _timed(nodes: NetworkNodes, folder: Path) -> tuple[Service, float]:

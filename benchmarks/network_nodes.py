@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from amanuensis.benchmarks.cpu_share import CpuShare
+
 STARTED: Final = "Ray runtime started"
 START_S: Final = 120.0  # only against hanging
 STORE_BYTES: Final = 100_000_000
@@ -74,6 +76,7 @@ class NetworkNodes:
         self.kind = kind
         self._folder = folder
         self._nodes: dict[str, NetworkNode] = {}
+        self._shares: list[CpuShare] = []
         self._number = _free_number() if kind == "namespaces" else os.getpid() % NETWORKS
         self._bridge = f"amn{self._number}"
         self.address = ""
@@ -95,8 +98,10 @@ class NetworkNodes:
         name: str,
         cores: str = "",
         env: Mapping[str, str] | None = None,
+        *,
         npus: int = 0,
         own: Path | None = None,
+        share: float = 0.0,
     ) -> NetworkNode:
         """Start a node.
 
@@ -106,10 +111,17 @@ class NetworkNodes:
             env: of its processes, beside ours.
             npus: that it claims to have.
             own: a folder that is another one at this node, as if it had a disk of its own.
+            share: of a core that all its processes together may use; 0: all that there is.
+
+        Raises:
+            NoShareError: a share is not permitted here.
 
         """
         number = len(self._nodes)
         address, before = self._host(number), []
+        if share:
+            self._shares.append(CpuShare(f"amn{self._number}-{name}", share))
+            before += self._shares[-1].command
         if self.kind == "namespaces":
             space = self._space(name)
             outside, inside = f"amo{self._number}n{number}", f"ami{self._number}n{number}"
@@ -119,7 +131,7 @@ class NetworkNodes:
             _ip("link", "set", inside, "netns", space)
             for order in (f"addr add {address}/24 dev {inside}", f"link set {inside} up", "link set lo up"):
                 _ip("-n", space, *order.split())
-            before = ["ip", "netns", "exec", space]
+            before += ["ip", "netns", "exec", space]
         if cores:
             before += ["taskset", "-c", cores]
         if own is not None:
@@ -189,6 +201,8 @@ class NetworkNodes:
         """End all nodes and take down the network."""
         for name in list(self._nodes):
             self.kill(name)
+        for share in self._shares:
+            share.close()
         if self.kind == "namespaces":
             for name in self._nodes:
                 if name != "head":

@@ -53,7 +53,7 @@ class TimedWindow:
 
 
 def timed_windows(tokenizer: Tokenizer, n_mels: int) -> list[TimedWindow]:
-    """Return windows of the demo clip with the times of their words, in lower case and without punctuation."""
+    """Return windows of the demo clip with the times of their words, written as Whisper writes them."""
     utterances, samples = _clip()
     return [_timed_window(samples, group, tokenizer, n_mels) for group in _groups(utterances)]
 
@@ -96,9 +96,10 @@ def _timed_window(
     start = tokenizer.sot_sequence("en", "transcribe", timestamps=False)
     text: list[int] = []
     starts = []
-    for word, start_s, _ in (word for utterance in group for word in utterance["words"]):
-        starts.append((len(text), 1000 * (start_s - begin_s)))
-        text += tokenizer.encode(f" {word}")
+    for utterance in group:
+        for word, (_, start_s, _) in zip(utterance["text"].split(), utterance["words"], strict=True):
+            starts.append((len(text), 1000 * (start_s - begin_s)))
+            text += tokenizer.encode(f" {word}")
     return TimedWindow(features, (*start, *text), len(start) - 1, tuple(starts))
 
 

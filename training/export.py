@@ -11,6 +11,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from amanuensis.npu import archive
+from amanuensis.npu.calibration_sound import timed_windows
+from amanuensis.npu.head_search import AttentionOf, remember
+from amanuensis.npu.model_config import MAX_LAG_MS
+from amanuensis.npu.model_files import ModelFiles
+from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.training import tokenizer as names
 from amanuensis.training.losses import GUIDED_HEADS
 from amanuensis.training.model import MAX_SOURCE, MAX_TARGET, Dimensions, Whisper
@@ -52,6 +57,15 @@ def export(model: Whisper, tokenizer_json: Path, folder: Path, heads: bool = Fal
     save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def measure_lag(folder: Path) -> None:
+    """Write to an exported folder how long after a token sets in its alignment heads listen to it."""
+    files = ModelFiles.load(folder)
+    windows = timed_windows(Tokenizer(folder), files.dimensions.n_mels)
+    found = AttentionOf(files, windows, lambda _: None).measure(files.generation.alignment_heads)
+    if abs(found.lag_ms) <= MAX_LAG_MS:  # else it has not learnt to listen yet
+        remember(folder, found, heads=False)
 
 
 def load(folder: Path, vocabulary: Vocabulary) -> Whisper:

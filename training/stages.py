@@ -101,17 +101,18 @@ def export(job: Job) -> None:
     from amanuensis.training import export as stage
 
     _export(job, job.folder, heads=False)
+    stage.measure_lag(job.folder)
     stage.pack(job.folder, job.archive)
     print(f"{job.folder}: model folder; {job.archive}: {job.archive.stat().st_size} bytes packed", flush=True)
 
 
 def keep(job: Job) -> None:
-    """Write what was learnt so far as `unfinished.model`, from which another run can start."""
+    """Write what was learnt so far as `start.model`, from which another run can start."""
     from amanuensis.npu import archive
 
-    folder = job.work / "unfinished"
+    folder = job.work / "start"
     _export(job, folder, heads=True)
-    archive.pack(folder, job.work / "unfinished.model")
+    archive.pack(folder, job.work / "start.model")
 
 
 def _export(job: Job, folder: Path, *, heads: bool) -> None:

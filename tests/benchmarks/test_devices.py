@@ -21,4 +21,4 @@ def test_devices_say_the_same_and_are_named_for_what_they_are(monkeypatch: pytes
     assert simulated["timing"] == "modelled"
     assert simulated["dispatches"] > 0
     assert found["cpu int8"].work["dispatches"] == 0
-    assert all(figures.text.startswith(" good morning") for figures in found.values())
+    assert all(figures.text.startswith(" Good morning") for figures in found.values())

@@ -110,13 +110,13 @@ def test_folder_is_written_once(both: Both) -> None:
 
 def test_shapes_of_larger_sizes_fit(both: Both) -> None:
     """Every tensor is checked as it is made; small has three copies of each channel."""
-    size = Size(3 * 256, 5)
+    size = Size(3 * 256, 7)
     tensors = dict(Widened(both.builtin, size, np.arange(len(both.ids)), len(both.ids)).tensors())
-    assert tensors["decoder.layers.4.fc2.weight"].shape == (768, 3072)
+    assert tensors["decoder.layers.6.fc2.weight"].shape == (768, 3072)
     assert {found.width for found in SIZES.values()} == {512, 768, 1024}
 
 
 def test_width_that_is_no_multiple_is_refused(both: Both) -> None:
     """Tiny has 384 channels."""
-    with pytest.raises(ValueError, match="width 256 and 4 \\+ 2 layers cannot be widened to 384 and 4 \\+ 4"):
+    with pytest.raises(ValueError, match="width 256 and 6 \\+ 2 layers cannot be widened to 384 and 4 \\+ 4"):
         Widened(both.builtin, Size(384, 4), both.ids, VOCABULARY)

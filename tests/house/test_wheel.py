@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("benchmarks", "client", "daemon", "kernels", "npu", "stream", "systemd", "training")
-NOT_SHIPPED = {"amanuensis/training/unfinished.model"}
+NOT_SHIPPED = {"amanuensis/training/start.model"}
 OFFLINE = re.compile(r"NameResolutionError|NewConnectionError|ConnectTimeout|Network is unreachable", re.I)
 
 
@@ -89,7 +89,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def test_wheel_has_every_part_and_its_data(tree: Path, wheel: Path) -> None:
-    """Every Python file, marker and data file of a part is in the wheel, under its name; unfinished weights are not."""
+    """Every Python file, marker and data file of a part is in the wheel, under its name; weights to train on are not."""
     packed = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         f"amanuensis/{path.relative_to(tree)}"

@@ -132,14 +132,14 @@ def test_a_run_starts_from_the_model_it_is_given(
     assert np.abs(encoded(fresh, clips[0]) - expected).max() > 0.1
 
 
-def test_an_unfinished_model_goes_on_with_all_it_learnt(vocabulary: Vocabulary, tmp_path: Path) -> None:
+def test_a_kept_model_goes_on_with_all_it_learnt(vocabulary: Vocabulary, tmp_path: Path) -> None:
     """The kept archive holds the heads of the training too, rounded to int8 by row like all matrices."""
     vocabulary.tokenizer.save(str(tmp_path / "tokenizer.json"))
     training = Training(Settings(tmp_path, minutes=1, device="cpu", seed=1, threads=1))
     training.save()
     keep(Job(tmp_path, None, 1, "cpu", 1, 1, 1))
     model = Whisper(training.model.dimensions)
-    start_from(tmp_path / "unfinished.model", model, vocabulary)
+    start_from(tmp_path / "start.model", model, vocabulary)
     for name, kept in training.model.state_dict().items():
         found = model.state_dict()[name]
         step = kept.abs().amax(dim=tuple(range(1, kept.dim())), keepdim=True) / 127 if kept.dim() > 1 else 1e-3

@@ -37,7 +37,7 @@ def test_counts_are_the_same_again(clean: Counted, builtin_model: Path) -> None:
     """Another run counts the same to the last call, array and byte, and none of the counts is missing."""
     assert take_counts(builtin_model, SECONDS, simulated_s=0) == clean
     assert set(clean.counts) == {name for name in MEANINGS if not name.startswith("sim_")}
-    assert clean.text.startswith(" good morning")
+    assert clean.text.startswith(" Good morning")
     assert clean.counts["arrays_per_encode"] == 0
 
 

@@ -62,7 +62,7 @@ def test_a_pipe_gets_clean_text(clip: Path) -> None:
     from_wav = amanuensis("transcribe", "--stream", str(clip))
     assert from_file.returncode == 0
     assert from_file.stdout.strip()
-    assert from_file.stdout.islower()
+    assert from_file.stdout[0].isupper()
     assert from_wav.stdout == from_file.stdout
 
 
@@ -101,12 +101,12 @@ def test_a_terminal_that_is_closed_is_as_good_as_ctrl_c(tmp_path: Path, reposito
     process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end)
     os.close(end)
     seen = b""
-    while b"good morning" not in seen:
+    while b"Good morning" not in seen:
         seen += os.read(terminal, 65_536)
     os.close(terminal)
     assert process.wait(ANSWER_S) == 0
     text = (tmp_path / "a.txt").read_text()
-    assert "good morning" in text
+    assert "Good morning" in text
     assert "goodbye" not in text  # which comes a minute later
 
 

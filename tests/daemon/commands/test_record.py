@@ -48,7 +48,7 @@ async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(b"a decision\n")
         await line_with(process.stderr, "noted: a decision")
-        await line_with(process.stdout, "good morning")
+        await line_with(process.stdout, "Good morning")
         process.send_signal(signal.SIGINT)
         status, _, err = await over(process)
     assert (status, "is kept: amanuensis meetings show" in err) == (0, True)
@@ -58,10 +58,10 @@ async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
         {"me", "them"},
     )
     shown = meetings(tmp_path, "show", "latest")
-    assert "me: good morning" in shown
+    assert "me: Good morning" in shown
     assert "* a decision" in shown
     timed = [line.split("\t") for line in meetings(tmp_path, "show", "latest", "--word-times").splitlines()]
-    assert [text for _, _, text in timed if "good" in text] == ["me: good"]
+    assert [text for _, _, text in timed if "Good" in text] == ["me: Good"]
     assert all(float(start_s) <= float(end_s) for start_s, end_s, _ in timed)
     assert "* a decision" in [text for _, _, text in timed]
     exported = meetings(tmp_path, "export", "latest", "--word-times").splitlines()
@@ -74,7 +74,7 @@ async def test_a_meeting_is_recorded_and_kept(tmp_path: Path) -> None:
     assert "no format" in meetings(tmp_path, "export", "latest", "-o", str(tmp_path / "out.doc"), status=2)
     again = meetings(tmp_path, "retranscribe", "latest", "--model", "builtin", "--wait", "--json")
     assert (again["state"], again["model"], again["words"] >= 3) == ("done", "builtin", True)
-    assert "Kim: good morning" in meetings(tmp_path, "show", "latest")
+    assert "Kim: Good morning" in meetings(tmp_path, "show", "latest")
     meetings(tmp_path, "rm", "latest")
     assert meetings(tmp_path, "list", "--json") == []
     assert not list((tmp_path / "state").rglob("*.flac"))
@@ -86,18 +86,18 @@ async def test_a_killed_meeting_is_repaired_by_the_next_one(tmp_path: Path) -> N
     """After SIGKILL it can be read at once; the next recording finishes it, marked."""
     inputs = ["--input", cut(tmp_path, "me.wav", 0, 20), "--system", "none"]
     async with running("record", *inputs, **home(tmp_path)) as process:
-        await line_with(process.stdout, "good morning")
+        await line_with(process.stdout, "Good morning")
         process.kill()
         await process.wait()
     (killed,) = meetings(tmp_path, "list", "--json")
     assert killed["state"] == "interrupted"
-    assert "me: good morning" in meetings(tmp_path, "show", killed["id"])
+    assert "me: Good morning" in meetings(tmp_path, "show", killed["id"])
     inputs = ["--input", cut(tmp_path, "next.wav", 0, 2), "--system", "none"]
     async with running("record", *inputs, **home(tmp_path)) as process:
         assert (await over(process))[0] == 0
     states = {one["id"]: one["state"] for one in meetings(tmp_path, "list", "--json")}
     assert (states.pop(killed["id"]), list(states.values())) == ("repaired", ["finished"])
-    assert "me: good morning" in meetings(tmp_path, "show", killed["id"])
+    assert "me: Good morning" in meetings(tmp_path, "show", killed["id"])
 
 
 @pytest.mark.parametrize(

@@ -41,4 +41,4 @@ async def test_voices_are_told_apart_where_they_were_not(
     async with open_pipeline(Config()) as pipeline, open_source(request, print) as source:
         again = await transcribe_again(source, before, pipeline, lambda _: None, one_voice=one_voice)
     assert {one.spk for one in again} == expected
-    assert again[0].text.startswith("good morning")
+    assert again[0].text.startswith("Good morning")
