@@ -312,11 +312,11 @@ def test_recorded_speech_is_streamed_as_well_as_offline(speech_dir: Path) -> Non
     for clip in load_clips(speech_dir, limit=30):
         sets.setdefault(clip.set, []).append(clip)
     read = [found for found in sets.values() if offline_errors(found).rate < 0.5]
-    if not read:
-        pytest.skip("the model reads less than half of the words in every set of the recordings")
     mixture = join([clip for found in read for clip in found], "recorded")
-    live, offline = listener().streaming(mixture.samples), listener().offline(mixture.samples)
-    assert errors(mixture.text, live).rate <= errors(mixture.text, offline).rate + 0.01
+    offline = errors(mixture.text, listener().offline(mixture.samples))
+    if not read or offline.rate >= 0.5:
+        pytest.skip("the model reads less than half of the words of the recordings")
+    assert errors(mixture.text, listener().streaming(mixture.samples)).rate <= offline.rate + 0.01
 
 
 def offline_errors(found: list[Clip]) -> Errors:
