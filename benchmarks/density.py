@@ -148,7 +148,7 @@ async def search(try_: Callable[[int], Awaitable[Load]], first: int, most: int, 
     loads: list[Load] = []
     good, bad = 0, most + 1
     streams = min(first, most)
-    while bad - good > step:
+    while not loads or bad - good > step:
         load = await try_(streams)
         loads.append(load)
         good, bad = (streams, bad) if load.keeps_up else (good, streams)

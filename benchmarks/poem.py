@@ -89,4 +89,5 @@ def line_errors(aligner: Aligner, samples: Samples, lines: Sequence[Line]) -> It
 
 
 def _words(text: str) -> list[str]:
-    return [key for word in text.split() if (key := normalise_word(word))]
+    """Return the words as they are written: so the built-in model and Whisper's expect them."""
+    return [word for word in text.split() if normalise_word(word)]

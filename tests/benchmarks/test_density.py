@@ -31,6 +31,11 @@ async def test_a_machine_that_does_not_carry_the_first_load_is_tried_with_less()
     assert await tried(0, step=1) == [8, 4, 2, 1]
 
 
+async def test_one_load_that_is_all_there_is_to_try_is_tried() -> None:
+    """The step does not keep the search from looking at all."""
+    assert await tried(5, first=1, most=1) == [1]
+
+
 async def test_the_search_stops_at_the_most_that_was_allowed() -> None:
     """A machine that carries everything is asked no further."""
     assert await tried(1000, most=20) == [8, 16, 20]
