@@ -254,13 +254,16 @@ class Run:
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:
-    """Do something to its end, also where that is not waited for any more: the state must not be closed before."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    """Do something to its end, however often that is cancelled: the state must not be closed before."""
+    task, stopped = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            stopped = True
+    if stopped:
+        raise asyncio.CancelledError
+    task.result()
 
 
 def _source(file: Path) -> Source | None:

@@ -21,6 +21,7 @@ from amanuensis.npu.loading import LoadedModel, load_model
 from amanuensis.npu.tokenizer import Tokenizer
 from amanuensis.npu.window import NO_WORK, WindowJob, WindowResult
 from amanuensis.stream.config import StreamConfig
+from amanuensis.stream.english import normalise_english
 from amanuensis.stream.events import EngineUse, Event, Final, Warning  # noqa: A004 - the name on the wire
 from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import word_errors
@@ -82,7 +83,7 @@ def readable_sounds(reference: Reference, count: int) -> list[Samples]:
 def _reads(reference: Reference, device: str, clip: Clip) -> bool:
     model = cast(LoadedModel, OneDevice(reference, device))  # as far as a listener needs it
     listener = Listener(model, Tokenizer(reference.folder), StreamConfig())
-    return listener.streaming(clip.samples).text.strip() == clip.text
+    return normalise_english(listener.streaming(clip.samples).text) == normalise_english(clip.text)
 
 
 @dataclass

@@ -89,7 +89,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def test_wheel_has_every_part_and_its_data(tree: Path, wheel: Path) -> None:
-    """Every Python file, marker and data file of a part is in the wheel, under its name; weights to train on are not."""
+    """Every file of a part is in the wheel, under its name; weights that training goes on from are not."""
     packed = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         f"amanuensis/{path.relative_to(tree)}"

@@ -19,7 +19,7 @@ from tests.helpers.booted_service import PROGRAM, SERVICE, SOCKET, address, chil
 from tests.helpers.daemon_client import check_invariants, cut, hello, pcm
 
 AUDIO = {"enc": "s16le", "rate": 16000, "ch": 1, "framing": "raw"}
-SENTENCE, TEXT = "narrow_seen_003.flac", "the train leaves at five thirty nine"
+SENTENCE, TEXT = "narrow_seen_003.flac", "The train leaves at five thirty nine."
 
 
 @pytest.fixture

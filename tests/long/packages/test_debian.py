@@ -25,7 +25,7 @@ from tests.helpers.debian_tree import Tree, debian_tree
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = re.compile(r"NameResolutionError|NewConnectionError|ConnectTimeout|Network is unreachable", re.I)
 AUDIO = {"enc": "s16le", "rate": 16000, "ch": 1, "framing": "raw"}
-SENTENCE, TEXT = "narrow_seen_003.flac", "the train leaves at five thirty nine"
+SENTENCE, TEXT = "narrow_seen_003.flac", "The train leaves at five thirty nine."
 CLIP = "/usr/lib/amanuensis/lib/python3.11/site-packages/amanuensis/daemon/data/demo.flac"
 SETTINGS = "etc/amanuensis/config.toml"
 # What a package manager keeps of its own work, and accounts, which stay.
