@@ -191,7 +191,7 @@ def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
     """Return the moving average of a checkpoint as a float32 model, ready to decode."""
     model = Whisper(Dimensions(vocabulary.size, vocabulary.end))
     state = torch.load(path, map_location="cpu", weights_only=True)
-    for p, value in zip((p for p in model.parameters() if p.requires_grad), state["average"], strict=True):
+    for p, value in zip(trainable(model), state["average"], strict=True):
         p.data.copy_(value)
     return model.eval()
 
