@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shards", type=int, help="shards of 500 sentences, for speakers of 40 voices (default: 1.5 a minute; 48)"
     )
+    parser.add_argument(
+        "--natural", type=int, help="shards of 60 sentences in natural voices (default: a quarter of the others)"
+    )
     parser.add_argument("--start", type=Path, help="a model folder or archive to start from (default: random weights)")
     parser.add_argument(
         "--model", help="evaluate: a model folder or name (default: what was exported, and its int8 twin)"
@@ -62,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
     a = _parser().parse_args(arguments)
     folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
-    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start, a.steps)
+    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start, a.steps, a.natural)
     try:
         if a.stage == "evaluate":
             stages.evaluate(job, Asked(a.model, a.speech, a.json, a.limit, a.loaders))

@@ -42,8 +42,13 @@ def random_manner(rng: np.random.Generator) -> Manner:
         tempo=float(rng.uniform(0.78, 1.3)),
         pitch=float(np.exp(rng.normal(0, 0.2))),
         pitch_range=float(rng.uniform(0.6, 1.5)),
-        formant=float(np.clip(np.exp(rng.normal(0, 0.1)), 0.82, 1.22)),
+        formant=random_formant(rng),
     )
+
+
+def random_formant(rng: np.random.Generator) -> float:
+    """Return a factor on the resonances of the vocal tract as widely spread as people's."""
+    return float(np.clip(np.exp(rng.normal(0, 0.1)), 0.82, 1.22))
 
 
 def with_formant(speech: Speech, formant: float) -> Speech:

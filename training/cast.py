@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
+from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_kokoro, voices_pico
 from amanuensis.training.augment import random_manner, with_formant
 from amanuensis.training.speech import Manner, Speech, SynthesisError
 
@@ -126,7 +126,7 @@ class Part:
 
 def missing() -> list[str]:
     """Return the voices heard in training that this machine lacks, as "engine:voice", or the engine alone."""
-    engines = {"flite": voices_flite, "pico": voices_pico, "espeak": voices_espeak}
+    engines = {"flite": voices_flite, "pico": voices_pico, "espeak": voices_espeak, "kokoro": voices_kokoro}
     festival = [f"festival:{voice}" for voice in FESTIVAL_SEEN if voice not in voices_festival.installed()]
     return [*(name for name, engine in engines.items() if not engine.available()), *festival]
 
@@ -155,6 +155,8 @@ def perform(text: str, part: Part) -> Speech:
         speech = voices_flite.speak(text, voice, part.manner)
     elif engine == "pico":
         speech = voices_pico.speak(text, voice, part.manner)
+    elif engine == "kokoro":
+        speech = voices_kokoro.speak(text, voice, part.manner)
     elif engine == "espeak":
         speech = voices_espeak.speak(text, voice, part.manner)
     else:

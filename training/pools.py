@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from amanuensis.training.schedule import Stage, stage_at
-from amanuensis.training.shards import FRAMES_PER_S, Features, Item, Shard
+from amanuensis.training.shards import FRAMES_PER_S, NATURAL, Features, Item, Shard
 from amanuensis.training.speech import Float32
 from amanuensis.training.tokenizer import Vocabulary
 from amanuensis.training.windows import (
     MAX_WINDOW_FRAMES,
+    SHORT_FRAMES,
     Recipe,
     Sound,
     Window,
@@ -31,6 +32,8 @@ from amanuensis.training.windows import (
 _POOL = 192  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
 _SHORTEST_EXCERPT = 20  # frames
+_NATURAL_SHARE = 0.4  # of sentences at most are of natural voices,
+_NATURAL_OFTENER = 10  # but none is heard so much oftener than the others
 _DELAYED = 0.7  # of windows are brought to the length of a batch by silence before the words
 
 
@@ -61,7 +64,7 @@ def endless_batches(
         pool = sorted((draw(stock, stage, rng) for _ in range(_POOL)), key=lambda sound: -len(sound.mel))
         batches = [
             [_window(_fitted(sound, n_frames, rng), stock, vocabulary, stage.recipe, rng) for sound in sounds]
-            for n_frames, sounds in _batches(pool, stage.batch_s)
+            for n_frames, sounds in _batches(pool, stage.batch_s, int(rng.choice((*SHORT_FRAMES, 64))))
         ]
         order = rng.permutation(len(batches))
         for done in range(at.batches, len(batches)):
@@ -76,6 +79,7 @@ class Stock:
         self._noise = np.load(work / "noise.npy", mmap_mode="r")
         self._open: dict[str, Shard] = {}
         self._items: dict[str, list[tuple[Shard, Item]]] = {}
+        self._natural: dict[str, list[tuple[Shard, Item]]] = {}
 
     def on_disk(self) -> tuple[str, ...]:
         """Return the names of the shards that are complete."""
@@ -86,14 +90,18 @@ class Stock:
         if names == tuple(self._open):
             return
         self._open = {name: self._open.get(name) or Shard.open(self._folder / f"{name}.jsonl") for name in names}
-        self._items = {"narrow": [], "general": []}
-        for shard in self._open.values():
+        self._items, self._natural = ({"narrow": [], "general": []} for _ in range(2))
+        for name, shard in self._open.items():
+            stock = self._natural if name.startswith(NATURAL) else self._items
             for item in shard.items:
-                self._items[item.domain].append((shard, item))
+                stock[item.domain].append((shard, item))
 
     def sentence(self, domain: str, rng: np.random.Generator) -> tuple[Shard, Item]:
         """Return a random sentence of a domain, or of the other one if it has none."""
-        items = self._items[domain] or self._items["narrow"]
+        items, natural = self._items[domain] or self._items["narrow"], self._natural[domain]
+        weight = len(natural) * _NATURAL_OFTENER
+        if rng.random() < min(_NATURAL_SHARE, weight / (weight + len(items))):
+            items = natural
         return items[int(rng.integers(len(items)))]
 
     def noise(self, n_frames: int, babble: bool, rng: np.random.Generator) -> Float32:
@@ -196,14 +204,18 @@ def _empty(stock: Stock, rng: np.random.Generator) -> Sound:
     return Sound(mel, np.zeros(n_frames // 2, np.uint8), [], before)
 
 
-def _batches(pool: list[Sound], batch_s: float) -> Iterator[tuple[int, list[Sound]]]:
+def _batches(pool: list[Sound], batch_s: float, short: int) -> Iterator[tuple[int, list[Sound]]]:
     """Cut a pool, longest first, into batches of at most `batch_s` seconds, each with the length of its windows.
 
-    As many windows as fit, so that the shapes of batches repeat, but for the last of a pool.
+    As many windows as fit, so that the shapes of batches repeat, but for the last of a pool, which has those of at
+    most `short` frames: beside longer ones they would never be heard without silence.
     """
+    lengths = [batch_frames(len(sound.mel)) for sound in pool]
+    n_long = sum(length > short for length in lengths)
     at = 0
     while at < len(pool):
-        n_frames = batch_frames(len(pool[at].mel))
-        sounds = pool[at : at + max(1, int(batch_s * FRAMES_PER_S) // n_frames)]
-        yield n_frames, sounds
-        at += len(sounds)
+        until = at + max(1, int(batch_s * FRAMES_PER_S) // lengths[at])
+        if at < n_long:
+            until = min(until, n_long)
+        yield lengths[at], pool[at:until]
+        at = until

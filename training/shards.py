@@ -17,6 +17,7 @@ from amanuensis.npu.log_mel import HOP_SAMPLES, N_FFT, SAMPLE_RATE, log10_mel
 from amanuensis.training.speech import Float32, Speech
 
 N_MELS = 80
+NATURAL = "natural"  # how the names of shards in natural voices begin
 FRAMES_PER_S = SAMPLE_RATE // HOP_SAMPLES
 
 

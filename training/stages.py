@@ -11,6 +11,7 @@ from pathlib import Path
 SHARDS_BEFORE_TRAINING = 6
 SPEAKER_SHARDS = 48  # of 40 virtual speakers
 SHARDS_PER_MINUTE = 1.5  # of training time: about half an hour of speech each
+SHARDS_PER_NATURAL = 4  # a natural one takes as long as ten others
 _POLL_S = 2.0
 
 
@@ -28,11 +29,17 @@ class Job:
     shards: int | None = None
     start: Path | None = None
     steps: int | None = None
+    natural: int | None = None
 
     @property
     def n_shards(self) -> int:
         """How many shards to synthesise."""
         return self.shards or max(SHARDS_BEFORE_TRAINING, round(self.minutes * SHARDS_PER_MINUTE))
+
+    @property
+    def n_natural(self) -> int:
+        """How many shards of natural voices to synthesise."""
+        return self.n_shards // SHARDS_PER_NATURAL if self.natural is None else self.natural
 
     @property
     def folder(self) -> Path:
@@ -70,7 +77,7 @@ def synth(job: Job) -> None:
     from amanuensis.training import testset
 
     testset.make(job.work / "test", job.text, job.seed, testset.Sizes())
-    stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed), job.jobs)
+    stage.run(stage.Plan(job.work, job.text, job.n_shards, job.seed, job.n_natural), job.jobs)
 
 
 def word_times(job: Job) -> None:
@@ -170,6 +177,7 @@ def run(job: Job) -> None:
         print("no text folder given (--text or AMANUENSIS_TEXT_DIR): general sentences are made up", flush=True)
     tokenizer(job)
     arguments = [f"--work={job.work}", f"--seed={job.seed}", f"--jobs={job.jobs}", f"--shards={job.n_shards}"]
+    arguments += [f"--natural={job.n_natural}"]
     arguments += [f"--text={job.text}"] if job.text else []
     synthesis = subprocess.Popen(["nice", sys.executable, "-m", "amanuensis.training", "synth", *arguments])
     try:

@@ -12,14 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import augment, demo, noises, voices_festival
+from amanuensis.training import augment, demo, noises, voices_festival, voices_kokoro
+from amanuensis.training.augment import with_formant
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival, random_part
-from amanuensis.training.shards import N_MELS, ShardWriter, features
-from amanuensis.training.speech import Float32, Speech, SynthesisError
+from amanuensis.training.shards import N_MELS, NATURAL, ShardWriter, features
+from amanuensis.training.speech import Float32, Manner, Speech, SynthesisError
 from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general, talk_sentences
 
 SENTENCES_PER_SHARD = 500
 _FESTIVAL_EVERY = 10  # each tenth shard is festival's
+NATURAL_SENTENCES = 60  # of a natural shard; they take a hundred times longer to speak
+_NATURAL_VERSIONS = 3  # of each, by another speaker in another place
+_NATURAL_NARROW = 0.5  # of them
 _NOISE_CLIPS = 900
 _NOISE_S = 12
 
@@ -32,6 +36,7 @@ class Plan:
     text: Path | None
     n_shards: int
     seed: int
+    n_natural: int = 0  # shards of natural voices, beside the others
     first_narrow_share: float = 0.85  # in the first shards
     later_narrow_share: float = 0.3  # from the eighth shard on
     talk_share: float = 0.15  # generated ones among the general sentences; all of them without a text folder
@@ -43,7 +48,11 @@ def run(plan: Plan, jobs: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (plan.work / "noise.npy").is_file():
         write_noises(plan.work / "noise.npy", plan.seed)
-    todo = [i for i in range(plan.n_shards) if not (folder / f"{i:05d}.jsonl").is_file()]
+    natural = range(plan.n_natural if voices_kokoro.available() else 0)
+    todo = [f"{i:05d}" for i in range(plan.n_shards)]
+    for i in natural:  # spread among the others
+        todo.insert(round(i * (plan.n_shards / plan.n_natural + 1)), f"{NATURAL}{i:05d}")
+    todo = [name for name in todo if not (folder / f"{name}.jsonl").is_file()]
     general, _ = read_general(plan.text)
     order = np.random.default_rng(plan.seed).permutation(len(general))
     if lacking := missing():
@@ -51,9 +60,9 @@ def run(plan: Plan, jobs: int) -> None:
     started_s = time.monotonic()
     context = multiprocessing.get_context("fork")
     with context.Pool(jobs, _start_worker, (plan, [general[i] for i in order])) as pool:
-        for done, (index, hours, lost) in enumerate(pool.imap_unordered(_one_shard, todo), 1):
+        for done, (name, hours, lost) in enumerate(pool.imap_unordered(_one_shard, todo), 1):
             rate = done / (time.monotonic() - started_s) * 3600
-            print(f"synth shard {index}: {hours:.2f} h, {lost} sentences lost; {rate:.0f} shards/h", flush=True)
+            print(f"synth shard {name}: {hours:.2f} h, {lost} sentences lost; {rate:.0f} shards/h", flush=True)
 
 
 def write_noises(path: Path, seed: int) -> None:
@@ -73,16 +82,52 @@ def _start_worker(plan: Plan, general: list[Sentence]) -> None:
     _worker = (plan, general)
 
 
-def _one_shard(index: int) -> tuple[int, float, int]:
+def _one_shard(name: str) -> tuple[str, float, int]:
     plan, general = _worker
-    rng = np.random.default_rng((plan.seed, 1, index))
-    sentences = list(choose(plan, general, index))
+    index = int(name.removeprefix(NATURAL))
+    rng = np.random.default_rng((plan.seed, 2 if name.startswith(NATURAL) else 1, index))
     writer = ShardWriter()
-    for made, part, speech in _spoken(sentences, index, rng):
-        samples, lead_s = disturb(speech, rng)
-        writer.add(features(speech, samples, lead_s), made.written, part.voice, made.domain)
-    hours = writer.write(plan.work / "shards" / f"{index:05d}")
-    return index, hours, len(sentences) - len(writer)
+    if name.startswith(NATURAL):
+        lost = _add_natural(writer, list(choose_natural(plan, general, index)), rng)
+    else:
+        sentences = list(choose(plan, general, index))
+        for made, part, speech in _spoken(sentences, index, rng):
+            _add(writer, made, part.voice, speech, rng)
+        lost = len(sentences) - len(writer)
+    return name, writer.write(plan.work / "shards" / name), lost
+
+
+def _add(writer: ShardWriter, made: Sentence, voice: str, speech: Speech, rng: np.random.Generator) -> None:
+    samples, lead_s = disturb(speech, rng)
+    writer.add(features(speech, samples, lead_s), made.written, voice, made.domain)
+
+
+def _add_natural(writer: ShardWriter, sentences: list[Sentence], rng: np.random.Generator) -> int:
+    """Add sentences in Kokoro's voices, each in several versions; return how many could not be spoken."""
+    lost = 0
+    for made in sentences:
+        voice = voices_kokoro.random_voice(rng)
+        try:
+            spoken = voices_kokoro.speak(made.spoken, voice, Manner(tempo=float(rng.uniform(0.9, 1.4))))
+        except SynthesisError:
+            lost += 1
+            continue
+        for _ in range(_NATURAL_VERSIONS):
+            speech = with_formant(spoken, augment.random_formant(rng))
+            _add(writer, made, f"kokoro:{voice}", speech, rng)
+    return lost
+
+
+def choose_natural(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:
+    """Yield the sentences of natural shard `index`, those of the text folder from the end of its order."""
+    n_narrow = round(NATURAL_SENTENCES * _NATURAL_NARROW)
+    n_general = NATURAL_SENTENCES - n_narrow
+    seed, tests = plan.seed * 100_003 + 50_000 + index, listed_tests(plan.text) | demo.TEXTS
+    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n_narrow)
+    if general:
+        yield from (general[-1 - (index * n_general + i) % len(general)] for i in range(n_general))
+    else:
+        yield from islice(talk_sentences(seed, held_out=False, exclude=tests), n_general)
 
 
 def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:

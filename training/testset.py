@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,12 @@ import numpy as np
 import soundfile
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
-from amanuensis.training import augment, cast, noises, voices_festival
+from amanuensis.training import augment, cast, noises, voices_festival, voices_kokoro
 from amanuensis.training.cast import Part
-from amanuensis.training.speech import Float32, Speech, SynthesisError
+from amanuensis.training.speech import Float32, Manner, Speech, SynthesisError
 from amanuensis.training.text import Sentence, narrow_sentences, read_general
 
+Caster = Callable[[int, np.random.Generator], Part]  # who speaks the i-th sentence of a set
 SEEN_VOICES = 4 + len(cast.FESTIVAL_SEEN) + 3  # flite's, festival's, and as much espeak-ng as three voices
 _FLITE = ("slt", "rms", "awb", "kal16")
 
@@ -28,7 +29,7 @@ class Clip:
     path: str
     text: str
     voice: str
-    set: str  # narrow_seen, narrow_unseen, general_seen, general_unseen
+    set: str  # narrow_seen, narrow_unseen, narrow_natural, and the same of general
     disturbed: bool
     seconds: float
     written: str = ""  # the text with case and marks, where it is known
@@ -36,12 +37,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many clips of each set to make."""
+    """How many clips of each set to make; the natural ones are in unseen natural voices."""
 
     narrow_seen: int = 180
     narrow_unseen: int = 120
     general_seen: int = 180
     general_unseen: int = 120
+    narrow_natural: int = 60
+    general_natural: int = 60
 
 
 def held_out_narrow(seed: int) -> Iterator[Sentence]:
@@ -56,7 +59,8 @@ def held_out_narrow(seed: int) -> Iterator[Sentence]:
 def make(folder: Path, text: Path | None, seed: int, sizes: Sizes) -> None:
     """Write the clips as FLAC with `manifest.jsonl`; nothing if that is there.
 
-    Without a text folder the general sets are left out, and so are the clips of festival voices that are missing.
+    Without a text folder the general sets are left out, and so are the clips of festival voices that are missing and,
+    without Kokoro, the natural sets.
     """
     if (folder / "manifest.jsonl").is_file():
         return
@@ -67,13 +71,17 @@ def make(folder: Path, text: Path | None, seed: int, sizes: Sizes) -> None:
     narrow = held_out_narrow(seed)
     _, general = read_general(text)
     general = [general[i] for i in rng.permutation(len(general))]
-    orders = {
-        "narrow_seen": (list(islice(narrow, sizes.narrow_seen)), True),
-        "narrow_unseen": (list(islice(narrow, sizes.narrow_unseen)), False),
-        "general_seen": (general[: sizes.general_seen], True),
-        "general_unseen": (general[sizes.general_seen :][: sizes.general_unseen], False),
+    taken = sizes.general_seen + sizes.general_unseen
+    orders: dict[str, tuple[list[Sentence], Caster]] = {
+        "narrow_seen": (list(islice(narrow, sizes.narrow_seen)), _seen_part),
+        "narrow_unseen": (list(islice(narrow, sizes.narrow_unseen)), _unseen_part),
+        "general_seen": (general[: sizes.general_seen], _seen_part),
+        "general_unseen": (general[sizes.general_seen : taken], _unseen_part),
     }
-    clips = [c for name, (sentences, seen) in orders.items() for c in _write_set(folder, name, sentences, seen, rng)]
+    if voices_kokoro.available():
+        orders["narrow_natural"] = (list(islice(narrow, sizes.narrow_natural)), _natural_part)
+        orders["general_natural"] = (general[taken : taken + sizes.general_natural], _natural_part)
+    clips = [c for name, (made, caster) in orders.items() for c in _write_set(folder, name, made, caster, rng)]
     lines = "".join(json.dumps(asdict(clip)) + "\n" for clip in clips)
     (folder / "manifest.jsonl").write_text(lines)
 
@@ -84,9 +92,9 @@ def read(folder: Path) -> list[Clip]:
 
 
 def _write_set(
-    folder: Path, name: str, sentences: list[Sentence], seen: bool, rng: np.random.Generator
+    folder: Path, name: str, sentences: list[Sentence], caster: Caster, rng: np.random.Generator
 ) -> Iterator[Clip]:
-    parts = [_seen_part(i, rng) if seen else _unseen_part(i, rng) for i in range(len(sentences))]
+    parts = [caster(i, rng) for i in range(len(sentences))]
     for i, (made, part, speech) in enumerate(_spoken(sentences, parts)):
         disturbed = i % 2 == 1
         samples = _recorded(speech, disturbed, rng)
@@ -111,6 +119,11 @@ def _unseen_part(i: int, rng: np.random.Generator) -> Part:
     voices = [v for v in cast.UNSEEN if not v.startswith("festival")]
     turn = i // 2
     return Part(cast.UNSEEN[0] if turn % 2 else voices[turn // 2 % len(voices)], augment.random_manner(rng))
+
+
+def _natural_part(i: int, _: np.random.Generator) -> Part:
+    """Return one of Kokoro's unseen voices as it is, so that another vocal tract does not make it less natural."""
+    return Part(f"kokoro:{voices_kokoro.UNSEEN[i // 2 % len(voices_kokoro.UNSEEN)]}", Manner())
 
 
 def _spoken(sentences: list[Sentence], parts: list[Part]) -> Iterator[tuple[Sentence, Part, Speech]]:

@@ -18,6 +18,7 @@ INITIALIZE_PHONEME_EVENTS = 1
 CHARS_UTF8 = 1
 PARAMETER_RATE, PARAMETER_PITCH, PARAMETER_RANGE = 1, 3, 4
 EVENT_LIST_TERMINATED, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
+PHONEMES_IPA = 2
 NORMAL_RATE_WPM = 165
 
 # espeak-ng's English phoneme mnemonics (its `phsource/ph_english*`) in terms of the US phone set.
@@ -122,6 +123,23 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
     samples = np.asarray(np.concatenate(collector.pieces) / np.float32(32768), np.float32)
     phones = _phones(collector.phonemes, len(samples), rate)
     return Speech(samples, rate, _words(collector, text, phones, len(samples) / rate, rate), phones)
+
+
+def pronounce(text: str, voice: str) -> str:
+    """Return how espeak-ng would say words without marks, in IPA; spaces stand between words.
+
+    Raises:
+        SynthesisError: if the voice is unknown.
+
+    """
+    lib, _, _ = _engine()
+    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise SynthesisError(f"espeak-ng has no voice {voice!r}")
+    lib.espeak_TextToPhonemes.restype = c.c_char_p
+    rest, said = c.c_char_p(text.encode("ascii")), []
+    while rest.value:
+        said.append(lib.espeak_TextToPhonemes(c.byref(rest), CHARS_UTF8, PHONEMES_IPA).decode())
+    return " ".join(said)
 
 
 def _phones(phonemes: list[tuple[int, str]], n_samples: int, rate: int) -> list[tuple[float, int]]:

@@ -23,6 +23,7 @@ IGNORED = -100  # label without a loss
 MAX_PROMPT_TOKENS = 32
 MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
 _FRAMES_OF_BATCHES = 64  # lengths are multiples of it: kernels are built anew for each, which takes as long as a step
+SHORT_FRAMES = (32, 48)  # lengths of batches that hold a word or two without silence around them
 _DYNAMICS_FRAMES = 60  # between independent changes of loudness
 _NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
@@ -128,6 +129,9 @@ def delayed(sound: Sound, n_frames: int) -> Sound:
 
 def batch_frames(n_frames: int) -> int:
     """Return the shortest length of batches, in frames, that holds `n_frames`, which are 30 s at most."""
+    for short in SHORT_FRAMES:
+        if n_frames <= short:
+            return short
     return min(MAX_WINDOW_FRAMES, -(-n_frames // _FRAMES_OF_BATCHES) * _FRAMES_OF_BATCHES)
 
 

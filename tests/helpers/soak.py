@@ -24,6 +24,7 @@ SPEECH_PARTS = ("numbers", "numbers", "numbers", "conversation")
 OTHER_PARTS = ("near-silence", "zeros", "noise", "hum")
 NUMBERS = 12  # of a part with numbers
 VARIANTS = 6  # of it
+_LOOKS, _BETWEEN_LOOKS_S = 15, 0.2
 LIMITS = {  # everything that is bounded is full before the warm-up is over
     "TRANSCRIPT_WORDS": "1000",
     "RING_EVENTS": "512",
@@ -197,13 +198,17 @@ async def _collect(client: AmanuensisClient, events: list[Event]) -> None:
 
 
 async def look(daemon: Host, audio_h: float) -> Look:
-    """Return what daemon and engine hold on to now."""
+    """Return what daemon and engine hold on to; of descriptors the fewest within a while, as connections are closed."""
     (engine,) = daemon.engines()
+    descriptors = []
+    for _ in range(_LOOKS):
+        descriptors.append(sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in (daemon.pid, engine)))  # noqa: PTH208
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
     return Look(
         audio_h,
         daemon_mb=_status(daemon.pid, "VmRSS") / 1024,
         engine_mb=_status(engine, "VmRSS") / 1024,
-        descriptors=sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in (daemon.pid, engine)),  # noqa: PTH208
+        descriptors=min(descriptors),
         tasks=round(await daemon.metric("amanuensis_tasks")),
         threads=sum(_status(pid, "Threads") for pid in (daemon.pid, engine)),
         spool_kb=await daemon.metric("amanuensis_kept_bytes") / 1000,

@@ -15,7 +15,7 @@ async def test_nothing_piles_up(builtin_model: Path, tmp_path: Path) -> None:
     """Sessions and watchers that come and go leave no descriptor and no task behind, and every sample has its fate."""
     soaked = await soak(builtin_model, tmp_path, AUDIO_S, LOOK_S)
     first, *_, last = soaked.looks
-    # The lesser of two looks: files of the spool and connections come and go.
+    # The lesser of two looks: files of the spool come and go.
     assert min(look.descriptors for look in soaked.looks[-2:]) <= first.descriptors + 2
     assert last.tasks <= first.tasks + 2  # a connection that is being closed
     assert max(look.spool_kb for look in soaked.looks) < MAX_SPOOL_KB

@@ -11,7 +11,7 @@ from amanuensis.training.pools import Place, Stock, endless_batches
 from amanuensis.training.schedule import stage_at
 from amanuensis.training.shards import FRAMES_PER_S, Features, ShardWriter
 from amanuensis.training.tokenizer import Vocabulary
-from amanuensis.training.windows import SILENCE, Sound, Window, Word, batch_frames, delayed
+from amanuensis.training.windows import SHORT_FRAMES, SILENCE, Sound, Window, Word, batch_frames, delayed
 
 Batches = Iterator[tuple[list[Window], Place]]
 BEGINNING = Place()
@@ -90,14 +90,38 @@ def test_pools_and_seeds_differ(work: Path, vocabulary: Vocabulary) -> None:
 
 
 def test_batches_are_of_one_length_and_as_full_as_the_curriculum_has(work: Path, vocabulary: Vocabulary) -> None:
-    """All windows of a batch are as long as each other, and all but the last batch of a pool hold as many as fit."""
+    """All windows of a batch are as long as each other; all but two batches of a pool hold as many as fit.
+
+    The two are the last one of long windows and the one of short ones.
+    """
     limit = stage_at(0.6).batch_s * FRAMES_PER_S
     in_pool = [windows for windows, place in islice(stream(work, vocabulary), 60) if place.pool == 0]
     assert sum(len(windows) for windows in in_pool) == 192
     lengths = [{len(w.mel) for w in windows} for windows in in_pool]
     assert all(len(kinds) == 1 for kinds in lengths)
     full = [len(windows) == int(limit // len(windows[0].mel)) for windows in in_pool]
-    assert full.count(False) <= 1
+    assert full.count(False) <= 2
+
+
+def test_a_word_is_heard_without_silence_around_it(work: Path, vocabulary: Vocabulary) -> None:
+    """Some batches are short enough for a word that was cut out of its sentence."""
+    batches = [windows for windows, _ in islice(stream(work, vocabulary), 120)]
+    lengths = {len(windows[0].mel) for windows in batches}
+    assert {*SHORT_FRAMES} < lengths
+    short = [w for windows in batches if len(windows[0].mel) in SHORT_FRAMES for w in windows]
+    assert np.mean([bool(w.text_tokens) for w in short]) > 0.9
+
+
+@pytest.mark.parametrize(("others", "share"), [(1, 0.4), (12, 0.4), (40, 0.2)])
+def test_natural_voices_are_heard_oftener(work: Path, others: int, share: float) -> None:
+    """They make up 40 % of the sentences, unless there are so few that each would be heard over ten times as often."""
+    for index in range(others - 2):
+        write_shard(work, f"1{index:04d}", 1)
+    write_shard(work, "natural00000", 99)
+    stock, rng = Stock(work), np.random.default_rng(0)
+    stock.take(stock.on_disk())
+    heard = [stock.sentence("narrow", rng)[1].voice == "voice 99" for _ in range(3000)]
+    assert np.mean(heard) == pytest.approx(share, abs=0.03)
 
 
 def test_windows_have_lengths_of_batches_and_many_end_with_their_last_word(work: Path, vocabulary: Vocabulary) -> None:

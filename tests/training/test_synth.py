@@ -1,11 +1,12 @@
 """Tests of what a shard is made of."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from amanuensis.training.synth import SENTENCES_PER_SHARD, Plan, choose
+from amanuensis.training.synth import NATURAL_SENTENCES, SENTENCES_PER_SHARD, Plan, choose, choose_natural
 from amanuensis.training.text import Sentence, is_held_out, sentence
 
 GENERAL = [
@@ -44,3 +45,16 @@ def test_listed_sentences_are_left_out(tmp_path: Path) -> None:
     other.mkdir()
     (other / "made_test.txt").write_text("\n".join(one.text for one in first))
     assert not {one.text for one in first} & {one.text for one in chosen(other, GENERAL, 3, talk_share=1.0)}
+
+
+def _general(sentences: Iterable[Sentence]) -> set[str]:
+    return {one.text for one in sentences if one.domain == "general"}
+
+
+def test_natural_voices_say_other_sentences(tmp_path: Path) -> None:
+    """Half are narrow; those of the folder come from the other end of its order."""
+    plan = Plan(tmp_path, tmp_path, n_shards=20, seed=1)
+    made = list(choose_natural(plan, GENERAL, 1))
+    assert Counter(one.domain for one in made) == {"narrow": NATURAL_SENTENCES // 2, "general": NATURAL_SENTENCES // 2}
+    for others in (chosen(tmp_path, GENERAL, 0), choose_natural(plan, GENERAL, 0)):
+        assert not _general(made) & _general(others)

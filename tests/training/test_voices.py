@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_pico
+from amanuensis.training import voices_espeak, voices_festival, voices_flite, voices_kokoro, voices_pico
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival
 from amanuensis.training.speech import PHONE_ID, Manner, Speech, SynthesisError
 
@@ -24,6 +24,13 @@ ENGINES = [
             f"pico:{voice}", marks=pytest.mark.skipif(not voices_pico.available(), reason="ttspico is not installed")
         )
         for voice in voices_pico.VOICES
+    ),
+    *(
+        pytest.param(
+            f"kokoro:{voice}",
+            marks=pytest.mark.skipif(not voices_kokoro.available(), reason="Kokoro is not in this environment"),
+        )
+        for voice in ("af_heart", "bm_daniel*0.40+am_adam")
     ),
     pytest.param(
         "festival:kal", marks=pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
@@ -91,11 +98,10 @@ def _phones(speech: Speech) -> list[int]:
     return [phone for phone, _ in groupby(phone for _, phone in speech.phones)]
 
 
-@PICO
-@pytest.mark.parametrize("voice", voices_pico.VOICES)
-def test_picos_sibilants_hiss_at_their_times(voice: str) -> None:
+@pytest.mark.parametrize("voice", [param for param in ENGINES if param.values[0].startswith(("pico", "kokoro"))])
+def test_sibilants_hiss_at_their_times(voice: str) -> None:
     """The samples change sign most within the sibilants as they are, less so within those 20 ms earlier or later."""
-    speech = voices_pico.speak("six sheep cross this icy street so she sits still", voice, Manner())
+    speech = perform("six sheep cross this icy street so she sits still", Part(voice, Manner()))
     ends_s = [end_s for end_s, _ in speech.phones]
     hissing = np.isin([phone for _, phone in speech.phones], [PHONE_ID[name] for name in ("s", "sh", "z")])
     crossings = np.diff(np.sign(speech.samples + 1e-3)) != 0  # silence has none
@@ -122,6 +128,27 @@ def test_festival_reads_a_list_in_one_run() -> None:
     parts = [Part("festival:kal", Manner()), Part("festival:kal", Manner(tempo=1.2))]
     spoken = perform_festival(["one two", "three"], parts)
     assert [len(s.words) for s in spoken if s is not None] == [2, 1]
+
+
+@pytest.mark.skipif(not voices_kokoro.available(), reason="Kokoro is not in this environment")
+def test_blends_lie_between_their_voices() -> None:
+    """Voices are drawn for training alone or in pairs, none of them one that is kept for tests."""
+    rng = np.random.default_rng(0)
+    drawn = {name for _ in range(200) for name in re.split(r"[*+.\d]+", voices_kokoro.random_voice(rng)) if name}
+    assert drawn == {*voices_kokoro.ENGLISH, *voices_kokoro.FOREIGN}
+    assert not drawn & set(voices_kokoro.UNSEEN)
+    lengths = [
+        len(voices_kokoro.speak("Nine forty two.", voice, Manner()).samples)
+        for voice in ("af_nicole", "af_nicole*0.50+am_echo", "am_echo")
+    ]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.skipif(not voices_kokoro.available(), reason="Kokoro is not in this environment")
+def test_what_kokoro_cannot_read_is_refused() -> None:
+    """A sentence of more characters than it takes is an error, not half a sentence."""
+    with pytest.raises(SynthesisError, match="Kokoro cannot read"):
+        voices_kokoro.speak("seventy " * 80, "af_sky", Manner())
 
 
 def test_voices_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
