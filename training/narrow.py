@@ -180,6 +180,12 @@ _KINDS: tuple[tuple[Callable[[random.Random], str], int], ...] = (
 )  # fmt: skip
 
 
+def narrow_word(rng: random.Random) -> str:
+    """Return one word of the domain as a sentence, mostly a digit, as who dictates says it."""
+    words = rng.choice((DIGITS, DIGITS, DIGITS, [*TEENS, *TENS], [*MONTHS, *DAYS], UNITS, SHORT))
+    return f"{rng.choice([word for word in words if ' ' not in word])}."
+
+
 def narrow_sentence(rng: random.Random) -> str:
     """Return one random sentence, as it is written for a synthesiser (capitals, hyphens, marks)."""
     kinds, weights = zip(*_KINDS, strict=True)

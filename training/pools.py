@@ -31,6 +31,9 @@ from amanuensis.training.windows import (
 
 _POOL = 192  # windows sorted by length together
 _PAUSE_FRAMES = (4, 120)
+_SPACED_WORDS = (1, 1, 2, 3, 4, 5, 6, 7)
+_SPACE_FRAMES = (2, 25)  # pairs of frames
+_BARE = 0.5  # of such windows begin with their first word and end with their last one
 _SHORTEST_EXCERPT = 20  # frames
 _NATURAL_SHARE = 0.4  # of sentences at most are of natural voices,
 _NATURAL_OFTENER = 10  # but none is heard so much oftener than the others
@@ -80,6 +83,7 @@ class Stock:
         self._open: dict[str, Shard] = {}
         self._items: dict[str, list[tuple[Shard, Item]]] = {}
         self._natural: dict[str, list[tuple[Shard, Item]]] = {}
+        self._words: list[tuple[Shard, Item]] = []  # sentences of a single word
 
     def on_disk(self) -> tuple[str, ...]:
         """Return the names of the shards that are complete."""
@@ -95,6 +99,8 @@ class Stock:
             stock = self._natural if name.startswith(NATURAL) else self._items
             for item in shard.items:
                 stock[item.domain].append((shard, item))
+        every = [entry for stock in (self._items, self._natural) for items in stock.values() for entry in items]
+        self._words = [entry for entry in every if " " not in entry[1].text]
 
     def sentence(self, domain: str, rng: np.random.Generator) -> tuple[Shard, Item]:
         """Return a random sentence of a domain, or of the other one if it has none."""
@@ -103,6 +109,11 @@ class Stock:
         if rng.random() < min(_NATURAL_SHARE, weight / (weight + len(items))):
             items = natural
         return items[int(rng.integers(len(items)))]
+
+    def words(self, n: int, rng: np.random.Generator) -> list[tuple[Shard, Item]]:
+        """Return `n` random sentences of a single word; none if there is none."""
+        chosen = rng.integers(len(self._words), size=n) if self._words else ()
+        return [self._words[i] for i in chosen]
 
     def noise(self, n_frames: int, babble: bool, rng: np.random.Generator) -> Float32:
         """Return `n_frames` of one made noise, repeated as needed; with `babble`, sometimes another voice."""
@@ -120,6 +131,8 @@ def draw(stock: Stock, stage: Stage, rng: np.random.Generator) -> Sound:
     recipe = stage.recipe
     if rng.random() < recipe.empty:
         return _empty(stock, rng)
+    if rng.random() < recipe.spaced and (words := stock.words(int(rng.choice(_SPACED_WORDS)), rng)):
+        return _spaced(words, rng)
     domain = "narrow" if rng.random() < stage.narrow else "general"
     sound = _joined(stock, recipe, domain, rng)
     return _shortened(sound, recipe, rng) or _lengthened(sound, recipe, rng)
@@ -149,6 +162,27 @@ def _joined(stock: Stock, recipe: Recipe, domain: str, rng: np.random.Generator)
     before = stock.sentence(domain, rng)[1].text.split()
     sound = join(parts, gaps, before)
     return sound if len(sound.mel) <= MAX_WINDOW_FRAMES else cut(sound, 0, MAX_WINDOW_FRAMES)
+
+
+def _spaced(words: list[tuple[Shard, Item]], rng: np.random.Generator) -> Sound:
+    """Return words that are said one at a time, as of a number that is dictated, with some silence around each."""
+    parts = [(_trimmed(shard.features_of(item), *rng.integers(0, 10, 2)), item.text) for shard, item in words]
+    gaps = [2 * int(gap) for gap in rng.integers(*_SPACE_FRAMES, len(parts) + 1)]
+    if rng.random() < _BARE:
+        gaps[0] = gaps[-1] = 0
+    return join(parts, gaps, [])
+
+
+def _trimmed(made: Features, lead: int, tail: int) -> Features:
+    """Return a sentence with at most `lead` frames before its first word and `tail` after the last one."""
+    start = max(0, made.word_starts[0] - lead) // 2 * 2
+    end = min(len(made.mel), (made.word_ends[-1] + tail + 1) // 2 * 2)
+    return Features(
+        made.mel[start:end],
+        made.phones[start // 2 : end // 2],
+        [at - start for at in made.word_starts],
+        [min(at, end) - start for at in made.word_ends],
+    )
 
 
 def _shortened(sound: Sound, recipe: Recipe, rng: np.random.Generator) -> Sound | None:

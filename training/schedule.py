@@ -30,7 +30,8 @@ FINISHING_RECIPE = Recipe(
     cut=0.12,
     tight=0.3,
     excerpt=0.1,
-    narrow_band=0.25,
+    spaced=0.1,
+    narrow_band=0.3,
     prompted=0.18,
     timed=0.22,
 )
@@ -65,7 +66,8 @@ def stage_at(progress: float, *, grown: bool = False) -> Stage:
         cut=0.04 + 0.08 * long,
         tight=0.25,
         excerpt=0.1 + 0.04 * heard,
-        narrow_band=0.2,
+        spaced=0.1 * heard,
+        narrow_band=0.25,
         prompted=0.08 + 0.1 * long,
         timed=0.1 + 0.12 * long,
     )

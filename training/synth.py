@@ -17,7 +17,14 @@ from amanuensis.training.augment import with_formant
 from amanuensis.training.cast import FESTIVAL_SEEN, Part, missing, perform, perform_festival, random_part
 from amanuensis.training.shards import N_MELS, NATURAL, ShardWriter, features
 from amanuensis.training.speech import Float32, Manner, Speech, SynthesisError
-from amanuensis.training.text import Sentence, listed_tests, narrow_sentences, read_general, talk_sentences
+from amanuensis.training.text import (
+    Sentence,
+    listed_tests,
+    narrow_sentences,
+    narrow_words,
+    read_general,
+    talk_sentences,
+)
 
 SENTENCES_PER_SHARD = 500
 _FESTIVAL_EVERY = 10  # each tenth shard is festival's
@@ -39,6 +46,7 @@ class Plan:
     n_natural: int = 0  # shards of natural voices, beside the others
     first_narrow_share: float = 0.85  # in the first shards
     later_narrow_share: float = 0.3  # from the eighth shard on
+    word_share: float = 0.15  # single words among the narrow sentences
     talk_share: float = 0.15  # generated ones among the general sentences; all of them without a text folder
 
 
@@ -123,11 +131,17 @@ def choose_natural(plan: Plan, general: list[Sentence], index: int) -> Iterator[
     n_narrow = round(NATURAL_SENTENCES * _NATURAL_NARROW)
     n_general = NATURAL_SENTENCES - n_narrow
     seed, tests = plan.seed * 100_003 + 50_000 + index, listed_tests(plan.text) | demo.TEXTS
-    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n_narrow)
+    yield from _narrow(plan, n_narrow, seed, tests)
     if general:
         yield from (general[-1 - (index * n_general + i) % len(general)] for i in range(n_general))
     else:
         yield from islice(talk_sentences(seed, held_out=False, exclude=tests), n_general)
+
+
+def _narrow(plan: Plan, n: int, seed: int, tests: frozenset[str]) -> Iterator[Sentence]:
+    n_words = round(n * plan.word_share)
+    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n - n_words)
+    yield from islice(narrow_words(seed, held_out=False, exclude=tests), n_words)
 
 
 def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:
@@ -137,7 +151,7 @@ def choose(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence
     n_general = SENTENCES_PER_SHARD - n_narrow
     n_talk = round(n_general * plan.talk_share) if general else n_general
     seed, tests = plan.seed * 100_003 + index, listed_tests(plan.text) | demo.TEXTS
-    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n_narrow)
+    yield from _narrow(plan, n_narrow, seed, tests)
     yield from islice(talk_sentences(seed, held_out=False, exclude=tests), n_talk)
     yield from (general[(index * SENTENCES_PER_SHARD + i) % len(general)] for i in range(n_general - n_talk))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from amanuensis.training.narrow import narrow_sentence
+from amanuensis.training.narrow import narrow_sentence, narrow_word
 from amanuensis.training.talk import talk_sentence
 
 HELD_OUT_ONE_IN = 200  # 0.5 % of all sentences, chosen by their content
@@ -120,6 +120,11 @@ def narrow_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozen
     `exclude` names sentences, in normal form, that must not be trained on either.
     """
     return _generated(narrow_sentence, "narrow", seed, held_out, exclude)
+
+
+def narrow_words(seed: int, held_out: bool, exclude: frozenset[str] = frozenset()) -> Iterator[Sentence]:
+    """Yield single words of the narrow domain without end, as `narrow_sentences` does."""
+    return _generated(narrow_word, "narrow", seed, held_out, exclude)
 
 
 def talk_sentences(seed: int, held_out: bool, exclude: frozenset[str] = frozenset()) -> Iterator[Sentence]:

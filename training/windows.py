@@ -42,6 +42,7 @@ class Recipe:
     cut: float = 0.1
     tight: float = 0.08  # no silence before the first word and after the last
     excerpt: float = 0.0  # one to three words out of a sentence, no silence around them
+    spaced: float = 0.0  # single words with silence between them
     interrupted: float = 0.1  # noise as loud as speech where nobody speaks
     narrow_band: float = 0.1  # telephone or worse
     warped: float = 0.3  # another length of the vocal tract

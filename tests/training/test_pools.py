@@ -1,13 +1,14 @@
 """Tests of the stream of training windows: it goes on exactly where it was left."""
 
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from amanuensis.training.pools import Place, Stock, endless_batches
+from amanuensis.training.pools import Place, Stock, draw, endless_batches
 from amanuensis.training.schedule import stage_at
 from amanuensis.training.shards import FRAMES_PER_S, Features, ShardWriter
 from amanuensis.training.tokenizer import Vocabulary
@@ -103,11 +104,44 @@ def test_batches_are_of_one_length_and_as_full_as_the_curriculum_has(work: Path,
     assert full.count(False) <= 2
 
 
+def write_words(work: Path) -> None:
+    """A shard of single words of a fifth of a second to half a second, with as much silence on both sides."""
+    writer, rng = ShardWriter(), np.random.default_rng(3)
+    for n in range(20, 50, 2):
+        mel = np.full((n + 80, 80), SILENCE, np.float16)
+        mel[40 : 40 + n] = rng.uniform(-6, 0, (n, 80))
+        phones = np.zeros((n + 80) // 2, np.uint8)
+        phones[20 : 20 + n // 2] = 3
+        writer.add(Features(mel, phones, [40], [40 + n]), "Four.", "voice", "narrow")
+    writer.write(work / "shards" / "00009")
+
+
+def test_words_are_heard_one_at_a_time(work: Path) -> None:
+    """Some windows are single words, one or several with silence between them, half of them with none around them."""
+    write_words(work)
+    stock, rng = Stock(work), np.random.default_rng(0)
+    stock.take(stock.on_disk())
+    stage = stage_at(0.6)
+    spaced = replace(stage, recipe=replace(stage.recipe, spaced=1.0, empty=0.0))
+    sounds = [draw(stock, spaced, rng) for _ in range(400)]
+    assert {len(sound.words) for sound in sounds} == {*range(1, 8)}
+    bare = [sound for sound in sounds if sound.words[0].start < 10 and len(sound.mel) - sound.words[-1].end < 12]
+    assert 0.4 < len(bare) / len(sounds) < 0.7
+    for sound in sounds:
+        assert len(sound.mel) == 2 * len(sound.phones)
+        for word, following in pairwise(sound.words):
+            assert following.start - word.end >= 4
+        for word in sound.words:
+            assert (sound.mel[word.start : word.end] > SILENCE).all()
+            assert (sound.phones[word.start // 2 : word.end // 2] == 3).all()
+
+
 def test_a_word_is_heard_without_silence_around_it(work: Path, vocabulary: Vocabulary) -> None:
-    """Some batches are short enough for a word that was cut out of its sentence."""
+    """Some batches are short enough for a word alone."""
+    write_words(work)
     batches = [windows for windows, _ in islice(stream(work, vocabulary), 120)]
     lengths = {len(windows[0].mel) for windows in batches}
-    assert {*SHORT_FRAMES} < lengths
+    assert lengths & {*SHORT_FRAMES}
     short = [w for windows in batches if len(windows[0].mel) in SHORT_FRAMES for w in windows]
     assert np.mean([bool(w.text_tokens) for w in short]) > 0.9
 

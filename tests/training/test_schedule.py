@@ -41,7 +41,7 @@ def test_the_schedule_stays_in_its_bounds(progress: float, steps: int) -> None:
 def test_the_finishing_pass_hears_more_tight_and_telephone_like_windows() -> None:
     """At its beginning the share of such windows rises and the average forgets faster."""
     before, after = stage_at(JUST_BEFORE), stage_at(FINISHING_FROM)
-    assert (after.recipe.tight, after.recipe.narrow_band, after.narrow) == (0.3, 0.25, 0.45)
+    assert (after.recipe.tight, after.recipe.narrow_band, after.narrow) == (0.3, 0.3, 0.45)
     assert before.recipe.tight < after.recipe.tight
     assert before.recipe.narrow_band < after.recipe.narrow_band
     assert average_decay_at(1.0, 10_000) < average_decay_at(JUST_BEFORE, 10_000)
