@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--natural", type=int, help="shards of 60 sentences in natural voices (default: a quarter of the others)"
     )
+    parser.add_argument("--encoder-layers", type=int, help="of a model that is trained from nothing (default: 6)")
+    parser.add_argument("--text-tokens", type=int, help="of the tokeniser (default: 1024)")
     parser.add_argument("--start", type=Path, help="a model folder or archive to start from (default: random weights)")
     parser.add_argument(
         "--model", help="evaluate: a model folder or name (default: what was exported, and its int8 twin)"
@@ -65,7 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, 1 on failure, 2 on wrong usage."""
     a = _parser().parse_args(arguments)
     folder = a.text or (Path(os.environ[TEXT_ENV]) if os.environ.get(TEXT_ENV) else None)
-    job = Job(a.work, folder, a.minutes, a.device, a.seed, a.threads, a.jobs, a.shards, a.start, a.steps, a.natural)
+    known = {field.name for field in dataclasses.fields(Job)}
+    job = Job(**{name: value for name, value in vars(a).items() if name in known} | {"text": folder})
     try:
         if a.stage == "evaluate":
             stages.evaluate(job, Asked(a.model, a.speech, a.json, a.limit, a.loaders))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SHARDS_BEFORE_TRAINING = 6
@@ -30,6 +30,8 @@ class Job:
     start: Path | None = None
     steps: int | None = None
     natural: int | None = None
+    encoder_layers: int | None = None
+    text_tokens: int | None = None
 
     @property
     def n_shards(self) -> int:
@@ -66,9 +68,9 @@ def text(job: Job) -> None:
 
 def tokenizer(job: Job) -> None:
     """Train the tokeniser."""
-    from amanuensis.training.tokenizer import train
+    from amanuensis.training.tokenizer import N_TEXT_TOKENS, train
 
-    train(job.work / "tokenizer.json", job.text, job.seed)
+    train(job.work / "tokenizer.json", job.text, job.seed, job.text_tokens or N_TEXT_TOKENS)
 
 
 def synth(job: Job) -> None:
@@ -100,6 +102,8 @@ def train(job: Job) -> None:
     from amanuensis.training import trainer
 
     settings = trainer.Settings(job.work, job.minutes, job.device, job.seed, job.threads, job.start, job.steps)
+    if job.encoder_layers:
+        settings = replace(settings, encoder_layers=job.encoder_layers)
     trainer.run(settings)
 
 

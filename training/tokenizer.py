@@ -19,7 +19,7 @@ _GENERATED = 10_000  # sentences of a domain, at least
 TIMESTAMPS = tuple(f"<|{i * 0.02:.2f}|>" for i in range(1501))
 
 
-def train(path: Path, text: Path | None, seed: int) -> None:
+def train(path: Path, text: Path | None, seed: int, n_tokens: int = N_TEXT_TOKENS) -> None:
     """Train the tokeniser on the training sentences and write `tokenizer.json`; nothing if it is there."""
     if path.is_file():
         return
@@ -32,7 +32,7 @@ def train(path: Path, text: Path | None, seed: int) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=N_TEXT_TOKENS, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=n_tokens, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(lines, trainer)
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in TIMESTAMPS])

@@ -43,6 +43,7 @@ class Settings:
     threads: int
     start: Path | None = None  # a model folder to start from
     steps: int | None = None  # in place of the minutes, so that a run can be repeated exactly
+    encoder_layers: int = Dimensions.encoder_layers
 
     @property
     def side_by_side(self) -> int:
@@ -63,7 +64,8 @@ class Training:
         torch.set_num_threads(settings.threads)
         self.vocabulary = vocabulary = Vocabulary(settings.work / "tokenizer.json")
         self.settings = settings
-        self.model = Whisper(Dimensions(vocabulary.size, vocabulary.end)).to(settings.device)
+        dimensions = Dimensions(vocabulary.size, vocabulary.end, encoder_layers=settings.encoder_layers)
+        self.model = Whisper(dimensions).to(settings.device)
         if settings.start:
             start_from(settings.start, self.model, vocabulary)
         self.precision = torch.bfloat16 if settings.device != "cpu" or has_bfloat16() else torch.float32
@@ -189,8 +191,9 @@ def optimisers(model: Whisper) -> list[torch.optim.Optimizer]:
 
 def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
     """Return the moving average of a checkpoint as a float32 model, ready to decode."""
-    model = Whisper(Dimensions(vocabulary.size, vocabulary.end))
     state = torch.load(path, map_location="cpu", weights_only=True)
+    layers = {name.split(".")[2] for name in state["model"] if name.startswith("encoder.layers.")}
+    model = Whisper(Dimensions(vocabulary.size, vocabulary.end, encoder_layers=len(layers)))
     for p, value in zip(trainable(model), state["average"], strict=True):
         p.data.copy_(value)
     return model.eval()

@@ -132,10 +132,11 @@ def test_a_run_starts_from_the_model_it_is_given(
     assert np.abs(encoded(fresh, clips[0]) - expected).max() > 0.1
 
 
-def test_a_kept_model_goes_on_with_all_it_learnt(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    """The kept archive holds the heads of the training too, rounded to int8 by row like all matrices."""
+@pytest.mark.parametrize("layers", [3, 6])
+def test_a_kept_model_goes_on_with_all_it_learnt(vocabulary: Vocabulary, tmp_path: Path, layers: int) -> None:
+    """The kept archive has the depth and the heads of the training too, rounded to int8 by row like all matrices."""
     vocabulary.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    training = Training(Settings(tmp_path, minutes=1, device="cpu", seed=1, threads=1))
+    training = Training(Settings(tmp_path, minutes=1, device="cpu", seed=1, threads=1, encoder_layers=layers))
     training.save()
     keep(Job(tmp_path, None, 1, "cpu", 1, 1, 1))
     model = Whisper(training.model.dimensions)
