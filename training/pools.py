@@ -35,6 +35,7 @@ _SPACED_WORDS = (1, 1, 2, 3, 4, 5, 6, 7)
 _SPACE_FRAMES = (2, 25)  # pairs of frames
 _BARE = 0.5  # of such windows begin with their first word and end with their last one
 _SHORTEST_EXCERPT = 20  # frames
+_LAST_FRAMES = (*SHORT_FRAMES, 64)  # by turns, windows of at most so many make the last batch of a pool
 _NATURAL_SHARE = 0.4  # of sentences at most are of natural voices,
 _NATURAL_OFTENER = 10  # but none is heard so much oftener than the others
 _DELAYED = 0.7  # of windows are brought to the length of a batch by silence before the words
@@ -67,7 +68,7 @@ def endless_batches(
         pool = sorted((draw(stock, stage, rng) for _ in range(_POOL)), key=lambda sound: -len(sound.mel))
         batches = [
             [_window(_fitted(sound, n_frames, rng), stock, vocabulary, stage.recipe, rng) for sound in sounds]
-            for n_frames, sounds in _batches(pool, stage.batch_s, int(rng.choice((*SHORT_FRAMES, 64))))
+            for n_frames, sounds in _batches(pool, stage.batch_s, int(rng.choice(_LAST_FRAMES)))
         ]
         order = rng.permutation(len(batches))
         for done in range(at.batches, len(batches)):
