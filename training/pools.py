@@ -34,6 +34,7 @@ _PAUSE_FRAMES = (4, 120)
 _SPACED_WORDS = (1, 1, 2, 3, 4, 5, 6, 7)
 _SPACE_FRAMES = (2, 25)  # pairs of frames
 _BARE = 0.5  # of such windows begin with their first word and end with their last one
+_SHORT_EMPTY = 0.4  # of windows without speech are as short as those of a word: else short ones would always have one
 _SHORTEST_EXCERPT = 20  # frames
 _LAST_FRAMES = (*SHORT_FRAMES, 64)  # by turns, windows of at most so many make the last batch of a pool
 _NATURAL_SHARE = 0.4  # of sentences at most are of natural voices,
@@ -230,6 +231,8 @@ def _fitted(sound: Sound, n_frames: int, rng: np.random.Generator) -> Sound:
 def _empty(stock: Stock, rng: np.random.Generator) -> Sound:
     """Return a sound without speech: silence, faint noise, or noise and music as loud as speech."""
     n_frames = 2 * int(rng.uniform(50, 500 if rng.random() < 0.9 else 1500))
+    if rng.random() < _SHORT_EMPTY:
+        n_frames = 2 * int(rng.integers(SHORT_FRAMES[0] // 4, _LAST_FRAMES[-1] // 2))
     mel = silence(n_frames)
     kind = rng.random()
     if kind > 0.1:

@@ -137,13 +137,13 @@ def test_words_are_heard_one_at_a_time(work: Path) -> None:
 
 
 def test_a_word_is_heard_without_silence_around_it(work: Path, vocabulary: Vocabulary) -> None:
-    """Some batches are short enough for a word alone."""
+    """Some batches are short enough for a word alone; not all of their windows have one, or noise would be a word."""
     write_words(work)
     batches = [windows for windows, _ in islice(stream(work, vocabulary), 120)]
     lengths = {len(windows[0].mel) for windows in batches}
     assert lengths & {*SHORT_FRAMES}
     short = [w for windows in batches if len(windows[0].mel) in SHORT_FRAMES for w in windows]
-    assert np.mean([bool(w.text_tokens) for w in short]) > 0.9
+    assert 0.4 < np.mean([bool(w.text_tokens) for w in short]) < 0.95
 
 
 @pytest.mark.parametrize(("others", "share"), [(1, 0.4), (12, 0.4), (40, 0.2)])
