@@ -192,7 +192,7 @@ def optimisers(model: Whisper) -> list[torch.optim.Optimizer]:
 def averaged_model(path: Path, vocabulary: Vocabulary) -> Whisper:
     """Return the moving average of a checkpoint as a float32 model, ready to decode."""
     state = torch.load(path, map_location="cpu", weights_only=True)
-    layers = {name.split(".")[2] for name in state["model"] if name.startswith("encoder.layers.")}
+    layers = {name.split(".")[3] for name in state["model"] if name.startswith("model.encoder.layers.")}
     model = Whisper(Dimensions(vocabulary.size, vocabulary.end, encoder_layers=len(layers)))
     for p, value in zip(trainable(model), state["average"], strict=True):
         p.data.copy_(value)
