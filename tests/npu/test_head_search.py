@@ -37,9 +37,9 @@ def attention(builtin: ModelFiles) -> AttentionOf:
 
 
 def test_the_search_finds_the_heads_that_were_guided(builtin: ModelFiles, attention: AttentionOf) -> None:
-    """Of all heads those that training guided keep the most constant distance from words; no single one is better."""
+    """One that training guided is among them; no others together and no single one keep a more constant distance."""
     found = search(attention)
-    assert set(found.heads) <= set(builtin.generation.alignment_heads)
+    assert set(found.heads) & set(builtin.generation.alignment_heads)
     assert found.error_ms <= attention.measure(builtin.generation.alignment_heads).error_ms
     singles = [attention.measure([head]) for head in attention.heads]
     assert found.error_ms <= min(single.error_ms for single in singles)
