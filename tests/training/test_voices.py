@@ -144,7 +144,7 @@ def test_festival_reads_a_list_in_one_run() -> None:
 def test_blends_lie_between_their_voices() -> None:
     """Voices are drawn for training alone or in pairs, none of them one that is kept for tests."""
     rng = np.random.default_rng(0)
-    drawn = {name for _ in range(200) for name in re.split(r"[*+.\d]+", voices_kokoro.random_voice(rng)) if name}
+    drawn = {name for _ in range(1000) for name in re.split(r"[*+.\d]+", voices_kokoro.random_voice(rng)) if name}
     assert drawn == {*voices_kokoro.ENGLISH, *voices_kokoro.FOREIGN}
     assert not drawn & set(voices_kokoro.UNSEEN)
     lengths = [
