@@ -28,18 +28,18 @@ def builtin() -> ModelFiles:
 
 @pytest.fixture(scope="module")
 def attention(builtin: ModelFiles) -> AttentionOf:
-    """What all heads of the built-in model do on two windows of the bundled speech."""
+    """What all heads of the built-in model do on the bundled speech; on two windows of it another may be as good."""
     shares: list[float] = []
-    windows = timed_windows(Tokenizer(builtin.folder), builtin.dimensions.n_mels)[:2]
+    windows = timed_windows(Tokenizer(builtin.folder), builtin.dimensions.n_mels)
     found = AttentionOf(builtin, windows, shares.append)
-    assert shares == [0.5, 1.0]
+    assert shares == [(done + 1) / len(windows) for done in range(len(windows))]
     return found
 
 
 def test_the_search_finds_the_heads_that_were_guided(builtin: ModelFiles, attention: AttentionOf) -> None:
-    """One that training guided is among them; no others together and no single one keep a more constant distance."""
+    """Of all heads those that training guided keep the most constant distance from words; no single one is better."""
     found = search(attention)
-    assert set(found.heads) & set(builtin.generation.alignment_heads)
+    assert set(found.heads) <= set(builtin.generation.alignment_heads)
     assert found.error_ms <= attention.measure(builtin.generation.alignment_heads).error_ms
     singles = [attention.measure([head]) for head in attention.heads]
     assert found.error_ms <= min(single.error_ms for single in singles)
