@@ -10,6 +10,7 @@ import soxr
 
 from amanuensis.npu.log_mel import SAMPLE_RATE
 from amanuensis.training import voices_flite, voices_foreign
+from amanuensis.training.augment import random_formant
 from amanuensis.training.cast import ACCENTS, UNSEEN_ESPEAK, VARIANTS, Part, perform
 from amanuensis.training.speech import Float32, Manner, SynthesisError
 from amanuensis.training.vocal_tract import Tract, random_tract, scaled, through, with_effort
@@ -43,7 +44,7 @@ class Saying:
 
 def random_speaker(rng: np.random.Generator, *, unseen: bool) -> Speaker:
     """Return a speaker of the training's voices, or of those kept from it."""
-    formant = float(np.clip(np.exp(rng.normal(0, 0.1)), 0.82, 1.22))
+    formant = random_formant(rng)
     manner = Manner(
         tempo=float(np.exp(rng.normal(0, 0.12))),
         pitch=float(formant * np.exp(rng.normal(0, 0.2))),  # shorter vocal tracts mostly go with higher pitch

@@ -92,6 +92,13 @@ def _engine() -> tuple[c.CDLL, int, _Collector]:
     return lib, rate, collector
 
 
+def _engine_with(voice: str) -> tuple[c.CDLL, int, _Collector]:
+    lib, rate, collector = _engine()
+    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise SynthesisError(f"espeak-ng has no voice {voice!r}")
+    return lib, rate, collector
+
+
 def available() -> bool:
     """Return whether espeak-ng is installed."""
     try:
@@ -108,10 +115,8 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
         SynthesisError: if the voice is unknown or the times do not fit the text.
 
     """
-    lib, rate, collector = _engine()
+    lib, rate, collector = _engine_with(voice)
     collector.clear()
-    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise SynthesisError(f"espeak-ng has no voice {voice!r}")
     lib.espeak_SetParameter(PARAMETER_RATE, round(NORMAL_RATE_WPM * manner.tempo / manner.formant), 0)
     lib.espeak_SetParameter(PARAMETER_PITCH, int(np.clip(50 + 40 * np.log2(manner.pitch / manner.formant), 0, 99)), 0)
     lib.espeak_SetParameter(PARAMETER_RANGE, int(np.clip(50 * manner.pitch_range, 0, 99)), 0)
@@ -132,9 +137,7 @@ def pronounce(text: str, voice: str) -> str:
         SynthesisError: if the voice is unknown.
 
     """
-    lib, _, _ = _engine()
-    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise SynthesisError(f"espeak-ng has no voice {voice!r}")
+    lib, _, _ = _engine_with(voice)
     lib.espeak_TextToPhonemes.restype = c.c_char_p
     rest, said = c.c_char_p(text.encode("ascii")), []
     while rest.value:
