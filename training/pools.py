@@ -97,12 +97,15 @@ class Stock:
             return
         self._open = {name: self._open.get(name) or Shard.open(self._folder / f"{name}.jsonl") for name in names}
         self._items, self._natural = {"narrow": [], "general": []}, {"narrow": [], "general": []}
+        self._words = []
         for name, shard in self._open.items():
-            stock = self._natural if name.startswith(NATURAL) else self._items
+            natural = name.startswith(NATURAL)
             for item in shard.items:
-                stock[item.domain].append((shard, item))
-        every = [entry for stock in (self._items, self._natural) for items in stock.values() for entry in items]
-        self._words = [entry for entry in every if " " not in entry[1].text]
+                word = " " not in item.text
+                if word:
+                    self._words.append((shard, item))
+                if not (word and natural):  # of which there are as many as sentences
+                    (self._natural if natural else self._items)[item.domain].append((shard, item))
 
     def sentence(self, domain: str, rng: np.random.Generator) -> tuple[Shard, Item]:
         """Return a random sentence of a domain, or of the other one if it has none."""

@@ -29,6 +29,7 @@ from amanuensis.training.text import (
 SENTENCES_PER_SHARD = 500
 _FESTIVAL_EVERY = 10  # each tenth shard is festival's
 NATURAL_SENTENCES = 60  # of a natural shard; they take a hundred times longer to speak
+NATURAL_WORDS = 60  # single ones beside them, which take a fifth of the time of a sentence
 _NATURAL_VERSIONS = 3  # of each, by another speaker in another place
 _NATURAL_NARROW = 0.5  # of them
 _NOISE_CLIPS = 900
@@ -116,7 +117,8 @@ def _add_natural(writer: ShardWriter, sentences: list[Sentence], rng: np.random.
     for made in sentences:
         voice = voices_kokoro.random_voice(rng)
         try:
-            spoken = voices_kokoro.speak(made.spoken, voice, Manner(tempo=float(rng.uniform(0.9, 1.4))))
+            manner = Manner(tempo=float(rng.uniform(0.9, 1.4)))
+            spoken = voices_kokoro.speak(made.spoken, voice, manner, voices_kokoro.random_habits(voice, rng))
         except SynthesisError:
             lost += 1
             continue
@@ -127,11 +129,12 @@ def _add_natural(writer: ShardWriter, sentences: list[Sentence], rng: np.random.
 
 
 def choose_natural(plan: Plan, general: list[Sentence], index: int) -> Iterator[Sentence]:
-    """Yield the sentences of natural shard `index`, those of the text folder from the end of its order."""
+    """Yield the sentences and words of natural shard `index`, those of the text folder from the end of its order."""
     n_narrow = round(NATURAL_SENTENCES * _NATURAL_NARROW)
     n_general = NATURAL_SENTENCES - n_narrow
     seed, tests = plan.seed * 100_003 + 50_000 + index, listed_tests(plan.text) | demo.TEXTS
-    yield from _narrow(plan, n_narrow, seed, tests)
+    yield from islice(narrow_sentences(seed, held_out=False, exclude=tests), n_narrow)
+    yield from islice(narrow_words(seed, held_out=False, exclude=tests), NATURAL_WORDS)
     if general:
         yield from (general[-1 - (index * n_general + i) % len(general)] for i in range(n_general))
     else:

@@ -13,6 +13,7 @@ import itertools
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from amanuensis.training import accents
+from amanuensis.training.accents import Rule
 from amanuensis.training.speech import PHONE_ID, SPELLED_A, UNKNOWN_PHONE, Float32, Manner, Speech, SynthesisError
 from amanuensis.training.voices_espeak import pronounce
 
@@ -35,6 +38,9 @@ FOREIGN = (
     "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora", "pm_alex", "zf_xiaobei", "zf_xiaoni",
     "zf_xiaoxiao", "zf_xiaoyi", "zm_yunjian", "zm_yunxi", "zm_yunxia", "zm_yunyang",
 )  # fmt: skip
+_FIRST_LANGUAGE = {
+    "e": "spanish", "f": "french", "h": "indian", "i": "italian", "j": "japanese", "p": "portuguese", "z": "chinese",
+}  # fmt: skip
 UNSEEN = ("am_michael", "bf_emma", "bm_george")  # kept for tests, and never in a blend
 
 _RATE = 24_000  # Hz
@@ -48,15 +54,15 @@ _PAUSE_FRAMES = 4  # a space this long is silence, a shorter one the passage fro
 _MARKS = ".,?!;:"
 
 # espeak-ng's IPA in Kokoro's characters, longer ones first; US and British English differ in some.
-_BOTH = {"tʃ": "ʧ", "dʒ": "ʤ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "n̩": "ᵊn", "əl": "ᵊl", "ɐ": "ə", "r": "ɹ",
+_BOTH = {"tʃ": "ʧ", "dʒ": "ʤ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "n̩": "ᵊn", "əl": "ᵊl", "ɐ": "ə", "r": "ɹʁɾ",
          "ʔ": "t", "x": "k", "ç": "k", "ɬ": "l", "̃": "", "ʲ": "", "-": ""}  # fmt: skip
 _AMERICAN = {"oʊ": "O", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɚ": "əɹ", "ɾ": "T", "ː": ""}
 _BRITISH = {"əʊ": "Q", "oʊ": "Q", "eə": "ɛː", "iə": "ɪə", "ɾ": "t"}
 _PHONES = {
-    "aa": "ɑɒ", "ae": "æa", "ah": "ʌ", "ao": "ɔo", "aw": "W", "ax": "əᵊ", "ay": "I", "b": "b", "ch": "ʧ", "d": "d",
-    "dh": "ð", "eh": "ɛe", "er": "ɜ", "ey": "A", "f": "f", "g": "ɡ", "hh": "h", "ih": "ɪᵻ", "iy": "i", "jh": "ʤ",
-    "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "ow": "OQ", "oy": "Y", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ",
-    "t": "tT", "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
+    "aa": "ɑɒ", "ae": "æa", "ah": "ʌ", "ao": "ɔo", "aw": "W", "ax": "əᵊœ", "ay": "I", "b": "b", "ch": "ʧ", "d": "dɖ",
+    "dh": "ð", "eh": "ɛe", "er": "ɜ", "ey": "A", "f": "f", "g": "ɡ", "hh": "hx", "ih": "ɪᵻ", "iy": "i", "jh": "ʤ",
+    "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "ow": "OQ", "oy": "Y", "p": "p", "r": "ɹʁɾ", "s": "s", "sh": "ʃ",
+    "t": "tTʈ", "th": "θ", "uh": "ʊ", "uw": "u", "v": "vʋ", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
 }  # fmt: skip
 _PHONE_OF = {character: PHONE_ID[phone] for phone, characters in _PHONES.items() for character in characters}
 _STRESS = "ˈˌ"
@@ -108,7 +114,15 @@ def random_voice(rng: np.random.Generator) -> str:
     return f"{first}*{rng.uniform(0.25, 0.75):.2f}+{rng.choice(ENGLISH if drawn < 0.85 else FOREIGN)}"
 
 
-def speak(text: str, voice: str, manner: Manner) -> Speech:
+def random_habits(voice: str, rng: np.random.Generator) -> tuple[Rule, ...]:
+    """Return the rules of a foreign accent, most often none: of the voice's own language, or of any."""
+    own = _FIRST_LANGUAGE.get(voice[0])
+    if rng.random() > (0.6 if own else 0.25):
+        return ()
+    return accents.random_habits(own or str(rng.choice(sorted(accents.ACCENTS))), rng)
+
+
+def speak(text: str, voice: str, manner: Manner, habits: Sequence[Rule] = ()) -> Speech:
     """Speak `text`, whose words are separated by single spaces, with a voice as `random_voice` gives it.
 
     Kokoro follows no pitch. A formant factor is left to the caller, who resamples; the tempo is set so that it holds
@@ -120,7 +134,7 @@ def speak(text: str, voice: str, manner: Manner) -> Speech:
     """
     model = _model()
     british = voice.startswith("b")
-    spoken, spans = _spelled(SPELLED_A.sub("eh", text), british)
+    spoken, spans = _spelled(SPELLED_A.sub("eh", text), british, habits)
     if len(spoken) > _MAX_CHARACTERS or any(character not in model.characters for character in spoken):
         raise SynthesisError(f"Kokoro cannot read {spoken!r}")
     inputs = {
@@ -153,12 +167,12 @@ def _style(voice: str, n_characters: int) -> Float32:
     return np.asarray(style[None], np.float32)
 
 
-def _spelled(text: str, british: bool) -> tuple[str, list[tuple[int, int]]]:
+def _spelled(text: str, british: bool, habits: Sequence[Rule] = ()) -> tuple[str, list[tuple[int, int]]]:
     """Return a sentence in Kokoro's characters, and where in them each word lies."""
     spelled, spans = "", []
     for clause in re.findall(rf"[^{_MARKS}]+[{_MARKS}]*", text):
         words = clause.strip(_MARKS + " ").split()
-        for word in _sounds(words, british):
+        for word in (accents.accented(sound, habits) for sound in _sounds(words, british)):
             spelled += " " if spelled else ""
             spans.append((len(spelled), len(spelled) + len(word)))
             spelled += word

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from amanuensis.training.synth import NATURAL_SENTENCES, SENTENCES_PER_SHARD, Plan, choose, choose_natural
+from amanuensis.training.synth import (
+    NATURAL_SENTENCES,
+    NATURAL_WORDS,
+    SENTENCES_PER_SHARD,
+    Plan,
+    choose,
+    choose_natural,
+)
 from amanuensis.training.text import Sentence, is_held_out, sentence
 
 GENERAL = [
@@ -52,9 +59,11 @@ def _general(sentences: Iterable[Sentence]) -> set[str]:
 
 
 def test_natural_voices_say_other_sentences(tmp_path: Path) -> None:
-    """Half are narrow; those of the folder come from the other end of its order."""
+    """Half are narrow, and as many single words are beside them; those of the folder are from its order's other end."""
     plan = Plan(tmp_path, tmp_path, n_shards=20, seed=1)
     made = list(choose_natural(plan, GENERAL, 1))
-    assert Counter(one.domain for one in made) == {"narrow": NATURAL_SENTENCES // 2, "general": NATURAL_SENTENCES // 2}
+    half = NATURAL_SENTENCES // 2
+    assert Counter(one.domain for one in made) == {"narrow": half + NATURAL_WORDS, "general": half}
+    assert sum(" " not in one.text for one in made) >= NATURAL_WORDS
     for others in (chosen(tmp_path, GENERAL, 0), choose_natural(plan, GENERAL, 0)):
         assert not _general(made) & _general(others)
