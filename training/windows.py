@@ -24,6 +24,7 @@ MAX_PROMPT_TOKENS = 32
 MAX_WINDOW_FRAMES = 30 * FRAMES_PER_S
 _FRAMES_OF_BATCHES = 64  # lengths are multiples of it: kernels are built anew for each, which takes as long as a step
 SHORT_FRAMES = (32, 48)  # lengths of batches that hold a word or two without silence around them
+_SNR_DB = (5, 45)
 _DYNAMICS_FRAMES = 60  # between independent changes of loudness
 _NEAR_FRAMES = 5  # around a word that loud noise leaves alone
 _FLOOR_SHARE = 0.85  # of a word must be heard for it to be written
@@ -171,7 +172,7 @@ def disturb(mel: Float32, recipe: Recipe, noise: Float32 | None, rng: np.random.
         louder = np.interp(np.arange(len(mel)), np.linspace(0, len(mel), len(knots)), knots)
         mel = mel + louder.astype(np.float32)[:, None]
     if noise is not None:
-        snr_db = rng.uniform(25 - 20 * amount, 45 - 10 * amount)
+        snr_db = rng.uniform(*_SNR_DB)
         mixed = noise + np.float32(_power(mel) - _power(noise) - snr_db / 10)
         mel = np.logaddexp2(mel * _BITS, mixed * _BITS) / _BITS
     if rng.random() < 0.7 * amount:

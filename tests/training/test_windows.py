@@ -160,14 +160,14 @@ def test_windows_without_speech_say_so(vocabulary: Vocabulary, timed: bool) -> N
 
 
 def test_noise_is_added_at_the_stated_range_of_levels() -> None:
-    """Without augmentation noise lies 25 to 45 dB below the speech, and nothing lies below Whisper's floor."""
+    """Noise lies 5 to 45 dB below the speech, and nothing lies below Whisper's floor."""
     recipe = Recipe(augmentation=0.0, narrow_band=0.0, warped=0.0, reverberant=0.0)
     half = np.full((50, 80), -1.0, np.float32)
     half[:, 40:] = SILENCE
     hiss = np.zeros((50, 80), np.float32)
     heard = [disturb(half, recipe, hiss, np.random.default_rng(seed)) for seed in range(100)]
     below_db = np.array([10 * (mel[0, 0] - mel[0, 79] - np.log10(2)) for mel in heard])
-    assert below_db.min() == pytest.approx(25, abs=2)
+    assert below_db.min() == pytest.approx(5, abs=2)
     assert below_db.max() == pytest.approx(45, abs=2)
     assert min(mel.min() for mel in heard) >= SILENCE
     assert np.ptp(disturb(half, recipe, None, np.random.default_rng(1))[:, :40]) == 0
