@@ -53,6 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text-tokens", type=int, help="of the tokeniser (default: 1024)")
     parser.add_argument("--start", type=Path, help="a model folder or archive to start from (default: random weights)")
     parser.add_argument(
+        "--soup",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="export, keep: average the trained weights with those of this model folder or archive (may be repeated)",
+    )
+    parser.add_argument(
         "--model", help="evaluate: a model folder or name (default: what was exported, and its int8 twin)"
     )
     parser.add_argument("--speech", type=Path, help="evaluate: recorded speech (or AMANUENSIS_SPEECH_DIR)")

@@ -17,11 +17,12 @@ from amanuensis.training.model import Whisper
 from amanuensis.training.tokenizer import SPECIAL, TIMESTAMPS, Vocabulary
 
 
-def start_from(start: Path, model: Whisper, vocabulary: Vocabulary) -> None:
+def start_from(start: Path, model: Whisper, vocabulary: Vocabulary, *, same_shape: bool = False) -> None:
     """Put the weights of the model folder or archive `start` into `model`, which has at least as many encoder layers.
 
     Raises:
-        RuntimeError: if the two have other widths or decoder depths, or the earlier one is deeper.
+        RuntimeError: if the two have other widths or decoder depths, or the earlier one is deeper; with `same_shape`
+            also if it is less deep or has another vocabulary.
 
     """
     with tempfile.TemporaryDirectory() as scratch:
@@ -36,6 +37,9 @@ def start_from(start: Path, model: Whisper, vocabulary: Vocabulary) -> None:
         raise RuntimeError(f"{start}: its layers do not fit the model that is trained: {a}, {b}")
     if a.encoder_layers > b.encoder_layers:
         raise RuntimeError(f"{start}: has {a.encoder_layers} encoder layers, more than the {b.encoder_layers} trained")
+    old_tokens = _pieces(vocabulary, old_vocabulary)
+    if same_shape and (old_tokens or a.encoder_layers != b.encoder_layers):
+        raise RuntimeError(f"{start}: has another depth or vocabulary than the model that was trained")
     state = model.state_dict()
     kept = {name: value for name, value in old.state_dict().items() if state[name].shape == value.shape}
     model.load_state_dict(kept, strict=False)
@@ -45,7 +49,7 @@ def start_from(start: Path, model: Whisper, vocabulary: Vocabulary) -> None:
                 last.weight.zero_()  # type: ignore[union-attr, operator]
                 last.bias.zero_()  # type: ignore[union-attr, operator]
         new_rows, old_rows = model.decoder.embed_tokens.weight, old.decoder.embed_tokens.weight
-        for token, pieces in _pieces(vocabulary, old_vocabulary).items():
+        for token, pieces in old_tokens.items():
             new_rows[token] = old_rows[pieces].mean(0)
 
 

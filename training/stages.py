@@ -32,6 +32,7 @@ class Job:
     natural: int | None = None
     encoder_layers: int | None = None
     text_tokens: int | None = None
+    soup: tuple[Path, ...] = ()
 
     @property
     def n_shards(self) -> int:
@@ -128,11 +129,14 @@ def keep(job: Job) -> None:
 
 def _export(job: Job, folder: Path, *, heads: bool) -> None:
     from amanuensis.training import export as stage
+    from amanuensis.training.soup import souped
     from amanuensis.training.tokenizer import Vocabulary
     from amanuensis.training.trainer import averaged_model
 
     tokens = job.work / "tokenizer.json"
-    stage.export(averaged_model(job.work / "checkpoint.pt", Vocabulary(tokens)), tokens, folder, heads=heads)
+    vocabulary = Vocabulary(tokens)
+    model = averaged_model(job.work / "checkpoint.pt", vocabulary)
+    stage.export(souped(model, job.soup, vocabulary), tokens, folder, heads=heads)
 
 
 @dataclass(frozen=True)

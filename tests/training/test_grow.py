@@ -18,6 +18,7 @@ from amanuensis.npu.window import WindowJob  # noqa: E402
 from amanuensis.training.export import export, load  # noqa: E402
 from amanuensis.training.grow import start_from  # noqa: E402
 from amanuensis.training.model import Whisper  # noqa: E402
+from amanuensis.training.soup import souped  # noqa: E402
 from amanuensis.training.speech import Float32  # noqa: E402
 from amanuensis.training.stages import Job, keep  # noqa: E402
 from amanuensis.training.tokenizer import SPECIAL, Vocabulary  # noqa: E402
@@ -145,3 +146,20 @@ def test_a_kept_model_goes_on_with_all_it_learnt(vocabulary: Vocabulary, tmp_pat
         found = model.state_dict()[name]
         step = kept.abs().amax(dim=tuple(range(1, kept.dim())), keepdim=True) / 127 if kept.dim() > 1 else 1e-3
         assert bool(((found - kept).abs() <= 0.51 * step + 1e-3).all()), name
+
+
+def test_a_soup_is_the_mean_of_its_models(builtin_model: Path, packaged: Whisper, own: Vocabulary) -> None:
+    """Each counts the same: a model once and the packaged one twice."""
+    torch.manual_seed(3)
+    other = Whisper(packaged.dimensions)
+    mean, once, twice = (m.state_dict() for m in (souped(other, [builtin_model, builtin_model], own), other, packaged))
+    for name in [name for name in mean if name.startswith("model.")]:  # the package has no heads
+        torch.testing.assert_close(mean[name], (once[name] + 2 * twice[name]) / 3, rtol=1e-4, atol=1e-5)
+    alone = souped(other, [], own).state_dict()
+    assert all(torch.equal(alone[name], once[name]) for name in once)
+
+
+def test_a_soup_takes_no_model_of_another_depth(builtin_model: Path, packaged: Whisper, own: Vocabulary) -> None:
+    """What could not be averaged is refused by name."""
+    with pytest.raises(RuntimeError, match="another depth or vocabulary"):
+        souped(grown(builtin_model, own, packaged), [builtin_model], own)
