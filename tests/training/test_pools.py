@@ -104,7 +104,7 @@ def test_batches_are_of_one_length_and_as_full_as_the_curriculum_has(work: Path,
     assert full.count(False) <= 2
 
 
-def write_words(work: Path) -> None:
+def write_words(work: Path, name: str = "00009") -> None:
     """A shard of single words of a fifth of a second to half a second, with as much silence on both sides."""
     writer, rng = ShardWriter(), np.random.default_rng(3)
     for n in range(20, 50, 2):
@@ -113,7 +113,7 @@ def write_words(work: Path) -> None:
         phones = np.zeros((n + 80) // 2, np.uint8)
         phones[20 : 20 + n // 2] = 3
         writer.add(Features(mel, phones, [40], [40 + n]), "Four.", "voice", "narrow")
-    writer.write(work / "shards" / "00009")
+    writer.write(work / "shards" / name)
 
 
 def test_words_are_heard_one_at_a_time(work: Path) -> None:
@@ -134,6 +134,16 @@ def test_words_are_heard_one_at_a_time(work: Path) -> None:
         for word in sound.words:
             assert (sound.mel[word.start : word.end] > SILENCE).all()
             assert (sound.phones[word.start // 2 : word.end // 2] == 3).all()
+
+
+@pytest.mark.parametrize(("name", "sentences"), [("00009", {1, 3}), ("natural00000", {3})])
+def test_single_words_of_natural_voices_are_no_sentences(work: Path, name: str, sentences: set[int]) -> None:
+    """There are as many of them as sentences, so they are heard among words alone; those of the others are both."""
+    write_words(work, name)
+    stock, rng = Stock(work), np.random.default_rng(0)
+    stock.take(stock.on_disk())
+    assert {len(stock.sentence("narrow", rng)[1].text.split()) for _ in range(200)} == sentences
+    assert {item.text for _, item in stock.words(20, rng)} == {"Four."}
 
 
 def test_a_word_is_heard_without_silence_around_it(work: Path, vocabulary: Vocabulary) -> None:
