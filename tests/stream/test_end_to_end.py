@@ -27,6 +27,7 @@ from amanuensis.stream.session import StreamSession
 from amanuensis.stream.wer import Errors, word_errors
 from amanuensis.training import noises
 from amanuensis.training.evaluation.sets import read_sound
+from amanuensis.training.text import spoken_words
 from tests.helpers.drive import check_captions
 
 Samples = np.ndarray
@@ -264,7 +265,10 @@ def test_only_what_was_said_is_shown() -> None:
 
 
 def test_a_stream_that_is_put_down_again_and_again_says_the_same() -> None:
-    """Taken up every 3 s from its newest checkpoint, a stream of 80 s differs from the uncut one in few words."""
+    """Taken up every 3 s from its newest checkpoint, a stream of 80 s differs from the uncut one in few words.
+
+    Words are counted as they are said: of numbers in figures one word in another place makes several differ.
+    """
     samples = join([clip for clip in clips() if clip.set == "narrow_seen"] * 3, "cut", seed=5).samples[: 80 * RATE]
     uncut = listener().streaming(samples)
     tokenizer, info = Tokenizer(folder()), model().info
@@ -291,7 +295,7 @@ def test_a_stream_that_is_put_down_again_and_again_says_the_same() -> None:
     assert (totals.received, totals.unsettled, totals.gap) == (len(samples), 0, 0)
     assert all(a.end_ms <= b.start_ms for a, b in pairwise(words))
     assert len(uncut.words) > 60
-    assert errors(uncut.text, Heard(words, 0.0)).rate <= 0.05
+    assert word_errors(spoken_words(uncut.text), spoken_words(Heard(words, 0.0).text)).rate <= 0.03
 
 
 def test_the_first_and_last_words_are_heard() -> None:
