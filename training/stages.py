@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Job:
     natural: int | None = None
     encoder_layers: int | None = None
     text_tokens: int | None = None
-    soup: tuple[Path, ...] = ()
+    soup: Sequence[Path] = ()
 
     @property
     def n_shards(self) -> int:

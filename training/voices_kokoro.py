@@ -54,7 +54,7 @@ _PAUSE_FRAMES = 4  # a space this long is silence, a shorter one the passage fro
 _MARKS = ".,?!;:"
 
 # espeak-ng's IPA in Kokoro's characters, longer ones first; US and British English differ in some.
-_BOTH = {"tʃ": "ʧ", "dʒ": "ʤ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "n̩": "ᵊn", "əl": "ᵊl", "ɐ": "ə", "r": "ɹʁɾ",
+_BOTH = {"tʃ": "ʧ", "dʒ": "ʤ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "n̩": "ᵊn", "əl": "ᵊl", "ɐ": "ə", "r": "ɹ",
          "ʔ": "t", "x": "k", "ç": "k", "ɬ": "l", "̃": "", "ʲ": "", "-": ""}  # fmt: skip
 _AMERICAN = {"oʊ": "O", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɚ": "əɹ", "ɾ": "T", "ː": ""}
 _BRITISH = {"əʊ": "Q", "oʊ": "Q", "eə": "ɛː", "iə": "ɪə", "ɾ": "t"}
@@ -167,7 +167,7 @@ def _style(voice: str, n_characters: int) -> Float32:
     return np.asarray(style[None], np.float32)
 
 
-def _spelled(text: str, british: bool, habits: Sequence[Rule] = ()) -> tuple[str, list[tuple[int, int]]]:
+def _spelled(text: str, british: bool, habits: Sequence[Rule]) -> tuple[str, list[tuple[int, int]]]:
     """Return a sentence in Kokoro's characters, and where in them each word lies."""
     spelled, spans = "", []
     for clause in re.findall(rf"[^{_MARKS}]+[{_MARKS}]*", text):

@@ -175,3 +175,9 @@ def test_voices_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch
     lacking = missing()
     voices_festival.installed.cache_clear()
     assert [name for name in lacking if name.startswith("festival:")] == [f"festival:{v}" for v in FESTIVAL_SEEN]
+
+
+def test_a_trill_is_the_english_r_to_kokoro() -> None:
+    """Both of espeak-ng's letters for it become the same single character."""
+    assert voices_kokoro._characters("pˈɛrə", british=False) == "pˈɛɹə"
+    assert voices_kokoro._characters("ɹˈɛd", british=True) == "ɹˈɛd"
