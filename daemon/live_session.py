@@ -114,6 +114,7 @@ class LiveSession:
         ending: set once nothing more is taken.
         can_resume: its speaker knows how to come back to it.
         over_for_s: it was over for so long already when it was taken up.
+        forsaken_bytes: sound that was taken here, and that is not in the session as it goes on elsewhere.
 
     """
 
@@ -140,6 +141,7 @@ class LiveSession:
         self.detached: Detached | None = None
         self.can_resume = True
         self.over_for_s = 0.0
+        self.forsaken_bytes = 0
         self.task: asyncio.Task[None] | None = None
         self._format = cursor.format
         self._info = info

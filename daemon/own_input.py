@@ -1,7 +1,8 @@
 """The daemon's own input: a microphone or another source of this machine, spoken into a session that all may watch.
 
 A source that goes away is opened again for as long as the daemon runs. Its session goes on: the time without sound
-becomes a `gap`, so that what follows keeps its place.
+becomes a `gap`, so that what follows keeps its place. Where the session is over before the source, the next one begins
+with a gap as long as what was captured and is in neither.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S: Final = 1.0
 LAST_RETRY_S: Final = 30.0
 AWAY: Final = "the input was away"
+BETWEEN: Final = "captured when the session before was over here"
 OpenSource: TypeAlias = Callable[[], AbstractAsyncContextManager[Source]]
 
 
@@ -55,6 +57,7 @@ class OwnInput:
         self._clock = clock
         self._sleep = sleep
         self._heard_s = clock()  # when the session got sound last
+        self._unheard_s = 0.0  # captured, and in no session
         self._wait_s, self._told = FIRST_RETRY_S, ""
 
     async def run(self) -> None:
@@ -80,9 +83,9 @@ class OwnInput:
         session = self._session_for(source.format)
         try:
             async for chunk in source.chunks():
+                self._take(session, chunk)
                 if session.ending is not None:
                     return False
-                self._take(session, chunk)
                 await session.room()  # meanwhile a live source keeps its sound in its own ring
         finally:
             async for chunk in source.drain():
@@ -97,9 +100,13 @@ class OwnInput:
         if session is not None and session.ending is None and session.cursor.format == fmt:
             self._lose_absence(session)
             return session
+        if session is not None:
+            self._unheard_s += session.forsaken_bytes / session.cursor.format.bytes_per_s
         self._finish()
         self.session = self._sessions.open(Hello("speak", fmt), "input")
-        self._heard_s = self._clock()
+        if samples := round(self._unheard_s * fmt.rate):
+            self.session.lose(samples, BETWEEN)
+        self._heard_s, self._unheard_s = self._clock(), 0.0
         return self.session
 
     def _lose_absence(self, session: LiveSession) -> None:
@@ -111,6 +118,7 @@ class OwnInput:
 
     def _take(self, session: LiveSession, chunk: Chunk) -> None:
         if session.ending is not None:
+            self._unheard_s += _seconds(chunk, session.cursor.format)
             return
         if isinstance(chunk, Pause):
             session.obey(Flush())
@@ -125,3 +133,10 @@ class OwnInput:
         if self.session is not None:
             self.session.finish(END)
             self.session = None
+
+
+def _seconds(chunk: Chunk, fmt: AudioFormat) -> float:
+    """Return how much sound was captured, whether the source still has it or not."""
+    if isinstance(chunk, Pause):
+        return 0.0
+    return chunk.samples / fmt.rate if isinstance(chunk, Lost) else len(chunk) / fmt.bytes_per_s

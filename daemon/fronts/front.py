@@ -190,6 +190,7 @@ class Front:
             self._courier,
             crowd,
             opened_s=header.opened.wall_s,
+            frame_bytes=header.audio.frame_bytes,
             seen=taking.seen,
             on_fenced=lambda store: self._spawn(self._let_go(store)),
             on_full=lambda _: tell(Warning("spool_stopped", f"this session would not survive this server: {NO_ROOM}")),
@@ -338,6 +339,8 @@ class Front:
         async with self._lock(store.name):
             session = self._sessions.find(store.name)
             if session is not None and session.store is store:
+                if isinstance(session, LiveSession):
+                    session.forsaken_bytes = store.unkept_bytes
                 await self._stop(store.name)
                 await self._watch_from_afar(store.name)
 

@@ -45,6 +45,7 @@ class Sent:
     n_acts: int
     n_said: int
     newest_chunk: int
+    taken_bytes: int
 
 
 class SharedStore:
@@ -57,6 +58,7 @@ class SharedStore:
         courier: brings writes to the store.
         crowd: its clients here.
         opened_s: when it was opened, in seconds since the epoch.
+        frame_bytes: of its sound: a sample of each channel.
         is_first: it was just opened.
         seen: what the store has of its folder.
         newest_chunk: that the store has.
@@ -78,6 +80,7 @@ class SharedStore:
         crowd: Crowd,
         *,
         opened_s: float,
+        frame_bytes: int,
         is_first: bool,
         seen: Seen | None = None,
         newest_chunk: int = -1,
@@ -91,9 +94,11 @@ class SharedStore:
         self._epoch = epoch
         self._courier = courier
         self._opened_s = opened_s
+        self._frame_bytes = frame_bytes
         self._is_first = is_first
         self._seen: Seen = seen or {}
         self._taken_chunk = self._kept_chunk = newest_chunk
+        self._taken_bytes = self._kept_bytes = 0  # of sound, lost or not, since this front has the session
         self._on_fenced, self._on_full = on_fenced, on_full
         self._number = 0
         self._acts: deque[Callable[[], None]] = deque()
@@ -123,6 +128,11 @@ class SharedStore:
         return self._kept_chunk if inner is None else min(inner, self._kept_chunk)
 
     @property
+    def unkept_bytes(self) -> int:
+        """Sound, lost or not, that the store has not said to have: what nobody else hears if this front is gone."""
+        return self._taken_bytes - self._kept_bytes
+
+    @property
     def wants_step(self) -> bool:
         """Whether a checkpoint without events is worth being written."""
         return self._inner.wants_step
@@ -131,11 +141,13 @@ class SharedStore:
         """Keep sound before it is acknowledged."""
         self._inner.append_audio(chunk)
         self._taken_chunk = chunk.n
+        self._taken_bytes += chunk.missing_bytes + len(chunk.data)
         self.touch()
 
     def append_skip(self, n_samples: int, why: str, controls: int | None = None) -> None:
         """Keep that so many samples of each channel were lost."""
         self._inner.append_skip(n_samples, why, controls)
+        self._taken_bytes += n_samples * self._frame_bytes
         self.touch()
 
     def append_order(self, order: Order, controls: int) -> None:
@@ -244,7 +256,7 @@ class SharedStore:
             self._ended,
             then,
         )
-        self._sent = Sent(write, found, len(self._acts), len(self._said), self._taken_chunk)
+        self._sent = Sent(write, found, len(self._acts), len(self._said), self._taken_chunk, self._taken_bytes)
         return write
 
     def answered(self, answer: Answer) -> bool:
@@ -269,7 +281,7 @@ class SharedStore:
 
     def _kept(self, sent: Sent) -> None:
         self._seen, self._is_first = sent.found.seen, False
-        self._kept_chunk = sent.newest_chunk
+        self._kept_chunk, self._kept_bytes = sent.newest_chunk, sent.taken_bytes
         for _ in range(min(sent.n_said, len(self._said))):
             self._said.popleft()
         if sent.write.then:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
-from amanuensis.daemon.own_input import FIRST_RETRY_S, LAST_RETRY_S, OwnInput
-from amanuensis.daemon.server import Daemon
-from amanuensis.daemon.sources.base import Chunk, Lost, Pause, Source, SourceError
+from amanuensis.daemon.live_session import SHUTDOWN
+from amanuensis.daemon.own_input import FIRST_RETRY_S, LAST_RETRY_S
+from amanuensis.daemon.sources.base import Lost, Pause, SourceError
 from amanuensis.stream.events import Word
 from amanuensis.stream.formats import AudioFormat
 from tests.helpers.daemon_client import connected, hello, running
+from tests.helpers.scripted_input import MONO, RATE, Room, own_input
 from tests.helpers.tone_engine import say, spell
 
-RATE = 16_000
-MONO, STEREO = AudioFormat("f32le", RATE, 1), AudioFormat("f32le", RATE, 2)
+STEREO = AudioFormat("f32le", RATE, 2)
 FIRST, SECOND = (0, 3, 1), (6, 2)
-Item: TypeAlias = Chunk | SourceError | asyncio.Event
 GONE = SourceError("the microphone has gone")
 
 
@@ -30,71 +26,6 @@ def pcm(words: tuple[int, ...], channels: int = 1) -> bytes:
     """The sound of words and a silence, as bytes."""
     sound = np.concatenate([say(words), np.zeros(RATE, np.float32)])
     return np.repeat(sound, channels).astype("<f4").tobytes()
-
-
-class Script(Source):
-    """A source that yields pieces, waits for an event, fails, or ends."""
-
-    name = "script"
-
-    def __init__(self, items: list[Item], fmt: AudioFormat, left: list[Chunk]) -> None:
-        self.format = fmt
-        self.closed = False
-        self._items = items
-        self._left = left
-
-    async def chunks(self) -> AsyncIterator[Chunk]:
-        for item in self._items:
-            if isinstance(item, SourceError):
-                raise item
-            if isinstance(item, asyncio.Event):
-                await item.wait()
-            else:
-                yield item
-
-    async def drain(self) -> AsyncIterator[Chunk]:
-        left, self._left = self._left, []
-        for chunk in left:
-            yield chunk
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-@dataclass
-class Room:
-    """What the input finds: its openings in order, and a clock that goes on while it waits."""
-
-    openings: list[list[Item] | SourceError]
-    fmts: list[AudioFormat] = field(default_factory=list)
-    left: list[Chunk] = field(default_factory=list)
-    waits: list[float] = field(default_factory=list)
-    now_s: float = 100.0
-    empty: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Source]:
-        if not self.openings:
-            self.empty.set()
-            await asyncio.Event().wait()
-        opening = self.openings.pop(0)
-        if isinstance(opening, SourceError):
-            raise opening
-        source = Script(opening, self.fmts.pop(0) if self.fmts else MONO, self.left)
-        try:
-            yield source
-        finally:
-            await source.aclose()
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now_s += seconds
-        await asyncio.sleep(0)
-
-
-def own_input(daemon: Daemon, room: Room) -> OwnInput:
-    """The input under test."""
-    return OwnInput(daemon.sessions, room.open, clock=lambda: room.now_s, sleep=room.sleep)
 
 
 async def test_everybody_may_watch_what_is_captured() -> None:
@@ -168,6 +99,28 @@ async def test_what_was_captured_by_the_end_is_heard() -> None:
         await asyncio.gather(task, return_exceptions=True)
         await daemon.drain()
     assert spoken(session.journal.utterances()) == spell(FIRST)
+
+
+async def test_what_is_captured_when_its_session_is_over_is_a_gap_of_the_next() -> None:
+    """Sound in hand, sound left in the device's ring, and what only the session that is gone had: none has no fate."""
+    async with running() as (daemon, _):
+        over, left, forsaken = asyncio.Event(), pcm(FIRST), 3 * RATE
+        room = Room([[b"", over, bytes(4 * RATE), b""], [pcm(SECOND), asyncio.Event()]], left=[left, Lost(7, "slow")])
+        own = own_input(daemon, room)
+        task = asyncio.create_task(own.run())
+        while own.session is None:
+            await asyncio.sleep(0)
+        first = own.session
+        first.forsaken_bytes = forsaken * MONO.frame_bytes
+        first.finish(SHUTDOWN)
+        over.set()
+        while own.session is first or spoken(own.session.journal.utterances()) != spell(SECOND):
+            await asyncio.sleep(0)
+        second = own.session
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        totals = second.pump.session.ledger.totals()
+    assert totals.gap == RATE + len(left) // MONO.frame_bytes + 7 + forsaken
 
 
 async def test_a_sender_that_pauses_makes_its_words_final() -> None:

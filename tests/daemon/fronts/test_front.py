@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from amanuensis.daemon.live_session import LiveSession
 from amanuensis.daemon.tokens import Token, TokenTable, digest
 from tests.helpers.daemon_client import Event, TestClient, committed_text, connected, cut, get, hello, pcm
 from tests.helpers.fronts import QUICK, Depot, RunningFront, Wire, begin, finish, front
+from tests.helpers.scripted_input import MONO, Room, own_input
 from tests.helpers.tone_engine import say, spell
 
 WORDS = [0, 1, 2, 3, 4, 5, 6, 0]
@@ -107,6 +109,38 @@ async def test_a_front_that_was_fenced_off_tells_nothing_more(fronts: list[Runni
             assert await watcher.over() == (1000, "end")
     events = whole(first, second)
     assert durable(watcher) == events  # on one connection, whichever front had the session
+
+
+async def test_what_a_front_hears_while_it_is_cut_off_is_a_gap(fronts: list[RunningFront]) -> None:
+    """The session of its own input is taken up elsewhere; the next one begins with a gap of what that one never got."""
+    a, b = fronts
+    sound = say(WORDS).astype("<f4").tobytes()
+    half = len(sound) // 2 // MONO.frame_bytes * MONO.frame_bytes
+    resumed, over = asyncio.Event(), asyncio.Event()
+    room = Room([[sound[:half], resumed, sound[half:], over, b""], [b"", asyncio.Event()]])
+    own = own_input(a.daemon, room)
+    task = asyncio.create_task(own.run())
+    while own.session is None or own.session.journal.last_seq == 0:
+        await asyncio.sleep(0.01)
+    first = own.session
+    await first.store.kept()
+    a.wire.is_cut = True
+    resumed.set()
+    while (taken := b.daemon.sessions.find(first.id)) is None:
+        await asyncio.sleep(0.02)
+    assert isinstance(taken, LiveSession)
+    a.wire.is_cut = False
+    while first.ending is None:
+        await asyncio.sleep(0.01)
+    over.set()
+    while own.session is first or own.session is None:
+        await asyncio.sleep(0.01)
+    second = own.session
+    await second.room()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    there, here = taken.cursor.position_bytes, second.pump.session.ledger.totals().gap * MONO.frame_bytes
+    assert (there, here) == (half, len(sound) - half)
 
 
 async def test_a_front_without_a_store_sends_its_clients_away(fronts: list[RunningFront], depot: Depot) -> None:

@@ -51,6 +51,7 @@ class Scene:
             Hands(),
             self.crowd,
             opened_s=1.0,
+            frame_bytes=FORMAT.frame_bytes,
             is_first=True,
             on_fenced=self._note_fence,
             on_full=self._note_full,
@@ -154,6 +155,19 @@ def test_what_was_not_taken_is_sent_again_whole(scene: Scene) -> None:
     assert [event["seq"] for event in again.said] == [1]
     assert scene.n_told == 1
     assert again.number > waited.number > first.number
+
+
+def test_what_the_store_has_not_said_to_have_is_known(scene: Scene) -> None:
+    """Sound and losses since the last write that it took; nobody else hears them when this front is fenced off."""
+    scene.hear()
+    assert scene.store.unkept_bytes == 320
+    scene.answer(KEPT)
+    assert scene.store.unkept_bytes == 0
+    scene.hear()
+    scene.store.append_skip(10, "lost", 0)
+    scene.answer(WAIT)
+    scene.answer(FENCED)
+    assert scene.store.unkept_bytes == 320 + 10 * FORMAT.frame_bytes
 
 
 async def test_after_a_fence_nobody_is_told_anything(scene: Scene) -> None:
