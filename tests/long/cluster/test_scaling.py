@@ -25,10 +25,13 @@ def test_real_loads_stand_beside_simulated_ones(capfd: pytest.CaptureFixture[str
     for case in cases.values():
         assert case["real"]["gaps_ms"] == 0
         assert case["real"]["ticks_per_s"] > 0
-        assert case["simulated"]["ticks_per_s"] == pytest.approx(2.0, rel=0.1)
+        if case["struck"] != "one is cut off":
+            assert case["simulated"]["ticks_per_s"] == pytest.approx(2.0, rel=0.1)
     for undisturbed in (cases[1, ""], cases[2, ""]):
         assert undisturbed["simulated"]["lags"]["most_ms"] < 1000
     if namespaces_work():
         cut_off = cases[2, "one is cut off"]
+        # For 5 of 15 s nothing comes from the node that is silent; the other one goes on.
+        assert 1.0 < cut_off["simulated"]["ticks_per_s"] < 1.8
         assert cut_off["simulated"]["lags"]["most_ms"] > 4000
         assert cut_off["real"]["lag_most_ms"] > 4000
